@@ -1,0 +1,13 @@
+//! The kinds: what users write and what the operator reports. Their doc comments are what `kubectl explain` prints.
+
+pub mod account;
+pub mod backup;
+pub mod conditions;
+pub mod crds;
+pub mod status;
+
+/// API group of every kind.
+pub const GROUP: &str = "dbbackup.dev";
+
+/// Field manager and reporter of everything the operator writes.
+pub const MANAGER: &str = "database-backup-operator";

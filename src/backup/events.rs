@@ -1,0 +1,55 @@
+//! What is told as an Event: the steps of a backup's life, read off two statuses.
+
+use crate::api::{
+    conditions::{is_true, types},
+    status::{DatabaseBackupStatus, Origin, Phase},
+};
+
+/// An Event about a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// CamelCase reason.
+    pub reason: &'static str,
+    /// What was done, CamelCase.
+    pub action: &'static str,
+    /// Something is wrong.
+    pub is_warning: bool,
+    /// One line for people.
+    pub note: String,
+}
+
+/// What happened between two statuses, in order.
+pub fn notices(before: &DatabaseBackupStatus, after: &DatabaseBackupStatus) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    let message = ready_message(after);
+    let mut tell = |reason, action, is_warning, note: &str| {
+        notices.push(Notice { reason, action, is_warning, note: note.to_owned() });
+    };
+    if let Some(id) = after.backup_id.as_deref().filter(|_| before.backup_id.is_none()) {
+        match after.origin {
+            Some(Origin::Reattached) => tell("Reattached", "LookUp", false, &format!("found backup {id} after its answer was lost")),
+            Some(Origin::Imported) => tell("Imported", "Import", false, &format!("adopted backup {id}")),
+            _ => tell("Submitted", "CreateBackup", false, &format!("the cloud took on backup {id}")),
+        }
+    }
+    for attempt in after.failed_attempts.iter().skip(before.failed_attempts.len()) {
+        tell("AttemptFailed", "CreateBackup", true, &attempt.message);
+    }
+    if before.phase != after.phase {
+        match after.phase {
+            Some(Phase::Completed) => tell("Completed", "CreateBackup", false, &message),
+            Some(Phase::Failed) => tell("Failed", "CreateBackup", true, &message),
+            Some(Phase::Missing) => tell("RemoteMissing", "Watch", true, &message),
+            _ => {}
+        }
+    }
+    let stalled = |status: &DatabaseBackupStatus| is_true(&status.conditions, types::STALLED);
+    if stalled(after) && !stalled(before) && !matches!(after.phase, Some(Phase::Failed | Phase::Missing)) {
+        tell("Stalled", "Reconcile", true, &message);
+    }
+    notices
+}
+
+fn ready_message(status: &DatabaseBackupStatus) -> String {
+    status.conditions.iter().find(|c| c.type_ == types::READY).map(|c| c.message.clone()).unwrap_or_default()
+}

@@ -1,0 +1,261 @@
+//! What this process did and saw for one object. Nothing here survives a restart, and nothing needs to: what must is in the status.
+
+use super::{
+    clock::Moment,
+    observed::intent_is_open,
+    outcome::{Circumstances, refused},
+    reason::Reason,
+    settings::Settings,
+};
+use crate::{
+    api::{conditions::Standing, status::DatabaseBackupStatus},
+    cloud::{
+        backup::{CreatedBackup, RemoteBackup},
+        errors::{Class, Error},
+    },
+};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// What this process did and saw for one object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Memory {
+    /// The latest intent that this process wrote, and how far its create call got.
+    pub own: Option<OwnIntent>,
+    /// The search for a backup whose create call was not answered.
+    pub doubt: Option<Doubt>,
+    /// What the latest complete listing showed.
+    pub sighting: Option<Sighting>,
+    /// Since when listings have lacked the backup.
+    pub absence: Option<Absence>,
+    /// What stands in the way, and when it is tried again.
+    pub trouble: Option<Trouble>,
+    /// A listing for this object is on its way.
+    pub looking: bool,
+    /// The reason reported last.
+    pub reported: Option<Reason>,
+    /// Since when the object has been blocked without a break.
+    pub blocked: Option<BlockedSince>,
+    /// Backups beyond the first under this object's mark that were told of.
+    pub duplicates: usize,
+}
+
+/// An intent that this process wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OwnIntent {
+    /// The time in it, by which it is recognised in the status.
+    pub request_time: Timestamp,
+    /// The moment before it was written.
+    pub begun: Moment,
+    /// How far its create call got.
+    pub stage: Stage,
+}
+
+/// How far a create call got.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Nothing was sent.
+    Written,
+    /// It is under way.
+    Sending,
+    /// The cloud accepted it.
+    Accepted(CreatedBackup),
+    /// It made nothing; the trouble says why.
+    Rejected,
+    /// It may have reached the cloud. In one line, what happened.
+    Unanswered(String),
+}
+
+/// The search for a backup whose create call was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Doubt {
+    /// The intent in question.
+    pub request_time: Timestamp,
+    /// When this process first saw it.
+    pub since: Moment,
+    /// Looks made so far, complete or not.
+    pub looks: u32,
+    /// Complete listings that lacked it.
+    pub misses: u32,
+    /// When the latest of those was started.
+    pub last_miss: Option<Moment>,
+}
+
+impl Doubt {
+    /// Whether the backup is known not to exist: two complete listings of this process lack it, the later one started a settle delay after the
+    /// intent by the wall clock, and after this process first saw it by its own.
+    pub fn is_settled(&self, settings: &Settings) -> bool {
+        self.misses >= 2
+            && self.last_miss.is_some_and(|at| {
+                at.since(self.since) >= settings.settle_delay && at.since_wall(self.request_time) >= settings.settle_delay
+            })
+    }
+
+    /// When the next look is due.
+    pub fn next_look(&self, settings: &Settings) -> Moment {
+        self.since.plus(settings.look_due(self.looks))
+    }
+}
+
+/// What a complete listing showed of the object's backups: those with its id or its mark.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sighting {
+    /// When the listing was started.
+    pub started: Moment,
+    /// The records; empty where there is none.
+    pub found: Vec<RemoteBackup>,
+}
+
+/// Since when listings have lacked a backup that was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Absence {
+    /// Start of the first listing without it.
+    pub first: Moment,
+    /// Start of the latest.
+    pub last: Moment,
+}
+
+/// What stands in the way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Trouble {
+    /// The reason to report.
+    pub reason: Reason,
+    /// The message to report.
+    pub message: String,
+    /// It will not pass: the object fails for good.
+    pub is_final: bool,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When it is tried again.
+    pub retry_at: Moment,
+    /// The account's epoch when it happened: a newly verified account is worth another try.
+    pub epoch: Option<u64>,
+    /// The object's nudge when it happened: a changed annotation is worth another try.
+    pub nudge: u64,
+}
+
+/// Since when an object has been blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BlockedSince {
+    /// First seen by this process.
+    pub since: Moment,
+    /// It was Stalled already when this process first saw it.
+    pub stalled_before: bool,
+}
+
+impl BlockedSince {
+    /// What is left of the grace; zero once it is over.
+    pub fn grace_left(&self, settings: &Settings, now: Moment) -> Duration {
+        if self.stalled_before { Duration::ZERO } else { settings.blocked_grace.saturating_sub(now.since(self.since)) }
+    }
+}
+
+impl Memory {
+    /// Brings the memory in line with the status at the start of a reconcile. A call that was cut off has no answer any more, and an open intent that
+    /// is not this process's own, or was not answered, is in doubt from now on.
+    pub fn notice(&mut self, status: &DatabaseBackupStatus, now: Moment) {
+        if let Some(own) = &mut self.own
+            && own.stage == Stage::Sending
+        {
+            own.stage = Stage::Unanswered("the call was cut off".into());
+        }
+        let Some(request_time) = status.request_time.as_ref().map(|t| t.0).filter(|_| intent_is_open(status)) else {
+            self.doubt = None;
+            return;
+        };
+        let since = match self.own.as_ref().filter(|own| own.request_time == request_time) {
+            Some(OwnIntent { stage: Stage::Unanswered(_), begun, .. }) => *begun,
+            Some(_) => return,
+            None => now,
+        };
+        if self.doubt.as_ref().is_none_or(|doubt| doubt.request_time != request_time) {
+            self.doubt = Some(Doubt { request_time, since, looks: 0, misses: 0, last_miss: None });
+            self.sighting = None;
+        }
+    }
+
+    /// The intent in the status, if this process wrote it.
+    pub fn own_intent(&self, status: &DatabaseBackupStatus) -> Option<&OwnIntent> {
+        self.own.as_ref().filter(|own| status.request_time.as_ref().is_some_and(|t| t.0 == own.request_time))
+    }
+
+    /// An intent is about to be written. Whatever was seen of an earlier attempt is no longer of interest.
+    pub fn intend(&mut self, request_time: Timestamp, begun: Moment) {
+        self.own = Some(OwnIntent { request_time, begun, stage: Stage::Written });
+        self.sighting = None;
+        self.absence = None;
+    }
+
+    /// The create call is about to be sent.
+    pub fn sending(&mut self) {
+        if let Some(own) = &mut self.own {
+            own.stage = Stage::Sending;
+        }
+    }
+
+    /// The create call came to an end.
+    pub fn answered(&mut self, answer: Result<CreatedBackup, Error>, place: Circumstances<'_>) {
+        let Some(own) = &mut self.own else { return };
+        own.stage = match answer {
+            Ok(created) => {
+                self.trouble = None;
+                Stage::Accepted(created)
+            }
+            // The last check before the socket said no: nothing was sent, and the plan decides anew.
+            Err(error) if error.class == Class::Withheld => Stage::Written,
+            // "Name exists" may mean that an earlier call of this attempt got through.
+            Err(error) if error.class == Class::NameExists || !error.is_definite_rejection() => Stage::Unanswered(error.to_string()),
+            Err(error) => {
+                self.trouble = Some(refused(&error, self.trouble.as_ref(), place));
+                Stage::Rejected
+            }
+        };
+    }
+
+    /// A complete listing, started at `started`, showed these of the object's backups.
+    pub fn saw(&mut self, started: Moment, found: Vec<RemoteBackup>) {
+        self.looking = false;
+        if found.is_empty() {
+            if let Some(doubt) = &mut self.doubt {
+                doubt.looks += 1;
+                doubt.misses += 1;
+                doubt.last_miss = Some(started);
+            }
+            let first = self.absence.map_or(started, |absence| absence.first);
+            self.absence = Some(Absence { first, last: started });
+        } else {
+            self.absence = None;
+        }
+        self.trouble = None;
+        self.sighting = Some(Sighting { started, found });
+    }
+
+    /// How many more backups carry the object's mark than were told of before.
+    pub fn new_duplicates(&mut self, mark: &str) -> usize {
+        let found = self.sighting.iter().flat_map(|sighting| &sighting.found);
+        let extra = found.filter(|backup| backup.mark == mark).count().saturating_sub(1);
+        let new = extra.saturating_sub(self.duplicates);
+        self.duplicates = self.duplicates.max(extra);
+        new
+    }
+
+    /// A listing failed or was incomplete; it says nothing about the backup.
+    pub fn could_not_look(&mut self, trouble: Trouble) {
+        self.looking = false;
+        if let Some(doubt) = &mut self.doubt {
+            doubt.looks += 1;
+        }
+        self.trouble = Some(trouble);
+    }
+
+    /// A status with this reason is about to be reported.
+    pub fn report(&mut self, reason: Reason, was_stalled: bool, now: Moment) {
+        if reason.standing() == Standing::Blocked {
+            let stalled_before = was_stalled && self.reported.is_none();
+            self.blocked.get_or_insert(BlockedSince { since: now, stalled_before });
+        } else {
+            self.blocked = None;
+        }
+        self.reported = Some(reason);
+    }
+}

@@ -1,0 +1,651 @@
+//! Each test is a sentence about one object; the world around it is the shortest that the sentence needs.
+
+use super::*;
+use crate::{
+    api::{
+        backup::{AccountRef, BackupSource, DatabaseBackupSpec, DeletionPolicy},
+        conditions::types,
+        status::{FailedAttempt, Origin},
+    },
+    backup::{
+        clock::Moment,
+        memory::{Absence, Memory, Sighting, Stage},
+        observed::{Object, Permit, Turn},
+        outcome::Circumstances,
+        settings::Settings,
+    },
+    cloud::{
+        backup::{CreatedBackup, RemoteBackup, RemoteState},
+        engine::{Cloud, Engine},
+        errors::{Class, Delivery, Error},
+        request::{Hints, Operation},
+    },
+};
+use jiff::Timestamp;
+
+/// One object and its world.
+struct World {
+    spec: DatabaseBackupSpec,
+    status: DatabaseBackupStatus,
+    account: Account,
+    turn: Turn,
+    permit: Permit,
+    memory: Memory,
+    settings: Settings,
+    now: Moment,
+    deleting: bool,
+    generation: i64,
+    nudge: u64,
+}
+
+fn place() -> Place {
+    Place { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id: "p-1".into() }
+}
+
+impl World {
+    /// A fresh object with everything at hand.
+    fn new() -> Self {
+        let source =
+            BackupSource { engine: Engine::TaurusDB, instance_id: "i-1in07".into(), existing_backup_id: None, description: None, dcs: None };
+        Self {
+            spec: DatabaseBackupSpec {
+                account_ref: AccountRef::default(),
+                source,
+                deletion_policy: DeletionPolicy::Retain,
+                expire_after_days: None,
+                backoff_limit: 2,
+                progress_deadline_seconds: 7200,
+            },
+            status: DatabaseBackupStatus::default(),
+            account: Account::Ready { place: place(), allowed: true, epoch: 1 },
+            turn: Turn::Mine,
+            permit: Permit::Granted,
+            memory: Memory::default(),
+            settings: Settings::default(),
+            now: Moment { wall: "2026-01-01T00:00:10Z".parse().unwrap(), mono: Duration::from_secs(10) },
+            deleting: false,
+            generation: 1,
+            nudge: 0,
+        }
+    }
+
+    fn plan(&mut self) -> Step {
+        self.memory.notice(&self.status, self.now);
+        plan(&Observed {
+            object: Object {
+                namespace: "shop",
+                name: "orders",
+                uid: "uid-1",
+                generation: Some(self.generation),
+                created: "2026-01-01T00:00:00Z".parse().unwrap(),
+                deleting: self.deleting,
+                nudge: self.nudge,
+            },
+            spec: &self.spec,
+            status: &self.status,
+            account: &self.account,
+            turn: &self.turn,
+            permit: self.permit,
+            memory: &self.memory,
+            settings: &self.settings,
+            now: self.now,
+            stopping: false,
+        })
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.now = self.now.plus(Duration::from_secs(seconds));
+    }
+
+    /// Plans, expects an intent, and stores it as the controller does.
+    fn write_intent(&mut self) -> DatabaseBackupStatus {
+        let Step::WriteIntent(next) = self.plan() else { panic!("{:?}", self.plan()) };
+        self.memory.intend(next.request_time.as_ref().unwrap().0, self.now);
+        self.status = *next;
+        self.status.clone()
+    }
+
+    /// Sends what was intended, and hears this.
+    fn answer(&mut self, answer: Result<CreatedBackup, Error>) {
+        assert!(matches!(self.plan(), Step::Send(_)), "{:?}", self.plan());
+        self.memory.sending();
+        let circumstances = Circumstances { now: self.now, epoch: Some(1), nudge: self.nudge, settings: &self.settings };
+        self.memory.answered(answer, circumstances);
+    }
+
+    /// Plans, expects a report, and stores it as the controller does.
+    fn report(&mut self) -> Report {
+        let step = self.plan();
+        let Step::Report(report) = step else { panic!("{step:?}") };
+        if let Some(reason) = report.reason {
+            let stalled = crate::api::conditions::is_true(&self.status.conditions, types::STALLED);
+            self.memory.report(reason, stalled, self.now);
+        }
+        self.status = report.status.clone();
+        *report
+    }
+
+    /// A listing that is complete shows these.
+    fn see(&mut self, found: Vec<RemoteBackup>) {
+        self.memory.saw(self.now, found);
+    }
+
+    /// The process ends, and another takes over.
+    fn restart(&mut self) {
+        self.memory = Memory::default();
+    }
+
+    /// A backup that runs in the cloud.
+    fn running() -> Self {
+        let mut world = Self::new();
+        world.write_intent();
+        world.answer(Ok(created()));
+        world.report();
+        world
+    }
+}
+
+fn created() -> CreatedBackup {
+    CreatedBackup { backup_id: "b-1".into(), job_id: Some("j-1".into()), start_time: None, cloud_status: Some("BUILDING".into()) }
+}
+
+fn remote(world: &World, state: RemoteState) -> RemoteBackup {
+    RemoteBackup {
+        id: "b-1".into(),
+        instance_id: "i-1in07".into(),
+        mark: world.status.backup_name.clone().unwrap_or_default(),
+        state,
+        cloud_status: format!("{state:?}").to_uppercase(),
+        start_time: "2026-01-01T00:00:11Z".parse().ok(),
+        completion_time: "2026-01-01T00:05:00Z".parse().ok(),
+        size: Some(1024),
+        engine_version: Some("8.0".into()),
+        failure: None,
+    }
+}
+
+fn refusal(status: u16, code: &str) -> Error {
+    let body = format!(r#"{{"error_code":"{code}","error_msg":"said so"}}"#);
+    Error::refusal("taurusdb", Operation::Create, status, Hints { request_id: Some("r-1".into()), retry_after: None }, body.as_bytes())
+}
+
+fn lost() -> Error {
+    Error::without_answer("taurusdb", Operation::Create, Class::Unavailable, Delivery::Unknown, "no answer in time")
+}
+
+fn reason(report: &Report) -> &str {
+    report.status.conditions.iter().find(|c| c.type_ == types::READY).map(|c| c.reason.as_str()).unwrap()
+}
+
+fn has(report: &Report, type_: &str) -> bool {
+    crate::api::conditions::is_true(&report.status.conditions, type_)
+}
+
+#[test]
+fn everything_is_in_hand_before_the_intent_is_written() {
+    let mut world = World::new();
+    (world.turn, world.permit) = (Turn::NotAsked, Permit::NotAsked);
+    assert_eq!(world.plan(), Step::TakeTurn);
+    world.turn = Turn::Mine;
+    assert_eq!(world.plan(), Step::TakePermit);
+    world.permit = Permit::Granted;
+    let intent = world.write_intent();
+    assert_eq!((intent.attempts, intent.create_outcome, intent.phase), (Some(1), None, Some(Phase::Pending)));
+    assert_eq!((intent.cloud.as_deref(), intent.region.as_deref(), intent.project_id.as_deref()), (Some("OpenTelekomCloud"), Some("eu-de"), Some("p-1")));
+    assert_eq!(intent.observed_generation, 1);
+    assert!(!intent.conditions.is_empty(), "observedGeneration is never written without conditions");
+}
+
+#[test]
+fn the_call_is_sent_only_on_a_fresh_intent_of_this_process() {
+    let mut world = World::new();
+    world.write_intent();
+    assert!(matches!(world.plan(), Step::Send(new) if new.mark.starts_with("dbb-orders-")));
+    world.pass(11);
+    assert!(matches!(world.plan(), Step::WriteIntent(_)), "this process knows that it sent nothing, so it decides anew at once");
+    world.restart();
+    assert!(matches!(world.plan(), Step::Rest(_)), "another process does not know that");
+}
+
+#[test]
+fn an_accepted_call_leads_to_running_with_both_ids() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Ok(created()));
+    let report = world.report();
+    assert_eq!((report.status.backup_id.as_deref(), report.status.job_id.as_deref()), (Some("b-1"), Some("j-1")));
+    assert_eq!((report.status.phase, report.status.origin), (Some(Phase::Running), Some(Origin::Created)));
+    assert_eq!(reason(&report), "Running");
+}
+
+#[test]
+fn a_completed_backup_is_ready_with_its_size_and_times() {
+    let mut world = World::running();
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    let report = world.report();
+    assert_eq!(report.status.phase, Some(Phase::Completed));
+    assert_eq!(report.status.size.as_ref().map(|size| size.0.as_str()), Some("1024"));
+    assert_eq!(report.status.completion_time.as_ref().map(|t| t.0), "2026-01-01T00:05:00Z".parse().ok());
+    assert!(has(&report, types::READY) && !has(&report, types::RECONCILING) && !has(&report, types::STALLED));
+}
+
+#[test]
+fn a_running_backup_that_still_runs_is_not_written_again() {
+    let mut world = World::running();
+    let before = world.status.clone();
+    let seen = remote(&world, RemoteState::Running);
+    world.see(vec![seen]);
+    let Step::Report(report) = world.plan() else { panic!() };
+    assert!(!report.is_news(&before));
+}
+
+#[test]
+fn a_lost_answer_leads_to_adoption_not_to_a_second_backup() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(lost()));
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.create_outcome), ("OutcomeUnknown", Some(CreateOutcome::Unknown)));
+    world.pass(5);
+    assert!(matches!(world.plan(), Step::Look(ListScope::Instance { since: None, .. })));
+    let seen = remote(&world, RemoteState::Running);
+    world.see(vec![seen]);
+    let report = world.report();
+    assert_eq!((report.status.phase, report.status.origin), (Some(Phase::Running), Some(Origin::Reattached)));
+}
+
+#[test]
+fn a_miss_needs_two_listings_and_a_settle_delay() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    let mut looks = 0;
+    let mut waited = 0;
+    loop {
+        match world.plan() {
+            Step::Look(_) => {
+                looks += 1;
+                world.see(vec![]);
+            }
+            Step::WriteIntent(next) => {
+                assert_eq!(next.backup_name, world.status.backup_name, "the same name");
+                assert_eq!(next.attempts, Some(1), "no attempt is spent");
+                break;
+            }
+            Step::Report(_) | Step::Rest(_) => {
+                world.pass(1);
+                waited += 1;
+            }
+            step => panic!("{step:?}"),
+        }
+        assert!(waited < 1000, "it never ends");
+    }
+    assert!(waited >= 300, "asked again after {waited} s");
+    assert!(looks >= 2, "{looks} looks");
+}
+
+#[test]
+fn an_intent_without_an_outcome_found_after_a_restart_is_looked_for_before_anything_is_written() {
+    let mut world = World::new();
+    world.write_intent();
+    world.restart();
+    assert!(matches!(world.plan(), Step::Rest(Some(_))));
+    world.pass(5);
+    assert!(matches!(world.plan(), Step::Look(_)));
+    world.see(vec![]);
+    let report = world.report();
+    assert_eq!(reason(&report), "OutcomeUnknown");
+    world.pass(294);
+    world.see(vec![]);
+    assert!(!matches!(world.plan(), Step::WriteIntent(_)), "the last listing began before the settle delay was over");
+    world.pass(6);
+    world.see(vec![]);
+    assert!(matches!(world.plan(), Step::WriteIntent(_)));
+}
+
+#[test]
+fn a_listing_that_failed_is_no_miss() {
+    let mut world = World::new();
+    world.write_intent();
+    world.restart();
+    world.plan();
+    for _ in 0..20 {
+        world.pass(60);
+        let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &world.settings };
+        let trouble = crate::backup::outcome::unreadable(&refusal(503, ""), world.memory.trouble.as_ref(), circumstances);
+        world.memory.could_not_look(trouble);
+        assert!(!matches!(world.plan(), Step::WriteIntent(_) | Step::Send(_)));
+    }
+}
+
+#[test]
+fn a_wall_clock_that_jumps_ahead_does_not_shorten_the_search() {
+    let mut world = World::new();
+    world.write_intent();
+    world.restart();
+    world.plan();
+    world.now.wall += jiff::SignedDuration::from_hours(24);
+    world.see(vec![]);
+    world.see(vec![]);
+    assert!(!matches!(world.plan(), Step::WriteIntent(_)));
+}
+
+#[test]
+fn several_backups_under_one_mark_are_named_and_none_is_taken() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    let one = remote(&world, RemoteState::Running);
+    let two = RemoteBackup { id: "b-2".into(), ..one.clone() };
+    world.see(vec![one, two]);
+    let report = world.report();
+    assert_eq!(reason(&report), "AmbiguousRemote");
+    assert_eq!(report.status.backup_id, None);
+    let message = &report.status.conditions[0].message;
+    assert!(message.contains("b-1") && message.contains("b-2"), "{message}");
+}
+
+#[test]
+fn a_backup_found_failed_spends_the_attempt() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    let failed = remote(&world, RemoteState::Failed);
+    world.see(vec![failed]);
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.failed_attempts.len()), ("BackoffAfterFailure", 1));
+}
+
+#[test]
+fn a_refused_description_fails_for_good_with_the_code_and_the_request_id() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(refusal(400, "DBS.280127")));
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.phase), ("InvalidRequest", Some(Phase::Failed)));
+    assert_eq!(report.status.create_outcome, Some(CreateOutcome::Rejected));
+    let message = &report.status.conditions[0].message;
+    assert!(message.contains("DBS.280127") && message.contains("r-1"), "{message}");
+    world.restart();
+    world.pass(100_000);
+    let status = world.status.clone();
+    assert!(!world.report().is_news(&status), "final is final");
+}
+
+#[test]
+fn busy_throttled_and_unauthenticated_spend_no_attempt_and_are_tried_again() {
+    for (status, code, expected) in [
+        (409, "DBS.201205", "InstanceBusy"),
+        (429, "APIGW.0308", "RateLimited"),
+        (401, "APIGW.0301", "AuthenticationFailed"),
+        (403, "DBS.200010", "AccessDenied"),
+        (413, "DBS.200046", "QuotaExceeded"),
+        (404, "DBS.200002", "InstanceNotFound"),
+        (404, "APIGW.0101", "EndpointMisconfigured"),
+    ] {
+        let mut world = World::new();
+        let name = world.write_intent().backup_name;
+        world.answer(Err(refusal(status, code)));
+        let report = world.report();
+        assert_eq!((reason(&report), report.status.create_outcome), (expected, Some(CreateOutcome::Rejected)), "{code}");
+        world.pass(1);
+        assert!(matches!(world.plan(), Step::Report(_)), "{code}: not at once");
+        world.pass(3600);
+        let again = world.write_intent();
+        assert_eq!((again.backup_name, again.attempts), (name, Some(1)), "{code}");
+    }
+}
+
+#[test]
+fn the_cloud_is_not_asked_again_before_it_wants_to_be() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(Error { retry_after: Some(Duration::from_secs(90)), ..refusal(429, "APIGW.0308") }));
+    world.report();
+    world.pass(89);
+    assert!(matches!(world.plan(), Step::Report(_)));
+    world.pass(1);
+    assert!(matches!(world.plan(), Step::WriteIntent(_)));
+}
+
+#[test]
+fn a_name_that_exists_is_looked_up() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(refusal(409, "DBS.201209")));
+    assert_eq!(reason(&world.report()), "OutcomeUnknown");
+    world.pass(5);
+    assert!(matches!(world.plan(), Step::Look(_)));
+}
+
+#[test]
+fn failed_attempts_back_off_and_get_new_names_until_the_limit() {
+    let mut world = World::running();
+    let first = world.status.backup_name.clone();
+    for (attempt, backoff) in [(1, 60), (2, 240)] {
+        let failed = remote(&world, RemoteState::Failed);
+        world.see(vec![failed]);
+        let report = world.report();
+        assert_eq!((reason(&report), report.status.phase), ("BackoffAfterFailure", Some(Phase::Pending)), "attempt {attempt}");
+        world.pass(backoff - 1);
+        assert!(matches!(world.plan(), Step::Report(_)));
+        world.pass(1);
+        let next = world.write_intent();
+        assert_eq!(next.attempts, Some(attempt + 1));
+        assert_ne!(next.backup_name, first);
+        world.answer(Ok(created()));
+        world.report();
+    }
+    let failed = remote(&world, RemoteState::Failed);
+    world.see(vec![failed]);
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.phase, report.status.failed_attempts.len()), ("BackupFailed", Some(Phase::Failed), 3));
+    assert!(has(&report, types::STALLED));
+}
+
+#[test]
+fn the_backoff_survives_a_restart() {
+    let mut world = World::running();
+    let failed = remote(&world, RemoteState::Failed);
+    world.see(vec![failed]);
+    world.report();
+    world.restart();
+    world.pass(30);
+    assert_eq!(reason(&world.report()), "BackoffAfterFailure");
+    world.pass(30);
+    assert!(matches!(world.plan(), Step::WriteIntent(_)));
+}
+
+#[test]
+fn a_blocked_object_stalls_when_the_grace_is_over_and_recovers_when_the_cause_is_gone() {
+    let mut world = World::new();
+    world.account = Account::Blocked { reason: Reason::AccountNotFound, message: "there is no CloudAccount default".into() };
+    let report = world.report();
+    assert!(has(&report, types::RECONCILING) && !has(&report, types::STALLED));
+    assert_eq!(report.wake, Some(Duration::from_secs(300)), "a timer ends the grace");
+    world.pass(300);
+    let report = world.report();
+    assert!(!has(&report, types::RECONCILING) && has(&report, types::STALLED));
+    world.restart();
+    let status = world.status.clone();
+    let report = world.report();
+    assert!(!report.is_news(&status), "a restart does not begin the grace anew");
+    world.account = Account::Ready { place: place(), allowed: true, epoch: 2 };
+    assert!(matches!(world.plan(), Step::WriteIntent(_)));
+}
+
+#[test]
+fn trying_again_does_not_break_the_grace() {
+    let mut world = World::new();
+    let mut stalled = false;
+    for _ in 0..20 {
+        if matches!(world.plan(), Step::WriteIntent(_)) {
+            let intent = world.write_intent();
+            assert!(!stalled || crate::api::conditions::is_true(&intent.conditions, types::STALLED), "no flapping while it is tried again");
+            world.answer(Err(refusal(404, "DBS.200002")));
+        }
+        stalled |= has(&world.report(), types::STALLED);
+        world.pass(60);
+    }
+    assert!(stalled);
+}
+
+#[test]
+fn a_changed_annotation_or_a_newly_verified_account_ends_the_wait() {
+    let blocked = || {
+        let mut world = World::new();
+        world.write_intent();
+        world.answer(Err(refusal(413, "DBS.200046")));
+        world.report();
+        world
+    };
+    let mut world = blocked();
+    world.nudge = 7;
+    assert!(matches!(world.plan(), Step::WriteIntent(_)));
+    let mut world = blocked();
+    world.account = Account::Ready { place: place(), allowed: true, epoch: 2 };
+    assert!(matches!(world.plan(), Step::WriteIntent(_)));
+}
+
+#[test]
+fn an_account_that_is_being_verified_is_waited_for_and_only_a_fresh_object_is_told() {
+    let mut world = World::new();
+    world.account = Account::Verifying;
+    assert_eq!(reason(&world.report()), "AccountNotReady");
+    let mut world = World::running();
+    world.account = Account::Verifying;
+    assert!(matches!(world.plan(), Step::Rest(_)));
+}
+
+#[test]
+fn an_account_that_points_elsewhere_is_a_mismatch_and_nothing_is_created_there() {
+    let mut world = World::running();
+    world.account = Account::Ready { place: Place { project_id: "p-2".into(), ..place() }, allowed: true, epoch: 2 };
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.phase), ("AccountMismatch", Some(Phase::Running)));
+}
+
+#[test]
+fn a_namespace_that_is_not_allowed_creates_nothing_but_is_still_watched() {
+    let mut world = World::new();
+    world.account = Account::Ready { place: place(), allowed: false, epoch: 1 };
+    assert_eq!(reason(&world.report()), "NamespaceNotAllowed");
+    let mut world = World::running();
+    world.account = Account::Ready { place: place(), allowed: false, epoch: 1 };
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    assert_eq!(reason(&world.report()), "Completed");
+}
+
+#[test]
+fn behind_another_backup_of_the_instance_it_says_so() {
+    let mut world = World::new();
+    world.turn = Turn::Behind("shop/other".into());
+    let report = world.report();
+    assert_eq!(reason(&report), "InstanceBusy");
+    assert!(report.status.conditions[0].message.contains("shop/other"));
+}
+
+#[test]
+fn past_the_deadline_it_is_stalled_and_still_completes() {
+    let mut world = World::running();
+    world.pass(7200);
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.phase), ("ProgressDeadlineExceeded", Some(Phase::Running)));
+    assert!(has(&report, types::STALLED));
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    assert_eq!(reason(&world.report()), "Completed");
+}
+
+#[test]
+fn an_import_adopts_and_never_creates() {
+    let mut world = World::new();
+    world.spec.source.existing_backup_id = Some("b-1".into());
+    assert_eq!(world.plan(), Step::Look(ListScope::Backup { backup_id: "b-1".into() }));
+    world.see(vec![]);
+    assert_eq!(reason(&world.report()), "ImportNotFound");
+    world.pass(30);
+    assert!(matches!(world.plan(), Step::Look(_)));
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![RemoteBackup { instance_id: "another".into(), ..seen.clone() }]);
+    assert_eq!(reason(&world.report()), "InstanceMismatch");
+    world.see(vec![seen]);
+    let report = world.report();
+    assert_eq!((report.status.origin, report.status.phase), (Some(Origin::Imported), Some(Phase::Completed)));
+}
+
+#[test]
+fn a_backup_that_listings_lack_long_enough_is_gone() {
+    let mut world = World::running();
+    world.see(vec![]);
+    assert_eq!(reason(&world.report()), "Running", "one listing says little");
+    world.pass(600);
+    world.see(vec![]);
+    assert_eq!(reason(&world.report()), "BackoffAfterFailure", "gone before it was complete: a spent attempt");
+
+    let mut world = World::running();
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen.clone()]);
+    world.report();
+    world.memory.sighting = Some(Sighting { started: world.now, found: vec![] });
+    world.memory.absence = Some(Absence { first: world.now, last: world.now.plus(Duration::from_secs(600)) });
+    assert_eq!(world.report().status.phase, Some(Phase::Missing));
+    world.see(vec![seen]);
+    assert_eq!(world.report().status.phase, Some(Phase::Completed), "and back");
+}
+
+#[test]
+fn an_edited_policy_is_observed_without_a_word_about_the_backup() {
+    let mut world = World::running();
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    world.report();
+    world.generation = 2;
+    world.spec.expire_after_days = Some(30);
+    let report = world.report();
+    assert_eq!(report.status.observed_generation, 2);
+    assert!(report.status.conditions.iter().all(|condition| condition.observed_generation == Some(2)));
+    let due: Timestamp = "2026-01-31T00:05:00Z".parse().unwrap();
+    assert_eq!(report.status.expiration_time.map(|t| t.0), Some(due));
+}
+
+#[test]
+fn with_retain_a_deleted_object_is_let_go() {
+    let mut world = World::running();
+    world.deleting = true;
+    assert_eq!(world.plan(), Step::Rest(None));
+}
+
+#[test]
+fn a_stored_object_that_lacks_part_of_the_intent_is_found_out() {
+    let mut world = World::new();
+    let intent = world.write_intent();
+    assert!(carries_intent(Some(&intent), &intent));
+    assert!(!carries_intent(None, &intent));
+    for spoil in [
+        |s: &mut DatabaseBackupStatus| s.request_time = None,
+        |s: &mut DatabaseBackupStatus| s.backup_name = None,
+        |s: &mut DatabaseBackupStatus| s.attempts = None,
+        |s: &mut DatabaseBackupStatus| s.project_id = None,
+        |s: &mut DatabaseBackupStatus| s.failed_attempts.push(FailedAttempt { backup_name: "x".into(), backup_id: None, message: "m".into() }),
+    ] {
+        let mut stored = intent.clone();
+        spoil(&mut stored);
+        assert!(!carries_intent(Some(&stored), &intent));
+    }
+}
+
+#[test]
+fn a_call_that_was_cut_off_counts_as_unanswered() {
+    let mut world = World::new();
+    world.write_intent();
+    world.memory.sending();
+    let report = world.report();
+    assert_eq!(reason(&report), "OutcomeUnknown");
+    assert!(matches!(world.memory.own.as_ref().map(|own| &own.stage), Some(Stage::Unanswered(_))));
+}

@@ -1,0 +1,142 @@
+//! The backup's id is known: say truthfully where it stands.
+
+use super::{Gate, Report, Step, epoch, hold, place, report};
+use crate::{
+    api::{
+        conditions::Standing,
+        status::{DatabaseBackupStatus, Origin, Phase},
+    },
+    backup::{
+        observed::Observed,
+        reason::Reason,
+        status::{conclude, expiration, spend_attempt, take_over, time_left},
+    },
+    cloud::backup::{ListScope, RemoteBackup, RemoteState},
+};
+
+pub(super) fn plan(o: &Observed<'_>) -> Step {
+    let id = o.status.backup_id.as_deref().unwrap_or_default();
+    let sighting = o.memory.sighting.as_ref();
+    if let Some(backup) = sighting.and_then(|sighting| sighting.found.iter().find(|backup| backup.id == id)) {
+        return follow(o, o.status.clone(), backup);
+    }
+    if is_gone(o) {
+        return gone(o, &format!("the cloud no longer lists backup {id}"));
+    }
+    unchanged(o, id)
+}
+
+/// What a listing says of the backup decides the phase.
+pub(super) fn follow(o: &Observed<'_>, mut next: DatabaseBackupStatus, backup: &RemoteBackup) -> Step {
+    match backup.state {
+        RemoteState::Running => running(o, next, &backup.id),
+        RemoteState::Completed => {
+            take_over(o, &mut next, backup);
+            completed(o, next, &backup.id)
+        }
+        RemoteState::Deleting if o.status.phase == Some(Phase::Completed) => completed(o, next, &backup.id),
+        RemoteState::Deleting => running(o, next, &backup.id),
+        RemoteState::Failed => {
+            let why = backup.failure.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            let message = format!("{} reported backup {} as {}{why}", o.spec.source.engine.as_str(), backup.id, backup.cloud_status);
+            failed(o, next, &backup.id, &message)
+        }
+        RemoteState::Gone => gone_with(o, next, &format!("the cloud says that backup {} is {}", backup.id, backup.cloud_status)),
+    }
+}
+
+fn running(o: &Observed<'_>, next: DatabaseBackupStatus, id: &str) -> Step {
+    report(o, next, Phase::Running, Reason::Running, &running_message(o, id), None)
+}
+
+/// What is said of a running backup.
+pub(super) fn running_message(o: &Observed<'_>, id: &str) -> String {
+    let source = &o.spec.source;
+    format!("{} is taking backup {id} of instance {}", source.engine.as_str(), source.instance_id)
+}
+
+fn completed(o: &Observed<'_>, next: DatabaseBackupStatus, id: &str) -> Step {
+    let source = &o.spec.source;
+    let message = format!("{} holds backup {id} of instance {}", source.engine.as_str(), source.instance_id);
+    report(o, next, Phase::Completed, Reason::Completed, &message, None)
+}
+
+/// The cloud gave up on this attempt. There is a next one if the limit allows; an imported backup has none.
+fn failed(o: &Observed<'_>, mut next: DatabaseBackupStatus, id: &str, message: &str) -> Step {
+    if next.origin == Some(Origin::Imported) {
+        return report(o, next, Phase::Failed, Reason::BackupFailed, message, None);
+    }
+    spend_attempt(&mut next, Some(id.to_owned()), message, o.now.wall);
+    let (failed, allowed) = (next.failed_attempts.len(), usize::try_from(o.spec.backoff_limit).unwrap_or_default() + 1);
+    if failed >= allowed {
+        let message = format!("{failed} of {allowed} attempts failed; the last: {message}");
+        return report(o, next, Phase::Failed, Reason::BackupFailed, &message, None);
+    }
+    let backoff = o.settings.attempt_backoff(failed);
+    let message = format!("attempt {failed} failed ({message}); the next one comes in {} s", backoff.as_secs());
+    report(o, next, Phase::Pending, Reason::BackoffAfterFailure, &message, Some(backoff))
+}
+
+/// Two complete listings, `--gone-after` apart, lack it.
+fn is_gone(o: &Observed<'_>) -> bool {
+    let missing_already = o.status.phase == Some(Phase::Missing);
+    !missing_already && o.memory.absence.is_some_and(|absence| absence.last.since(absence.first) >= o.settings.gone_after)
+}
+
+fn gone(o: &Observed<'_>, message: &str) -> Step {
+    gone_with(o, o.status.clone(), message)
+}
+
+/// A backup that was complete is missing; one that never was has failed.
+fn gone_with(o: &Observed<'_>, next: DatabaseBackupStatus, message: &str) -> Step {
+    let had_it = matches!(o.status.phase, Some(Phase::Completed | Phase::Missing));
+    if had_it || next.origin == Some(Origin::Imported) {
+        return report(o, next, Phase::Missing, Reason::RemoteMissing, message, None);
+    }
+    let id = next.backup_id.clone().unwrap_or_default();
+    failed(o, next, &id, &format!("{message} before it was complete"))
+}
+
+/// Nothing new was seen.
+fn unchanged(o: &Observed<'_>, id: &str) -> Step {
+    match o.status.phase {
+        Some(Phase::Completed) => {
+            let mut next = o.status.clone();
+            next.expiration_time = expiration(o, &next);
+            completed(o, next, id)
+        }
+        Some(Phase::Missing) => super::settled(o),
+        _ => unseen(o, id),
+    }
+}
+
+/// The backup runs, as far as is known; what keeps the operator from looking is said.
+fn unseen(o: &Observed<'_>, id: &str) -> Step {
+    match place(o) {
+        Err(Gate::Closed(reason, message)) => return hold(o, reason, &message, None),
+        Err(Gate::Verifying) => return Step::Rest(Some(time_left(o)).filter(|left| !left.is_zero())),
+        Ok(_) => {}
+    }
+    let trouble = o.memory.trouble.as_ref().filter(|trouble| trouble.is_current(epoch(o.account), o.object.nudge, o.now));
+    match trouble.filter(|trouble| trouble.reason.standing() == Standing::Blocked || trouble.failures >= 3) {
+        Some(trouble) => hold(o, trouble.reason, &trouble.message, None),
+        None => as_before(o, id),
+    }
+}
+
+/// After a restart nothing is written until something is known; but a deadline may have passed, and a trouble may be over.
+fn as_before(o: &Observed<'_>, id: &str) -> Step {
+    let message = running_message(o, id);
+    let status = conclude(o, o.status.clone(), Phase::Running, Reason::Running, &message);
+    let wake = Some(time_left(o)).filter(|left| !left.is_zero());
+    Step::Report(Box::new(Report { status, reason: Some(Reason::Running), wake }))
+}
+
+/// How a single backup is looked up: by its id where the service can, else among those of its instance.
+pub fn lookup(o: &Observed<'_>, id: &str) -> ListScope {
+    if o.spec.source.engine.service().finds_by_id() {
+        ListScope::Backup { backup_id: id.to_owned() }
+    } else {
+        ListScope::Instance { instance_id: o.spec.source.instance_id.clone(), since: None }
+    }
+}

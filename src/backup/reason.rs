@@ -1,0 +1,122 @@
+//! The reasons that a `DatabaseBackup`'s conditions give, and what each of them means for the conditions.
+
+use crate::api::conditions::Standing;
+
+/// Why a backup is where it is; independent of its phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The cloud is being asked.
+    Submitting,
+    /// Another backup of the instance is on its way, or the cloud says that the instance is busy.
+    InstanceBusy,
+    /// Waiting for the account's request rate, or the cloud throttles.
+    RateLimited,
+    /// The answer to the create call was lost; the operator looks for the backup.
+    OutcomeUnknown,
+    /// The cloud reported FAILED; the next attempt comes.
+    BackoffAfterFailure,
+    /// The cloud cannot be reached or fails.
+    CloudUnavailable,
+    /// The cloud takes the backup.
+    Running,
+    /// There is no such account.
+    AccountNotFound,
+    /// The account is there, but cannot be used yet.
+    AccountNotReady,
+    /// The operator may not read `ClusterCloudAccount`s.
+    AccountKindUnavailable,
+    /// The account now points elsewhere than where the backup is.
+    AccountMismatch,
+    /// The cluster account does not allow this namespace.
+    NamespaceNotAllowed,
+    /// The cloud does not accept the credentials.
+    AuthenticationFailed,
+    /// The credentials lack a permission.
+    AccessDenied,
+    /// A quota is used up.
+    QuotaExceeded,
+    /// The address does not serve this API.
+    EndpointMisconfigured,
+    /// The cloud does not know the instance.
+    InstanceNotFound,
+    /// The backup to import is not there.
+    ImportNotFound,
+    /// The backup to import is one of another instance.
+    InstanceMismatch,
+    /// Several backups carry this object's mark.
+    AmbiguousRemote,
+    /// The deadline has passed; still watching.
+    ProgressDeadlineExceeded,
+    /// The backup is there.
+    Completed,
+    /// All attempts are used up.
+    BackupFailed,
+    /// The cloud refuses the request as it is.
+    InvalidRequest,
+    /// The cloud cannot back up this instance.
+    Unsupported,
+    /// The cloud no longer has the backup.
+    RemoteMissing,
+}
+
+impl Reason {
+    /// The reason as written in conditions.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Submitting => "Submitting",
+            Self::InstanceBusy => "InstanceBusy",
+            Self::RateLimited => "RateLimited",
+            Self::OutcomeUnknown => "OutcomeUnknown",
+            Self::BackoffAfterFailure => "BackoffAfterFailure",
+            Self::CloudUnavailable => "CloudUnavailable",
+            Self::Running => "Running",
+            Self::AccountNotFound => "AccountNotFound",
+            Self::AccountNotReady => "AccountNotReady",
+            Self::AccountKindUnavailable => "AccountKindUnavailable",
+            Self::AccountMismatch => "AccountMismatch",
+            Self::NamespaceNotAllowed => "NamespaceNotAllowed",
+            Self::AuthenticationFailed => "AuthenticationFailed",
+            Self::AccessDenied => "AccessDenied",
+            Self::QuotaExceeded => "QuotaExceeded",
+            Self::EndpointMisconfigured => "EndpointMisconfigured",
+            Self::InstanceNotFound => "InstanceNotFound",
+            Self::ImportNotFound => "ImportNotFound",
+            Self::InstanceMismatch => "InstanceMismatch",
+            Self::AmbiguousRemote => "AmbiguousRemote",
+            Self::ProgressDeadlineExceeded => "ProgressDeadlineExceeded",
+            Self::Completed => "Completed",
+            Self::BackupFailed => "BackupFailed",
+            Self::InvalidRequest => "InvalidRequest",
+            Self::Unsupported => "Unsupported",
+            Self::RemoteMissing => "RemoteMissing",
+        }
+    }
+
+    /// Which conditions are true with this reason.
+    pub fn standing(self) -> Standing {
+        match self {
+            Self::Submitting
+            | Self::InstanceBusy
+            | Self::RateLimited
+            | Self::OutcomeUnknown
+            | Self::BackoffAfterFailure
+            | Self::CloudUnavailable
+            | Self::Running => Standing::OnItsWay,
+            Self::AccountNotFound
+            | Self::AccountNotReady
+            | Self::AccountKindUnavailable
+            | Self::AccountMismatch
+            | Self::NamespaceNotAllowed
+            | Self::AuthenticationFailed
+            | Self::AccessDenied
+            | Self::QuotaExceeded
+            | Self::EndpointMisconfigured
+            | Self::InstanceNotFound
+            | Self::ImportNotFound
+            | Self::InstanceMismatch
+            | Self::AmbiguousRemote => Standing::Blocked,
+            Self::ProgressDeadlineExceeded | Self::BackupFailed | Self::InvalidRequest | Self::Unsupported | Self::RemoteMissing => Standing::Stopped,
+            Self::Completed => Standing::Ready,
+        }
+    }
+}

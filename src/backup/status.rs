@@ -1,0 +1,103 @@
+//! The status that says truthfully what was observed.
+
+use super::{observed::Observed, reason::Reason};
+use crate::{
+    api::{
+        conditions::{self, Blocked, Standing, Verdict, types},
+        status::{DatabaseBackupStatus, FailedAttempt, Phase},
+    },
+    cloud::backup::RemoteBackup,
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time};
+use std::time::Duration;
+
+/// `next` with the phase and the conditions that a reason stands for. What is on its way past its deadline is reported as overdue.
+pub fn conclude(o: &Observed<'_>, next: DatabaseBackupStatus, phase: Phase, reason: Reason, message: &str) -> DatabaseBackupStatus {
+    let overdue = reason.standing() == Standing::OnItsWay && time_left(o).is_zero();
+    if overdue {
+        let seconds = o.spec.progress_deadline_seconds;
+        let message = format!("not Completed within {seconds} s, still watching: {message}");
+        return with_conditions(o, next, phase, Reason::ProgressDeadlineExceeded, &message);
+    }
+    with_conditions(o, next, phase, reason, message)
+}
+
+fn with_conditions(o: &Observed<'_>, mut next: DatabaseBackupStatus, phase: Phase, reason: Reason, message: &str) -> DatabaseBackupStatus {
+    let verdict = Verdict { standing: reason.standing(), reason: reason.as_str(), message };
+    next.conditions = conditions::conditions(&o.status.conditions, verdict, blocked(o), o.object.generation, o.now.wall);
+    next.observed_generation = o.object.generation.unwrap_or_default();
+    next.phase = Some(phase);
+    next
+}
+
+/// The same status for a newer generation: the spec's mutable fields changed, and nothing else did.
+pub fn restated(o: &Observed<'_>) -> DatabaseBackupStatus {
+    let mut next = o.status.clone();
+    next.observed_generation = o.object.generation.unwrap_or_default();
+    for condition in &mut next.conditions {
+        condition.observed_generation = o.object.generation;
+    }
+    next
+}
+
+/// What is left until the progress deadline; zero once it has passed.
+pub fn time_left(o: &Observed<'_>) -> Duration {
+    let deadline = Duration::from_secs(u64::try_from(o.spec.progress_deadline_seconds).unwrap_or_default());
+    deadline.saturating_sub(o.now.since_wall(o.object.created))
+}
+
+/// What is left of the grace in which a blocked object counts as being worked on.
+pub fn grace_left(o: &Observed<'_>) -> Duration {
+    match o.memory.blocked {
+        Some(blocked) => blocked.grace_left(o.settings, o.now),
+        None if conditions::is_true(&o.status.conditions, types::STALLED) && o.memory.reported.is_none() => Duration::ZERO,
+        None => o.settings.blocked_grace,
+    }
+}
+
+fn blocked(o: &Observed<'_>) -> Blocked {
+    if grace_left(o).is_zero() { Blocked::PastGrace } else { Blocked::WithinGrace }
+}
+
+/// Takes over what a listing says of the backup.
+pub fn take_over(o: &Observed<'_>, next: &mut DatabaseBackupStatus, remote: &RemoteBackup) {
+    next.cloud_status = Some(remote.cloud_status.clone());
+    next.start_time = remote.start_time.map(Time).or(next.start_time.take());
+    next.completion_time = remote.completion_time.map(Time);
+    next.size = remote.size.map(|bytes| Quantity(bytes.to_string()));
+    next.engine_version = remote.engine_version.clone().or(next.engine_version.take());
+    next.last_sync_time = o.memory.sighting.as_ref().map(|sighting| Time(sighting.started.wall));
+    next.expiration_time = expiration(o, next);
+}
+
+/// When the backup is due to be deleted: `expireAfterDays` after its completion, or after the last sync where the cloud gives no completion time.
+pub fn expiration(o: &Observed<'_>, status: &DatabaseBackupStatus) -> Option<Time> {
+    let days = o.spec.expire_after_days?;
+    let completed = status.completion_time.as_ref().or(status.last_sync_time.as_ref())?.0;
+    completed.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).ok().map(Time)
+}
+
+/// Moves the current attempt to the failed ones: its ids make room for the next attempt's.
+pub fn spend_attempt(next: &mut DatabaseBackupStatus, backup_id: Option<String>, message: &str, now: Timestamp) {
+    next.failed_attempts.push(FailedAttempt {
+        backup_name: next.backup_name.clone().unwrap_or_default(),
+        backup_id,
+        message: message.chars().take(200).collect(),
+    });
+    next.backup_id = None;
+    next.job_id = None;
+    next.create_outcome = None;
+    next.origin = None;
+    next.start_time = None;
+    next.completion_time = None;
+    next.size = None;
+    next.last_sync_time = Some(Time(now));
+}
+
+/// Whether two statuses say the same; when the cloud was last read alone is not worth a write.
+pub fn says_the_same(a: &DatabaseBackupStatus, b: &DatabaseBackupStatus) -> bool {
+    let mut a = a.clone();
+    a.last_sync_time.clone_from(&b.last_sync_time);
+    a == *b
+}

@@ -1,0 +1,226 @@
+//! The only file that sends bytes to the cloud.
+
+use super::{
+    endpoints::Endpoint,
+    errors::{Class, Delivery, Error},
+    request::{Hints, Operation, Reply, Request},
+    sign,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Before a connection stands.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A create call as a whole; the protocol's settle delay counts on it.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Any other call as a whole.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest body of a listing: a thousand records of some KB each.
+const LIST_BYTES: usize = 16 * 1024 * 1024;
+/// Longest body of anything else.
+const BODY_BYTES: usize = 1024 * 1024;
+
+/// Hears of every call.
+pub trait Observer: Send + Sync {
+    /// A call ended with a code from the known tables, `ok`, or one of a few words.
+    fn call(&self, service: &'static str, operation: &'static str, code: &str, elapsed: Duration);
+}
+
+/// How a request is authenticated.
+#[derive(Clone, Copy, Debug)]
+pub enum Auth<'a> {
+    /// Not at all: asking for a token.
+    Nothing,
+    /// `X-Auth-Token`.
+    Token(&'a SecretString),
+    /// `SDK-HMAC-SHA256`.
+    Keys {
+        /// The access key.
+        access_key: &'a str,
+        /// The secret key.
+        secret_key: &'a SecretString,
+        /// With temporary keys.
+        security_token: Option<&'a SecretString>,
+        /// Sent and signed as `X-Project-Id`, once it is known.
+        project_id: Option<&'a str>,
+    },
+}
+
+/// Sends requests.
+pub struct Client {
+    http: reqwest::Client,
+    observer: Arc<dyn Observer>,
+}
+
+impl Client {
+    /// A client that follows no redirects and retries nothing: whether a call may be repeated is not for a library to decide.
+    pub fn new(observer: Arc<dyn Observer>) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .build()?;
+        Ok(Self { http, observer })
+    }
+
+    /// Sends a request and reads its reply, all within one timeout. `check` is asked last before the socket; if it says no, nothing is sent.
+    pub async fn send(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        auth: Auth<'_>,
+        now: Timestamp,
+        check: impl FnOnce() -> bool,
+    ) -> Result<Reply, Error> {
+        let started = Instant::now();
+        let result = self.exchange(endpoint, request, auth, now, check).await;
+        let elapsed = started.elapsed();
+        let label = result.as_ref().map_or_else(Error::label, |_| "ok".into());
+        self.observer.call(request.service, request.operation.as_str(), &label, elapsed);
+        let request_id = result.as_ref().map_or_else(|error| error.request_id.as_deref(), |reply| reply.request_id.as_deref());
+        tracing::debug!(
+            cloud.service = request.service,
+            cloud.operation = request.operation.as_str(),
+            cloud.code = &*label,
+            cloud.request_id = request_id,
+            duration_ms = elapsed.as_millis(),
+            "cloud request"
+        );
+        result
+    }
+
+    async fn exchange(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        auth: Auth<'_>,
+        now: Timestamp,
+        check: impl FnOnce() -> bool,
+    ) -> Result<Reply, Error> {
+        let prepared = prepare(&self.http, endpoint, request, auth, now)?;
+        if !check() {
+            let message = "it was decided too long ago, or the process is stopping";
+            return Err(Error::without_answer(request.service, request.operation, Class::Withheld, Delivery::NotSent, message));
+        }
+        let response = self.http.execute(prepared).await.map_err(|error| no_answer(request, &error))?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let hints = hints(&headers);
+        let body = read(response, request).await;
+        if !(200..300).contains(&status) {
+            // A refusal whose body broke off is still a refusal.
+            return Err(Error::refusal(request.service, request.operation, status, hints, &body.unwrap_or_default()));
+        }
+        let subject_token = headers.get("x-subject-token").and_then(|value| value.to_str().ok()).map(SecretString::from);
+        Ok(Reply { status, subject_token, request_id: hints.request_id, body: body? })
+    }
+}
+
+fn prepare(http: &reqwest::Client, endpoint: &Endpoint, request: &Request, auth: Auth<'_>, now: Timestamp) -> Result<reqwest::Request, Error> {
+    let (query, body) = (sign::query(&request.query), request.body.as_ref().map(ToString::to_string).unwrap_or_default());
+    let separator = if query.is_empty() { "" } else { "?" };
+    let url = format!("{}://{}{}{separator}{query}", endpoint.scheme, endpoint.host, request.path);
+    let headers = headers(endpoint, request, auth, &query, &body, now).map_err(|_| unsendable(request))?;
+    let timeout = if request.operation == Operation::Create { CREATE_TIMEOUT } else { CALL_TIMEOUT };
+    http.request(request.method.clone(), url).headers(headers).timeout(timeout).body(body).build().map_err(|_| unsendable(request))
+}
+
+/// Ids and credentials are checked before they come here, so this is a matter of an address that only looks like one.
+fn unsendable(request: &Request) -> Error {
+    let message = "its address or a credential cannot be written as HTTP";
+    Error::without_answer(request.service, request.operation, Class::Misconfigured, Delivery::NotSent, message)
+}
+
+fn headers(
+    endpoint: &Endpoint,
+    request: &Request,
+    auth: Auth<'_>,
+    query: &str,
+    body: &str,
+    now: Timestamp,
+) -> Result<HeaderMap, header::InvalidHeaderValue> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(request.content_type));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    match auth {
+        Auth::Nothing => {}
+        Auth::Token(token) => {
+            headers.insert(HeaderName::from_static("x-auth-token"), secret(token.expose_secret())?);
+        }
+        Auth::Keys { access_key, secret_key, security_token, project_id } => {
+            let date = sign::sdk_date(now);
+            let mut signed = vec![("content-type", request.content_type), ("host", endpoint.host.as_str()), ("x-sdk-date", date.as_str())];
+            headers.insert(HeaderName::from_static("x-sdk-date"), HeaderValue::from_str(&date)?);
+            if let Some(project_id) = project_id {
+                signed.push(("x-project-id", project_id));
+                headers.insert(HeaderName::from_static("x-project-id"), HeaderValue::from_str(project_id)?);
+            }
+            if let Some(token) = security_token {
+                signed.push(("x-security-token", token.expose_secret()));
+                headers.insert(HeaderName::from_static("x-security-token"), secret(token.expose_secret())?);
+            }
+            let signable = sign::Signable { method: &request.method, path: &request.path, query, headers: signed, body: body.as_bytes() };
+            headers.insert(header::AUTHORIZATION, secret(&sign::authorization(&signable, access_key, secret_key, &date))?);
+        }
+    }
+    Ok(headers)
+}
+
+/// A header value that no library shows.
+fn secret(value: &str) -> Result<HeaderValue, header::InvalidHeaderValue> {
+    let mut value = HeaderValue::from_str(value)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn hints(headers: &HeaderMap) -> Hints {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    Hints {
+        request_id: text("x-request-id").map(|id| super::parse::clean(id, 64)).filter(|id| !id.is_empty()),
+        // An hour is more than any throttling window; a longer wish is not taken at its word.
+        retry_after: text("retry-after").and_then(|value| value.trim().parse().ok()).map(|seconds: u32| Duration::from_secs(seconds.min(3600).into())),
+    }
+}
+
+/// The body, read piece by piece so that an endless one stops at its bound.
+async fn read(mut response: reqwest::Response, request: &Request) -> Result<Vec<u8>, Error> {
+    let bound = if request.operation == Operation::List { LIST_BYTES } else { BODY_BYTES };
+    let (status, request_id) = (response.status().as_u16(), hints(response.headers()).request_id);
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| no_answer(request, &error))? {
+        if body.len() + piece.len() > bound {
+            let what = format!("the answer is longer than {} KB", bound / 1024);
+            return Err(Error::unreadable(request.service, request.operation, status, request_id, &what, &body));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+/// A connection that never stood (name, route, TLS) means that nothing was sent; after that, anything may have been.
+fn no_answer(request: &Request, error: &reqwest::Error) -> Error {
+    let (class, delivery) =
+        if error.is_connect() { (Class::NotSent, Delivery::NotSent) } else { (Class::Unavailable, Delivery::Unknown) };
+    let message = match error {
+        error if error.is_timeout() && delivery == Delivery::Unknown => "no answer in time".to_owned(),
+        error => format!("{}{}", if delivery == Delivery::NotSent { "no connection: " } else { "the connection broke: " }, root_cause(error)),
+    };
+    Error::without_answer(request.service, request.operation, class, delivery, super::parse::clean(&message, 120))
+}
+
+/// The innermost cause: the outer ones repeat the address.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests;

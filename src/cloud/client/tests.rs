@@ -1,0 +1,123 @@
+//! Against a small server on loopback that answers with exactly what a test says.
+
+use super::*;
+use crate::cloud::{backup::NewBackup, engine::Engine};
+use http::uri::Scheme;
+use std::sync::Mutex;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Observer for Heard {
+    fn call(&self, service: &'static str, operation: &'static str, code: &str, _elapsed: Duration) {
+        self.0.lock().unwrap().push(format!("{service} {operation} {code}"));
+    }
+}
+
+fn client() -> (Client, Arc<Heard>) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let heard = Arc::new(Heard::default());
+    (Client::new(heard.clone()).unwrap(), heard)
+}
+
+/// Answers each connection with the bytes, after reading the request's head.
+async fn server(answer: Vec<u8>) -> Endpoint {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut head = [0; 8192];
+            let _ = socket.read(&mut head).await;
+            let _ = socket.write_all(&answer).await;
+            let _ = socket.shutdown().await;
+        }
+    });
+    Endpoint { scheme: Scheme::HTTP, host }
+}
+
+fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+fn create() -> Request {
+    let new = NewBackup { instance_id: "i-1".into(), mark: "dbb-x".into(), description: "d".into(), backup_format: None };
+    Engine::TaurusDB.service().create("p-1", &new)
+}
+
+async fn send(answer: Vec<u8>) -> Result<Reply, Error> {
+    let endpoint = server(answer).await;
+    client().0.send(&endpoint, &create(), Auth::Token(&SecretString::from("t0p-secret")), Timestamp::now(), || true).await
+}
+
+#[tokio::test]
+async fn a_reply_is_read_with_its_request_id() {
+    let reply = send(http("201 Created", "X-Request-Id: r-1\r\n", "{}")).await.unwrap();
+    assert_eq!((reply.status, reply.request_id.as_deref(), reply.body.as_slice()), (201, Some("r-1"), b"{}".as_slice()));
+}
+
+#[tokio::test]
+async fn a_refusal_carries_its_code_and_how_long_to_wait() {
+    let error = send(http("429 Too Many Requests", "Retry-After: 7\r\n", r#"{"error_code":"APIGW.0308","error_msg":"slow"}"#)).await.unwrap_err();
+    assert_eq!((error.class, error.retry_after), (Class::Throttled, Some(Duration::from_secs(7))));
+}
+
+#[tokio::test]
+async fn a_cut_connection_leaves_the_outcome_unknown() {
+    for answer in [vec![], b"HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\n{".to_vec(), b"nonsense\r\n\r\n".to_vec()] {
+        let error = send(answer).await.unwrap_err();
+        assert_eq!(error.delivery, Delivery::Unknown, "{error}");
+        assert!(!error.is_definite_rejection());
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_means_that_nothing_was_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = Endpoint { scheme: Scheme::HTTP, host: listener.local_addr().unwrap().to_string() };
+    drop(listener);
+    let error = client().0.send(&endpoint, &create(), Auth::Nothing, Timestamp::now(), || true).await.unwrap_err();
+    assert_eq!((error.class, error.delivery), (Class::NotSent, Delivery::NotSent), "{error}");
+    assert!(error.is_definite_rejection());
+}
+
+#[tokio::test]
+async fn nothing_is_sent_if_the_last_check_says_no() {
+    let endpoint = server(http("201 Created", "", "{}")).await;
+    let error = client().0.send(&endpoint, &create(), Auth::Nothing, Timestamp::now(), || false).await.unwrap_err();
+    assert_eq!((error.class, error.delivery), (Class::Withheld, Delivery::NotSent));
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let error = send(http("302 Found", "Location: http://127.0.0.1:1/\r\n", "")).await.unwrap_err();
+    assert_eq!(error.status, Some(302));
+    assert!(!error.is_definite_rejection());
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_cut_off_at_its_bound() {
+    let error = send(http("201 Created", "", &"x".repeat(BODY_BYTES + 1))).await.unwrap_err();
+    assert_eq!(error.class, Class::Unreadable);
+    assert!(error.to_string().contains("longer than 1024 KB"), "{error}");
+    assert!(!error.is_definite_rejection());
+}
+
+#[tokio::test]
+async fn no_secret_shows_in_an_error() {
+    for answer in [http("401 Unauthorized", "", "{}"), vec![], http("500 Oops", "", "<html>")] {
+        let error = send(answer).await.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("t0p-secret"));
+    }
+}
+
+#[tokio::test]
+async fn every_call_is_heard_of_by_service_operation_and_code() {
+    let (client, heard) = client();
+    let endpoint = server(http("409 Conflict", "", r#"{"error_code":"DBS.201205","error_msg":"busy"}"#)).await;
+    let _ = client.send(&endpoint, &create(), Auth::Nothing, Timestamp::now(), || true).await;
+    assert_eq!(*heard.0.lock().unwrap(), ["taurusdb create DBS.201205"]);
+}

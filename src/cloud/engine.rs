@@ -1,0 +1,61 @@
+//! The engines and clouds by name.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The database service that an instance belongs to.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Engine {
+    /// GeminiDB with its Cassandra, Mongo, Influx and Redis APIs.
+    GeminiDB,
+    /// GaussDB(for MySQL) through its older API, `/mysql/v3`, which has no delete.
+    GaussDBforMySQL,
+    /// TaurusDB, the present name and API of GaussDB(for MySQL).
+    TaurusDB,
+    /// Distributed Cache Service for Redis.
+    DCS,
+}
+
+impl Engine {
+    /// Every engine, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::GeminiDB, Self::GaussDBforMySQL, Self::TaurusDB, Self::DCS];
+
+    /// The engine as written in manifests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GeminiDB => "GeminiDB",
+            Self::GaussDBforMySQL => "GaussDBforMySQL",
+            Self::TaurusDB => "TaurusDB",
+            Self::DCS => "DCS",
+        }
+    }
+
+    /// The service's name in metric labels and endpoint overrides.
+    pub fn service_name(self) -> &'static str {
+        match self {
+            Self::GeminiDB => "geminidb",
+            Self::GaussDBforMySQL => "gaussdbformysql",
+            Self::TaurusDB => "taurusdb",
+            Self::DCS => "dcs",
+        }
+    }
+}
+
+/// The public cloud that an account belongs to; picks the endpoint table.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cloud {
+    /// Huawei Cloud, `myhuaweicloud.com`.
+    HuaweiCloud,
+    /// Open Telekom Cloud, `otc.t-systems.com`.
+    OpenTelekomCloud,
+}
+
+impl Cloud {
+    /// The cloud as written in manifests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HuaweiCloud => "HuaweiCloud",
+            Self::OpenTelekomCloud => "OpenTelekomCloud",
+        }
+    }
+}

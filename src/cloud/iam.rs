@@ -1,0 +1,104 @@
+//! Identity and Access Management: tokens by password, and projects by name (`POST /v3/auth/tokens`, `GET /v3/projects`).
+
+use super::{
+    parse::{exact, time},
+    request::{Operation, Request},
+    services::{IAM, Unreadable},
+};
+use http::Method;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+/// IAM's own spelling.
+const JSON_UTF8: &str = "application/json;charset=utf8";
+
+/// Asks for a token of a user, for a project by id or, where that is not known, by its name, which is the region's.
+pub fn token(domain_name: &str, username: &str, password: &SecretString, project_id: Option<&str>, region: &str) -> Request {
+    let project = project_id.map_or_else(|| json!({ "name": region }), |id| json!({ "id": id }));
+    Request {
+        service: IAM,
+        operation: Operation::Token,
+        method: Method::POST,
+        path: "/v3/auth/tokens".into(),
+        // The catalog is long, and nobody reads it.
+        query: vec![("nocatalog", "1".into())],
+        body: Some(json!({ "auth": {
+            "identity": {
+                "methods": ["password"],
+                "password": { "user": { "name": username, "password": password.expose_secret(), "domain": { "name": domain_name } } },
+            },
+            "scope": { "project": project },
+        } })),
+        content_type: JSON_UTF8,
+    }
+}
+
+/// What the body of the answer says of the token; the token itself is in a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+    /// The project that it is for.
+    pub project_id: Option<String>,
+}
+
+/// Reads the body of the answer to [`token`].
+pub fn read_token(body: &[u8]) -> Result<TokenFacts, Unreadable> {
+    let answer: Value = serde_json::from_slice(body).map_err(|_| Unreadable("the answer is not JSON".into()))?;
+    let token = answer.get("token").ok_or_else(|| Unreadable("the answer has no token".into()))?;
+    let expires_at = token.get("expires_at").and_then(Value::as_str).and_then(time);
+    Ok(TokenFacts {
+        expires_at: expires_at.ok_or_else(|| Unreadable("the answer has no token.expires_at".into()))?,
+        project_id: exact(token.get("project").and_then(|project| project.get("id"))),
+    })
+}
+
+/// Asks which projects have a region's name.
+pub fn projects(region: &str) -> Request {
+    Request {
+        service: IAM,
+        operation: Operation::Projects,
+        method: Method::GET,
+        path: "/v3/projects".into(),
+        query: vec![("name", region.to_owned())],
+        body: None,
+        content_type: JSON_UTF8,
+    }
+}
+
+/// Reads the ids of the projects with exactly the region's name.
+pub fn read_projects(body: &[u8], region: &str) -> Result<Vec<String>, Unreadable> {
+    let answer: Value = serde_json::from_slice(body).map_err(|_| Unreadable("the answer is not JSON".into()))?;
+    let projects = answer.get("projects").and_then(Value::as_array).ok_or_else(|| Unreadable("the answer has no list projects".into()))?;
+    let named = projects.iter().filter(|project| project.get("name").and_then(Value::as_str) == Some(region));
+    Ok(named.filter_map(|project| exact(project.get("id"))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_asked_for_by_project_id_or_else_by_region() {
+        let password = SecretString::from("p");
+        let scope = |project: Option<&str>| token("d", "u", &password, project, "eu-de").body.unwrap()["auth"]["scope"].clone();
+        assert_eq!(scope(Some("p-1")), json!({ "project": { "id": "p-1" } }));
+        assert_eq!(scope(None), json!({ "project": { "name": "eu-de" } }));
+    }
+
+    #[test]
+    fn a_tokens_expiry_and_project_are_read() {
+        let body = br#"{"token":{"expires_at":"2015-11-09T01:42:57.527363Z","project":{"id":"p-1","name":"eu-de"}}}"#;
+        let facts = read_token(body).unwrap();
+        assert_eq!(facts.expires_at, "2015-11-09T01:42:57.527363Z".parse().unwrap());
+        assert_eq!(facts.project_id.as_deref(), Some("p-1"));
+        assert!(read_token(b"{}").is_err() && read_token(b"<html>").is_err());
+    }
+
+    #[test]
+    fn only_projects_of_exactly_that_name_count() {
+        let body = br#"{"projects":[{"id":"a","name":"eu-de"},{"id":"b","name":"eu-de_sub"},{"name":"eu-de"}]}"#;
+        assert_eq!(read_projects(body, "eu-de").unwrap(), ["a"]);
+    }
+}

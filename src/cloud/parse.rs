@@ -1,0 +1,130 @@
+//! The clouds' times, sizes and texts, in every form that was seen.
+
+use jiff::{Timestamp, civil::DateTime, fmt::strtime, tz::TimeZone};
+use serde_json::Value;
+
+/// Reads a time in any of the clouds' forms: with an offset with or without colon or `Z`, with or without fractions, with `T` or a space.
+/// Without an offset it is UTC. An empty or unreadable text is no time.
+pub fn time(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(time);
+    }
+    let with_offset = ["%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.fZ"];
+    with_offset.iter().find_map(|format| strtime::parse(format, text).ok()?.to_timestamp().ok()).or_else(|| in_utc(text))
+}
+
+fn in_utc(text: &str) -> Option<Timestamp> {
+    let civil: DateTime = text.trim_end_matches('Z').parse().ok()?;
+    civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// A time as the list APIs of GeminiDB and TaurusDB take it: `yyyy-mm-ddThh:mm:ss+0000`.
+pub fn query_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string()
+}
+
+/// A time as DCS takes it: `yyyyMMddHHmmss`, UTC.
+pub fn dcs_query_time(time: Timestamp) -> String {
+    time.strftime("%Y%m%d%H%M%S").to_string()
+}
+
+/// Bytes in one unit of a service's sizes.
+pub mod unit {
+    /// DCS.
+    pub const BYTE: u32 = 1;
+    /// GeminiDB.
+    pub const KB: u32 = 1024;
+    /// TaurusDB.
+    pub const MB: u32 = 1024 * 1024;
+}
+
+/// A size, as a number or as a number in a string, in bytes. What is negative, not finite or no number is no size.
+pub fn size(value: &Value, unit: u32) -> Option<i64> {
+    let number = match value {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse::<f64>().ok()?,
+        _ => return None,
+    };
+    let bytes = (number * f64::from(unit)).round();
+    // 2^53: beyond it the number was not exact anyway, and no backup is that large.
+    #[allow(clippy::cast_possible_truncation)] // within the range just checked
+    (bytes.is_finite() && (0.0..=9_007_199_254_740_992.0).contains(&bytes)).then_some(bytes as i64)
+}
+
+/// A text from outside, on one line, without control characters, and cut.
+pub fn clean(text: &str, max_chars: usize) -> String {
+    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= max_chars {
+        return line;
+    }
+    line.chars().take(max_chars.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// A field's text, cleaned and cut; absent where it is empty or no text.
+pub fn text(value: Option<&Value>, max_chars: usize) -> Option<String> {
+    let text = match value? {
+        Value::String(text) => clean(text, max_chars),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+/// An id or a name, exactly as it is: it is compared, and cleaned only where it is shown.
+pub fn exact(value: Option<&Value>) -> Option<String> {
+    value?.as_str().filter(|text| !text.is_empty() && text.len() <= 256 && !text.chars().any(char::is_control)).map(ToOwned::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_form_of_time_that_the_clouds_use_is_read() {
+        for (text, rfc3339) in [
+            ("2020-07-07T01:17:05+0800", "2020-07-06T17:17:05Z"),
+            ("2025-01-02T03:04:05+0000", "2025-01-02T03:04:05Z"),
+            ("2025-01-02T03:04:05+00:00", "2025-01-02T03:04:05Z"),
+            ("2016-09-12T01:17:05", "2016-09-12T01:17:05Z"),
+            ("2018-08-06 12:41:14", "2018-08-06T12:41:14Z"),
+            ("2019-05-10T08:31:16.000Z", "2019-05-10T08:31:16Z"),
+            ("2015-11-09T01:42:57.527363Z", "2015-11-09T01:42:57.527363Z"),
+        ] {
+            assert_eq!(time(text), Some(rfc3339.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_none_and_never_a_panic() {
+        for text in ["", " ", "soon", "2020-13-45T99:99:99+0800", "0000-00-00", "9999-12-31T23:59:59-2359", "\u{0}", &"9".repeat(10_000)] {
+            let _ = time(text);
+        }
+        assert_eq!(time(""), None);
+    }
+
+    #[test]
+    fn sizes_become_bytes_whatever_their_unit_and_type() {
+        assert_eq!(size(&json!(2048.0), unit::KB), Some(2_097_152));
+        assert_eq!(size(&json!(1536), unit::MB), Some(1_610_612_736));
+        assert_eq!(size(&json!("12"), unit::BYTE), Some(12));
+        for wrong in [json!(-1), json!("NaN"), json!("inf"), json!({}), json!(null), json!(1e300)] {
+            assert_eq!(size(&wrong, unit::KB), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn texts_from_outside_are_one_short_line() {
+        assert_eq!(clean("a\r\nb\t\u{1b}[31mc", 80), "a b [31mc");
+        assert_eq!(clean("abcdef", 4), "abc…");
+    }
+
+    #[test]
+    fn query_times_have_the_services_forms() {
+        let time = "2025-01-02T03:04:05.678Z".parse().unwrap();
+        assert_eq!(query_time(time), "2025-01-02T03:04:05+0000");
+        assert_eq!(dcs_query_time(time), "20250102030405");
+    }
+}

@@ -1,0 +1,258 @@
+//! The request rate of one account: a token bucket with two queues, so that creates and look-ups go before polls.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{Instant, sleep},
+};
+
+/// A grant that nobody came for lapses, and its token with it.
+const GRANT_LIFETIME: Duration = Duration::from_secs(5);
+/// After so many urgent permits in a row a waiting poll gets one, so that polling never starves.
+const URGENT_IN_A_ROW: u32 = 3;
+
+/// The request rate of one account.
+#[derive(Debug)]
+pub struct Permits {
+    state: Mutex<State>,
+    /// Somebody queued, or the rate changed.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    rate: u32,
+    tokens: f64,
+    refilled: Instant,
+    urgent: VecDeque<Waiter>,
+    polls: VecDeque<oneshot::Sender<()>>,
+    urgent_in_a_row: u32,
+    granted: HashMap<String, Instant>,
+}
+
+#[derive(Debug)]
+enum Waiter {
+    /// Woken through [`Permits::granted`].
+    Key(String),
+    /// Waits in place.
+    Task(oneshot::Sender<()>),
+}
+
+/// What the pump does next.
+enum Turn {
+    Granted(String),
+    Again,
+    Sleep(Duration),
+    Idle,
+}
+
+impl Permits {
+    /// A full bucket of `rate` requests a second; it holds a second's worth.
+    pub fn new(rate: u32) -> Self {
+        let rate = rate.max(1);
+        let state = State {
+            rate,
+            tokens: f64::from(rate),
+            refilled: Instant::now(),
+            urgent: VecDeque::new(),
+            polls: VecDeque::new(),
+            urgent_in_a_row: 0,
+            granted: HashMap::new(),
+        };
+        Self { state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// Another rate from now on.
+    pub fn set_rate(&self, rate: u32) {
+        let mut state = self.lock();
+        if state.rate != rate.max(1) {
+            state.refill();
+            state.rate = rate.max(1);
+            state.tokens = state.tokens.min(f64::from(state.rate));
+            self.changed.notify_one();
+        }
+    }
+
+    /// Requests a second.
+    pub fn rate(&self) -> u32 {
+        self.lock().rate
+    }
+
+    /// A permit for `key` without waiting: true if there is one now, or if one was granted to the key since it queued. Otherwise the key is
+    /// queued, and [`Permits::granted`] says when to ask again.
+    pub fn try_urgent(&self, key: &str) -> bool {
+        let mut state = self.lock();
+        state.refill();
+        if state.granted.remove(key).is_some_and(|at| at.elapsed() < GRANT_LIFETIME) || state.take_if_free() {
+            return true;
+        }
+        if !state.urgent.iter().any(|waiter| matches!(waiter, Waiter::Key(queued) if queued == key)) {
+            state.urgent.push_back(Waiter::Key(key.to_owned()));
+            self.changed.notify_one();
+        }
+        false
+    }
+
+    /// Waits for a permit in the urgent queue.
+    pub async fn urgent(&self) {
+        self.wait(|state, sender| state.urgent.push_back(Waiter::Task(sender))).await;
+    }
+
+    /// Waits for a permit behind everything urgent, though not for ever.
+    pub async fn poll(&self) {
+        self.wait(|state, sender| state.polls.push_back(sender)).await;
+    }
+
+    async fn wait(&self, queue: impl FnOnce(&mut State, oneshot::Sender<()>)) {
+        let granted = {
+            let mut state = self.lock();
+            state.refill();
+            if state.take_if_free() {
+                return;
+            }
+            let (sender, granted) = oneshot::channel();
+            queue(&mut state, sender);
+            granted
+        };
+        self.changed.notify_one();
+        // The sender lives in the state, which outlives this borrow.
+        let _ = granted.await;
+    }
+
+    /// Hands out permits as they become free, and answers with the next queued key that was granted one. One task per account runs this in a loop.
+    pub async fn granted(&self) -> String {
+        loop {
+            let turn = self.lock().next();
+            match turn {
+                Turn::Granted(key) => return key,
+                Turn::Again => {}
+                Turn::Sleep(pause) => sleep(pause).await,
+                Turn::Idle => self.changed.notified().await,
+            }
+        }
+    }
+
+    /// Every change under the lock is complete in itself.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn refill(&mut self) {
+        let now = Instant::now();
+        let rate = f64::from(self.rate);
+        self.tokens = (self.tokens + now.duration_since(self.refilled).as_secs_f64() * rate).min(rate);
+        self.refilled = now;
+    }
+
+    /// Takes a token if there is one and nobody queues for it.
+    fn take_if_free(&mut self) -> bool {
+        let free = self.tokens >= 1.0 && self.urgent.is_empty() && self.polls.is_empty();
+        if free {
+            self.tokens -= 1.0;
+        }
+        free
+    }
+
+    fn next(&mut self) -> Turn {
+        self.refill();
+        self.granted.retain(|_, at| at.elapsed() < GRANT_LIFETIME);
+        if self.urgent.is_empty() && self.polls.is_empty() {
+            return Turn::Idle;
+        }
+        if self.tokens < 1.0 {
+            return Turn::Sleep(Duration::from_secs_f64((1.0 - self.tokens) / f64::from(self.rate)).max(Duration::from_millis(1)));
+        }
+        let polls_turn = !self.polls.is_empty() && (self.urgent.is_empty() || self.urgent_in_a_row >= URGENT_IN_A_ROW);
+        if polls_turn { self.grant_poll() } else { self.grant_urgent() }
+    }
+
+    fn grant_poll(&mut self) -> Turn {
+        self.urgent_in_a_row = 0;
+        // One that no longer waits costs nothing.
+        if self.polls.pop_front().is_some_and(|poll| poll.send(()).is_ok()) {
+            self.tokens -= 1.0;
+        }
+        Turn::Again
+    }
+
+    fn grant_urgent(&mut self) -> Turn {
+        self.urgent_in_a_row += 1;
+        match self.urgent.pop_front() {
+            Some(Waiter::Key(key)) => {
+                self.tokens -= 1.0;
+                self.granted.insert(key.clone(), Instant::now());
+                Turn::Granted(key)
+            }
+            Some(Waiter::Task(task)) => {
+                if task.send(()).is_ok() {
+                    self.tokens -= 1.0;
+                }
+                Turn::Again
+            }
+            None => Turn::Again,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_bucket_grants_at_once_and_then_queues_in_order() {
+        let permits = Permits::new(2);
+        assert!(permits.try_urgent("a") && permits.try_urgent("b"));
+        assert!(!permits.try_urgent("c") && !permits.try_urgent("d") && !permits.try_urgent("c"));
+        assert_eq!(permits.granted().await, "c");
+        assert!(permits.try_urgent("c"), "the grant is there");
+        assert!(!permits.try_urgent("c"), "and good for one call");
+        assert_eq!(permits.granted().await, "d");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn never_more_than_the_rate_and_a_seconds_worth_on_top() {
+        let permits = Arc::new(Permits::new(5));
+        let started = Instant::now();
+        for n in 0..55 {
+            if !permits.try_urgent(&n.to_string()) {
+                permits.granted().await;
+            }
+        }
+        assert!(started.elapsed() >= Duration::from_millis(9_900), "{:?}", started.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn urgent_calls_go_before_polls_but_polls_never_starve() {
+        let permits = Arc::new(Permits::new(1));
+        assert!(permits.try_urgent("first"));
+        let polling = permits.clone();
+        let poll = tokio::spawn(async move { polling.poll().await });
+        tokio::task::yield_now().await;
+        for n in 0..8 {
+            assert!(!permits.try_urgent(&n.to_string()));
+        }
+        for n in 0..3 {
+            assert_eq!(permits.granted().await, n.to_string());
+            assert!(!poll.is_finished(), "urgent ones first");
+        }
+        assert_eq!(permits.granted().await, "3");
+        poll.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_grant_that_nobody_comes_for_lapses() {
+        let permits = Permits::new(1);
+        assert!(permits.try_urgent("a") && !permits.try_urgent("b"));
+        assert_eq!(permits.granted().await, "b");
+        tokio::time::advance(GRANT_LIFETIME).await;
+        assert!(permits.try_urgent("c"), "the bucket has refilled meanwhile");
+        assert!(!permits.try_urgent("b"), "b has to queue again");
+    }
+}

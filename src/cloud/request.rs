@@ -1,0 +1,80 @@
+//! A request before anybody has signed or sent it, and its reply.
+
+use http::Method;
+use secrecy::SecretString;
+use serde_json::Value;
+use std::time::Duration;
+
+/// What a call is for; the label in metrics and the word in messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Ask for a backup.
+    Create,
+    /// Read a page of a listing.
+    List,
+    /// Delete a backup.
+    Delete,
+    /// Get an IAM token.
+    Token,
+    /// Look a project up at IAM.
+    Projects,
+}
+
+impl Operation {
+    /// The operation in metric labels and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::List => "list",
+            Self::Delete => "delete",
+            Self::Token => "token",
+            Self::Projects => "projects",
+        }
+    }
+}
+
+/// A request as a service describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The service in metric labels: `geminidb`, `taurusdb`, …, `iam`.
+    pub service: &'static str,
+    /// What it is for.
+    pub operation: Operation,
+    /// HTTP method.
+    pub method: Method,
+    /// Path, from validated ids only: it goes on the wire as it is.
+    pub path: String,
+    /// Query parameters, not encoded.
+    pub query: Vec<(&'static str, String)>,
+    /// JSON body.
+    pub body: Option<Value>,
+    /// `Content-Type`; the services differ in whether they want a charset.
+    pub content_type: &'static str,
+}
+
+/// JSON as GeminiDB wants it.
+pub const JSON: &str = "application/json";
+/// JSON as TaurusDB and DCS want it.
+pub const JSON_UTF8: &str = "application/json;charset=UTF-8";
+
+/// A reply with a status of 2xx.
+#[derive(Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// `X-Subject-Token`: the token, in IAM's replies.
+    pub subject_token: Option<SecretString>,
+    /// `X-Request-Id`, for support cases.
+    pub request_id: Option<String>,
+    /// Body, bounded.
+    pub body: Vec<u8>,
+}
+
+/// What the headers of a refusal say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// `X-Request-Id`.
+    pub request_id: Option<String>,
+    /// `Retry-After`, if it is a number of seconds.
+    pub retry_after: Option<Duration>,
+}

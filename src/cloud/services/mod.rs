@@ -1,0 +1,160 @@
+//! The services: each describes its requests and reads its answers, without I/O. The files have the same functions, so who knows one knows all.
+
+mod dcs;
+mod gaussdbformysql;
+mod geminidb;
+mod mysql;
+mod taurusdb;
+
+use super::{
+    backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup},
+    engine::Engine,
+    errors::Codes,
+    request::Request,
+};
+use serde_json::{Map, Value};
+
+/// IAM in metric labels.
+pub const IAM: &str = "iam";
+
+/// What the operator needs of a database service.
+pub trait Service: Send + Sync {
+    /// Asks for a backup.
+    fn create(&self, project_id: &str, new: &NewBackup) -> Request;
+    /// Reads the answer to a create call. Without a usable id it is unreadable: the backup may exist all the same.
+    fn read_created(&self, body: &[u8]) -> Result<CreatedBackup, Unreadable>;
+    /// Asks for a page of a listing, from the record number `offset` (from 0).
+    fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request;
+    /// Records on a full page.
+    fn page_size(&self) -> usize;
+    /// Reads a page. A record without an id makes it unreadable; any other field may be missing or of a wrong type.
+    fn read_page(&self, status: u16, body: &[u8]) -> Result<Page, Unreadable>;
+    /// Asks for a backup's deletion; `None` where the API has none.
+    fn delete(&self, project_id: &str, instance_id: &str, backup_id: &str) -> Option<Request>;
+    /// Whether listings can be asked for one backup by its id.
+    fn finds_by_id(&self) -> bool {
+        true
+    }
+    /// Whether listings can be asked for a whole project.
+    fn lists_by_project(&self) -> bool {
+        true
+    }
+    /// What the service's error codes mean.
+    fn codes(&self) -> &'static [Codes];
+}
+
+impl Engine {
+    /// The engine's service.
+    pub fn service(self) -> &'static dyn Service {
+        match self {
+            Self::GeminiDB => &geminidb::GeminiDB,
+            Self::GaussDBforMySQL => &gaussdbformysql::GaussDBforMySQL,
+            Self::TaurusDB => &taurusdb::TaurusDB,
+            Self::DCS => &dcs::Dcs,
+        }
+    }
+}
+
+/// The service with a metric label.
+pub fn by_name(name: &str) -> Option<&'static dyn Service> {
+    Engine::ALL.iter().find(|engine| engine.service_name() == name).map(|engine| engine.service())
+}
+
+/// The service with a metric label, as people write it.
+pub fn display_name(name: &str) -> &'static str {
+    Engine::ALL.iter().find(|engine| engine.service_name() == name).map_or("IAM", |engine| engine.as_str())
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Its records, manual or not: completeness is judged on what the service counts.
+    pub records: Vec<Record>,
+    /// How many records the service says there are in all.
+    pub total: u64,
+}
+
+/// A record of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The backup.
+    pub backup: RemoteBackup,
+    /// Whether somebody asked for it; automatic backups are none of the operator's business.
+    pub is_manual: bool,
+}
+
+/// An answer that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
+
+/// The body as a JSON object.
+fn object(body: &[u8]) -> Result<Map<String, Value>, Unreadable> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Unreadable("the answer is not a JSON object".into())),
+        Err(_) => Err(Unreadable("the answer is not JSON".into())),
+    }
+}
+
+/// A page from its list and its total, with one reader for the records.
+fn page(object: &Map<String, Value>, list: &str, total: &str, record: impl Fn(&Map<String, Value>) -> Option<Record>) -> Result<Page, Unreadable> {
+    let items = object.get(list).and_then(Value::as_array).ok_or_else(|| Unreadable(format!("the answer has no list {list}")))?;
+    let total = object.get(total).and_then(Value::as_u64).ok_or_else(|| Unreadable(format!("the answer has no number {total}")))?;
+    let records = items
+        .iter()
+        .map(|item| item.as_object().and_then(&record).ok_or_else(|| Unreadable(format!("a record of {list} has no id"))))
+        .collect::<Result<_, _>>()?;
+    Ok(Page { records, total })
+}
+
+/// The query parameters of a scope, for services that list a project.
+fn project_query(scope: &ListScope, manual: &str, page_size: usize, offset: usize) -> Vec<(&'static str, String)> {
+    let mut query = vec![("limit", page_size.to_string()), ("offset", offset.to_string())];
+    let since = match scope {
+        ListScope::Backup { backup_id } => {
+            query.push(("backup_id", backup_id.clone()));
+            None
+        }
+        ListScope::Instance { instance_id, since } => {
+            query.push(("instance_id", instance_id.clone()));
+            *since
+        }
+        ListScope::Project { since } => *since,
+    };
+    query.push(("backup_type", manual.to_owned()));
+    if let Some(since) = since {
+        // The services want both ends or none; the end only has to lie ahead.
+        query.push(("begin_time", super::parse::query_time(since)));
+        query.push(("end_time", END_OF_WINDOW.to_owned()));
+    }
+    query
+}
+
+/// Ahead of everything that is waited for.
+const END_OF_WINDOW: &str = "2099-12-31T00:00:00+0000";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_service_panics_on_any_body() {
+        let bodies: [&[u8]; 8] =
+            [b"", b"null", b"[]", b"{}", b"\xff\xfe", br#"{"backups":[1],"total_count":1}"#, br#"{"backups":{},"total_count":-1}"#, br#"{"backup":[]}"#];
+        for engine in Engine::ALL {
+            for body in bodies {
+                assert!(engine.service().read_created(body).is_err(), "{} took {body:?}", engine.as_str());
+                assert!(engine.service().read_page(200, body).is_err(), "{} took {body:?}", engine.as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_backup_can_be_asked_for_where_the_service_says_so() {
+        let scope = ListScope::Backup { backup_id: "b-1".into() };
+        for engine in Engine::ALL.iter().filter(|engine| engine.service().finds_by_id()) {
+            assert!(engine.service().list("p", &scope, 0).query.contains(&("backup_id", "b-1".into())), "{}", engine.as_str());
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Accounts kept verified, and what backups see of them.
+
+use super::{
+    context::Context,
+    verify::{AccountObject, Verified, verify},
+    watching::{Seen, watch},
+    writes,
+};
+use crate::{
+    api::{
+        account::{AllowedNamespaces, ClusterCloudAccount},
+        backup::{AccountKind, AccountRef, DatabaseBackup},
+        conditions::Standing,
+    },
+    backup::{
+        account::{AccountMemory, Verification, seen_by_backups, status},
+        observed::{Account, Place},
+        reason::Reason,
+    },
+    cloud::{permits::Permits, session::Session},
+};
+use futures::StreamExt;
+use kube::{
+    Api, ResourceExt,
+    api::ListParams,
+    runtime::{
+        Controller,
+        controller::Action,
+        reflector::ObjectRef,
+    },
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Which account: its kind, its namespace (of the namespaced kind) and its name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountKey {
+    /// Kind.
+    pub kind: AccountKind,
+    /// Namespace; absent for the cluster kind.
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+}
+
+impl AccountKey {
+    /// The account that a backup names.
+    pub fn of(backup: &DatabaseBackup) -> Self {
+        Self::named(&backup.spec.account_ref, &backup.namespace().unwrap_or_default())
+    }
+
+    fn named(reference: &AccountRef, namespace: &str) -> Self {
+        let namespace = (reference.kind == AccountKind::CloudAccount).then(|| namespace.to_owned());
+        Self { kind: reference.kind, namespace, name: reference.name.clone() }
+    }
+}
+
+impl std::fmt::Display for AccountKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.name)
+    }
+}
+
+/// Every account in memory.
+#[derive(Default)]
+pub struct Accounts {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    entries: HashMap<AccountKey, Entry>,
+    /// Watches of a kind that have not shown everything yet.
+    unsynced: HashMap<AccountKind, usize>,
+    /// The operator may not read cluster accounts.
+    cluster_kind_denied: bool,
+    recheck: Vec<(AccountKind, Option<String>, UnboundedSender<AccountKey>)>,
+    epochs: u64,
+}
+
+/// One account.
+struct Entry {
+    verification: Option<Verification>,
+    session: Option<Arc<Session>>,
+    /// What the session was opened with: it is kept while that stays the same.
+    opened_with: Option<String>,
+    memory: AccountMemory,
+    epoch: u64,
+    permits: Arc<Permits>,
+    allowed: Option<AllowedNamespaces>,
+    /// Wakes the backup whose permit was granted.
+    _pump: AbortOnDropHandle<()>,
+}
+
+/// What a backup needs of its account.
+#[derive(Clone)]
+pub struct Use {
+    /// For the decision.
+    pub account: Account,
+    /// For the calls; there when the account is ready.
+    pub session: Option<Arc<Session>>,
+    /// The account's request rate.
+    pub permits: Option<Arc<Permits>>,
+    /// Which namespaces may use it; absent: its own.
+    pub allowed: Option<AllowedNamespaces>,
+}
+
+impl Accounts {
+    /// Backups wait without a word until this many watches of a kind have shown everything.
+    pub fn expect(&self, kind: AccountKind, watches: usize) {
+        self.lock().unsynced.insert(kind, watches);
+    }
+
+    /// Whether every watch has shown everything.
+    pub fn are_synced(&self) -> bool {
+        self.lock().unsynced.values().all(|left| *left == 0)
+    }
+
+    fn synced(&self, kind: AccountKind) {
+        if let Some(left) = self.lock().unsynced.get_mut(&kind) {
+            *left = left.saturating_sub(1);
+        }
+    }
+
+    /// What a backup in `namespace` needs of the account it names.
+    pub fn for_backup(&self, reference: &AccountRef, namespace: &str) -> Use {
+        let key = AccountKey::named(reference, namespace);
+        let state = self.lock();
+        let nothing = |account| Use { account, session: None, permits: None, allowed: None };
+        let Some(entry) = state.entries.get(&key) else { return nothing(state.why_absent(&key)) };
+        let account = match &entry.verification {
+            Some(verification) => seen_by_backups(verification, &key.to_string(), true, entry.epoch),
+            None => Account::Verifying,
+        };
+        Use { account, session: entry.session.clone(), permits: Some(entry.permits.clone()), allowed: entry.allowed.clone() }
+    }
+
+    /// Where an account points, if it is ready.
+    pub fn place(&self, key: &AccountKey) -> Option<Place> {
+        self.lock().entries.get(key)?.verification.as_ref()?.as_ref().ok().cloned()
+    }
+
+    /// What to poll with: the session and the request rate of an account that is ready.
+    pub fn session(&self, key: &AccountKey) -> Option<Arc<Session>> {
+        let state = self.lock();
+        let entry = state.entries.get(key)?;
+        entry.verification.as_ref()?.as_ref().ok()?;
+        entry.session.clone()
+    }
+
+    /// The account's epoch: grows with each new session.
+    pub fn epoch(&self, key: &AccountKey) -> Option<u64> {
+        self.lock().entries.get(key).map(|entry| entry.epoch)
+    }
+
+    /// Has an account verified again soon, since the cloud refused its credentials.
+    pub fn recheck(&self, key: &AccountKey) {
+        for (kind, namespace, sender) in &self.lock().recheck {
+            if *kind == key.kind && (namespace.is_none() || *namespace == key.namespace) {
+                // The receiver is gone only when the process ends.
+                let _ = sender.send(key.clone());
+            }
+        }
+    }
+
+    fn forget(&self, key: &AccountKey) {
+        self.lock().entries.remove(key);
+    }
+
+    /// The session that is open, what it was opened with, and what is remembered.
+    pub(super) fn held(&self, key: &AccountKey) -> Held {
+        let state = self.lock();
+        state.entries.get(key).map_or_else(Held::default, |entry| Held {
+            session: entry.session.clone(),
+            opened_with: entry.opened_with.clone(),
+            verification: entry.verification.clone(),
+            memory: entry.memory.clone(),
+        })
+    }
+
+    pub(super) fn permits(&self, ctx: &Arc<Context>, key: &AccountKey, rate: u32) -> Arc<Permits> {
+        let mut state = self.lock();
+        let entry = state.entries.entry(key.clone()).or_insert_with(|| Entry::new(ctx, rate));
+        entry.permits.set_rate(rate);
+        entry.permits.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is held of an account between two verifications.
+#[derive(Clone, Default)]
+pub(super) struct Held {
+    pub session: Option<Arc<Session>>,
+    pub opened_with: Option<String>,
+    pub verification: Option<Verification>,
+    pub memory: AccountMemory,
+}
+
+impl State {
+    fn why_absent(&self, key: &AccountKey) -> Account {
+        if key.kind == AccountKind::ClusterCloudAccount && self.cluster_kind_denied {
+            let message = "this operator may not read ClusterCloudAccounts: use a CloudAccount, or grant it the right".to_owned();
+            return Account::Blocked { reason: Reason::AccountKindUnavailable, message };
+        }
+        if self.unsynced.get(&key.kind).is_none_or(|left| *left > 0) {
+            return Account::Verifying;
+        }
+        let where_ = key.namespace.as_ref().map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
+        let message = format!("there is no {key}{where_}: create it, or name another in spec.accountRef of a new DatabaseBackup");
+        Account::Blocked { reason: Reason::AccountNotFound, message }
+    }
+}
+
+impl Entry {
+    fn new(ctx: &Arc<Context>, rate: u32) -> Self {
+        let permits = Arc::new(Permits::new(rate));
+        let (weak, granting) = (Arc::downgrade(ctx), permits.clone());
+        let pump = tokio::spawn(async move {
+            loop {
+                let uid = granting.granted().await;
+                match weak.upgrade() {
+                    Some(ctx) => ctx.fleet.wake(&uid),
+                    None => return,
+                }
+            }
+        });
+        Self {
+            verification: None,
+            session: None,
+            opened_with: None,
+            memory: AccountMemory::default(),
+            epoch: 0,
+            permits,
+            allowed: None,
+            _pump: AbortOnDropHandle::new(pump),
+        }
+    }
+}
+
+/// Keeps the accounts of a namespace (absent: all, or the cluster kind) verified until the process stops.
+pub async fn run<K: AccountObject>(ctx: Arc<Context>, api: Api<K>, namespace: Option<&str>) {
+    let (sender, receiver) = unbounded_channel();
+    ctx.accounts.lock().recheck.push((K::KIND, namespace.map(ToOwned::to_owned), sender));
+    let telling = ctx.clone();
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let (stream, store) = watch(api, move |seen| match seen {
+        Seen::Object(_) => {}
+        Seen::Gone(account) => telling.account_gone(&account.key()),
+        Seen::All(accounts) => telling.accounts_listed(&accounts, first.swap(false, std::sync::atomic::Ordering::Relaxed)),
+    });
+    let rechecks = UnboundedReceiverStream::new(receiver).map(|key: AccountKey| {
+        let reference = ObjectRef::new(&key.name);
+        match key.namespace {
+            Some(namespace) => reference.within(&namespace),
+            None => reference,
+        }
+    });
+    Controller::for_stream(stream, store)
+        .reconcile_on(rechecks)
+        .with_config(kube::runtime::Config::default().concurrency(ctx.options.concurrency))
+        .graceful_shutdown_on(ctx.stop.clone().cancelled_owned())
+        .run(reconcile::<K>, retry, ctx.clone())
+        .for_each(|result| super::backups::note_result(&ctx, K::KIND.as_str(), result))
+        .await;
+}
+
+/// Keeps cluster accounts verified where the operator may read them; where it may not, says so and asks again from time to time.
+pub async fn run_if_allowed(ctx: Arc<Context>, api: Api<ClusterCloudAccount>) {
+    loop {
+        match api.list(&ListParams::default().limit(1)).await {
+            Err(kube::Error::Api(refused)) if refused.is_forbidden() => {
+                tracing::warn!("this operator may not read ClusterCloudAccounts; backups that name one will say so");
+                ctx.accounts.lock().cluster_kind_denied = true;
+                ctx.accounts.synced(AccountKind::ClusterCloudAccount);
+            }
+            _ => {
+                ctx.accounts.lock().cluster_kind_denied = false;
+                return run(ctx, api, None).await;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ctx.options.settings.secret_reread(false)) => {}
+            () = ctx.stop.cancelled() => return,
+        }
+    }
+}
+
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
+fn retry<K>(_account: Arc<K>, _error: &kube::Error, ctx: Arc<Context>) -> Action {
+    Action::requeue(ctx.options.settings.passing_retry(1))
+}
+
+impl Context {
+    fn account_gone(&self, key: &AccountKey) {
+        self.accounts.forget(key);
+        self.fleet.wake_account(key);
+    }
+
+    fn accounts_listed<K: AccountObject>(&self, accounts: &[Arc<K>], first: bool) {
+        let listed: Vec<AccountKey> = accounts.iter().map(|account| account.key()).collect();
+        let known: Vec<AccountKey> = self.accounts.lock().entries.keys().filter(|key| key.kind == K::KIND).cloned().collect();
+        let scope: Option<String> = listed.first().and_then(|key| key.namespace.clone());
+        // With several namespaces watched, a listing speaks of its own namespace only.
+        for key in known.iter().filter(|key| !listed.contains(key) && (scope.is_none() || key.namespace == scope)) {
+            self.account_gone(key);
+        }
+        if first {
+            self.accounts.synced(K::KIND);
+            self.fleet.wake_unfinished();
+        }
+    }
+}
+
+async fn reconcile<K: AccountObject>(account: Arc<K>, ctx: Arc<Context>) -> Result<Action, kube::Error> {
+    let (key, spec) = (account.key(), account.facts());
+    let permits = ctx.accounts.permits(&ctx, &key, spec.rate);
+    let held = ctx.accounts.held(&key);
+    let Verified { verification, session, opened_with, asked } = verify(&ctx, &spec, &held, permits).await;
+    let now = ctx.clock.now();
+    let mut memory = held.memory.clone();
+    memory.note(&verification, asked, spec.status.as_ref(), &ctx.options.settings, now);
+    let next = status(&verification, &memory, spec.status.as_ref(), spec.generation, &ctx.options.settings, now);
+    let renew = session.as_ref().and_then(|session| session.renew_at()).map(|at| Duration::try_from(at.duration_since(now.wall)).unwrap_or_default());
+    let changed = ctx.keep(&key, &verification, session, opened_with, memory.clone(), spec.allowed.clone());
+    if changed {
+        ctx.fleet.wake_account(&key);
+    }
+    if spec.status.as_ref() != Some(&next) {
+        log(&key, &verification, spec.status.as_ref().is_some_and(|before| before.conditions == next.conditions));
+        writes::account_status(&account.api(&ctx), &account.with_status(next)).await?;
+    }
+    let wake = memory.wake(&ctx.options.settings, now);
+    Ok(Action::requeue(renew.map_or(wake, |renew| renew.min(wake)).max(MIN_PAUSE)))
+}
+
+/// Between two verifications of an account whatever happens.
+const MIN_PAUSE: Duration = Duration::from_millis(200);
+
+fn log(key: &AccountKey, verification: &Verification, is_old_news: bool) {
+    match verification {
+        _ if is_old_news => {}
+        Ok(place) => tracing::info!(account = %key, namespace = key.namespace, project = place.project_id, "account verified"),
+        Err(error) if error.reason.standing() == Standing::Blocked => {
+            tracing::warn!(account = %key, namespace = key.namespace, reason = error.reason.as_str(), %error, "account blocked");
+        }
+        Err(error) => tracing::info!(account = %key, namespace = key.namespace, reason = error.reason.as_str(), %error, "account waits"),
+    }
+}
+
+impl Context {
+    /// Stores a verification; answers whether backups see anything new.
+    fn keep(
+        &self,
+        key: &AccountKey,
+        verification: &Verification,
+        session: Option<Arc<Session>>,
+        opened_with: Option<String>,
+        memory: AccountMemory,
+        allowed: Option<AllowedNamespaces>,
+    ) -> bool {
+        let mut state = self.accounts.lock();
+        state.epochs += 1;
+        let epoch = state.epochs;
+        // Deleted meanwhile: there is nothing to keep.
+        let Some(entry) = state.entries.get_mut(key) else { return false };
+        let same_session = match (&entry.session, &session) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        let changed = !same_session || entry.verification.as_ref() != Some(verification) || entry.allowed != allowed;
+        if changed {
+            entry.epoch = epoch;
+        }
+        entry.verification = Some(verification.clone());
+        entry.session = session;
+        entry.opened_with = opened_with;
+        entry.memory = memory;
+        entry.allowed = allowed;
+        changed
+    }
+}

@@ -1,0 +1,348 @@
+//! One reconcile of a `DatabaseBackup`: observe → plan → carry out, step by step, until there is a status to write or nothing to do.
+
+use super::{
+    accounts::{AccountKey, Use},
+    context::Context,
+    fleet::created,
+    listings,
+    watching::{Seen, watch},
+    writes::{self, Written},
+};
+use crate::{
+    api::{
+        backup::DatabaseBackup,
+        conditions::{is_true, types},
+        status::{CreateOutcome, DatabaseBackupStatus},
+    },
+    backup::{
+        events::{Notice, notices},
+        memory::Stage,
+        observed::{Account, Object, Observed, Permit, Turn},
+        outcome::Circumstances,
+        plan::{Report, Step, carries_intent, epoch, plan},
+    },
+    cloud::backup::{ListScope, NewBackup},
+};
+use futures::StreamExt;
+use kube::{
+    Api, ResourceExt,
+    runtime::{
+        Controller,
+        controller::{self, Action},
+        reflector::ObjectRef,
+    },
+};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+/// Steps of one reconcile: the longest path takes ten; more means that somebody else keeps changing the object.
+const MAX_STEPS: usize = 24;
+/// Before a reconcile that did not come to an end is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Why a reconcile did not come to an end. It is tried again; what the cloud has to say is no error here, but a status.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The Kubernetes API refused or failed.
+    #[error("the Kubernetes API: {0}")]
+    Kubernetes(#[from] Box<kube::Error>),
+    /// The stored object lacks the intent that was written.
+    #[error("the stored status lacks what was written, so nothing was sent to the cloud: the CustomResourceDefinition is older than this operator")]
+    IntentDropped,
+    /// The object kept changing.
+    #[error("the object kept changing while it was reconciled")]
+    Restless,
+}
+
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        Self::Kubernetes(Box::new(error))
+    }
+}
+
+/// Reconciles the backups of a namespace (absent: all) until the process stops.
+pub async fn run(ctx: Arc<Context>, api: Api<DatabaseBackup>, namespace: Option<&str>) {
+    let (sender, receiver) = unbounded_channel::<ObjectRef<DatabaseBackup>>();
+    ctx.fleet.wake_through(namespace.map(ToOwned::to_owned), sender);
+    let (telling, scope) = (ctx.clone(), namespace.map(ToOwned::to_owned));
+    let (stream, store) = watch(api, move |seen| match seen {
+        Seen::Object(object) => drop(telling.fleet.track(object)),
+        Seen::Gone(object) => telling.fleet.forget(&object.uid().unwrap_or_default()),
+        Seen::All(objects) => telling.fleet.replace(scope.as_deref(), objects),
+    });
+    Controller::for_stream(stream, store)
+        .reconcile_on(UnboundedReceiverStream::new(receiver))
+        .with_config(kube::runtime::Config::default().concurrency(ctx.options.concurrency))
+        .graceful_shutdown_on(ctx.stop.clone().cancelled_owned())
+        .run(reconcile, retry, ctx.clone())
+        .for_each(|result| note_result(&ctx, "DatabaseBackup", result))
+        .await;
+}
+
+/// Counts and logs what a controller's stream says, at the one place where it is handled.
+pub(super) fn note_result<K, E>(
+    ctx: &Context,
+    kind: &'static str,
+    result: Result<(ObjectRef<K>, Action), controller::Error<E, kube::runtime::watcher::Error>>,
+) -> std::future::Ready<()>
+where
+    K: kube::Resource<DynamicType = ()>,
+    E: std::error::Error + 'static,
+{
+    match result {
+        Ok(_) => ctx.metrics.reconciled(kind, "ok"),
+        // Deleted while it was queued.
+        Err(controller::Error::ObjectNotFound(_)) => {}
+        Err(controller::Error::ReconcilerFailed(error, object)) => {
+            ctx.metrics.reconciled(kind, "error");
+            tracing::warn!(%error, object = %object, "a reconcile failed and is tried again");
+        }
+        Err(error) => tracing::warn!(%error, kind, "the watch failed and is tried again"),
+    }
+    std::future::ready(())
+}
+
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
+fn retry(_object: Arc<DatabaseBackup>, _error: &Error, _ctx: Arc<Context>) -> Action {
+    Action::requeue(PAUSE)
+}
+
+async fn reconcile(object: Arc<DatabaseBackup>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let object = ctx.fleet.track(object);
+    let uid = object.uid().unwrap_or_default();
+    let before = ctx.fleet.claim(&uid, ctx.clock.now());
+    let result = Reconcile { ctx: &ctx, uid: &uid, turn: Turn::NotAsked, permit: Permit::NotAsked }.run(object.clone()).await;
+    ctx.fleet.end_turn(&uid);
+    if ctx.fleet.claim(&uid, ctx.clock.now()) != before {
+        ctx.fleet.wake_instance(&object.spec.source.instance_id, &uid);
+    }
+    result
+}
+
+/// One reconcile, and what it has in hand.
+struct Reconcile<'a> {
+    ctx: &'a Arc<Context>,
+    uid: &'a str,
+    turn: Turn,
+    permit: Permit,
+}
+
+/// What a step led to.
+enum Next {
+    /// Plan again, on this version of the object.
+    Again(Arc<DatabaseBackup>),
+    /// Done, until so long has passed or something happens.
+    Rest(Option<Duration>),
+}
+
+impl Reconcile<'_> {
+    async fn run(mut self, mut object: Arc<DatabaseBackup>) -> Result<Action, Error> {
+        for _ in 0..MAX_STEPS {
+            match self.step(&object).await? {
+                Next::Again(newer) => object = newer,
+                Next::Rest(wake) => return Ok(wake.map_or_else(Action::await_change, Action::requeue)),
+            }
+        }
+        Err(Error::Restless)
+    }
+
+    async fn step(&mut self, object: &Arc<DatabaseBackup>) -> Result<Next, Error> {
+        let ctx = self.ctx;
+        let mut account = ctx.accounts.for_backup(&object.spec.account_ref, &object.namespace().unwrap_or_default());
+        allow(ctx, object, &mut account).await?;
+        let unseen = DatabaseBackupStatus::default();
+        let status = object.status.as_ref().unwrap_or(&unseen);
+        let now = ctx.clock.now();
+        let noticed = ctx.fleet.memory(self.uid, |memory| {
+            memory.notice(status, now);
+            memory.clone()
+        });
+        let Some(memory) = noticed else { return Ok(Next::Rest(None)) };
+        let namespace = object.namespace().unwrap_or_default();
+        let name = object.name_any();
+        let observed = Observed {
+            object: Object {
+                namespace: &namespace,
+                name: &name,
+                uid: self.uid,
+                generation: object.metadata.generation,
+                created: created(object),
+                deleting: object.metadata.deletion_timestamp.is_some(),
+                nudge: nudge(object.annotations()),
+            },
+            spec: &object.spec,
+            status,
+            account: &account.account,
+            turn: &self.turn,
+            permit: self.permit,
+            memory: &memory,
+            settings: &ctx.options.settings,
+            now,
+            stopping: ctx.stop.is_cancelled(),
+        };
+        match plan(&observed) {
+            Step::TakeTurn => self.take_turn(&account, now),
+            Step::TakePermit => self.take_permit(&account),
+            Step::WriteIntent(next) => return self.write_intent(object, *next, now).await,
+            Step::Send(new) => self.send(object, &account, &new).await,
+            Step::Look(scope) => self.look(object, &account, scope),
+            Step::Report(report) => return self.report(object, status, *report, now).await,
+            Step::Rest(wake) => return Ok(Next::Rest(wake)),
+        }
+        Ok(Next::Again(object.clone()))
+    }
+
+    fn take_turn(&mut self, account: &Use, now: crate::backup::clock::Moment) {
+        if let Account::Ready { place, .. } = &account.account {
+            self.turn = self.ctx.fleet.take_turn(self.uid, place, |key| self.ctx.accounts.place(key), now);
+        }
+    }
+
+    fn take_permit(&mut self, account: &Use) {
+        let granted = account.permits.as_ref().is_some_and(|permits| permits.try_urgent(self.uid));
+        self.permit = if granted { Permit::Granted } else { Permit::Queued };
+    }
+
+    /// The intent is remembered before it is written, so that one whose write was not answered is known for this process's own.
+    async fn write_intent(
+        &mut self,
+        object: &Arc<DatabaseBackup>,
+        next: DatabaseBackupStatus,
+        begun: crate::backup::clock::Moment,
+    ) -> Result<Next, Error> {
+        if let Some(request_time) = &next.request_time {
+            self.ctx.fleet.memory(self.uid, |memory| memory.intend(request_time.0, begun));
+        }
+        // A permit is good for one call.
+        self.permit = Permit::NotAsked;
+        match writes::status(self.ctx, object, next.clone()).await? {
+            Written::Stored(stored) if carries_intent(stored.status.as_ref(), &next) => Ok(Next::Again(stored)),
+            Written::Stored(_) => Err(Error::IntentDropped),
+            Written::Conflict(newer) => Ok(Next::Again(newer)),
+            Written::Gone => Ok(Next::Rest(None)),
+        }
+    }
+
+    async fn send(&self, object: &DatabaseBackup, account: &Use, new: &NewBackup) {
+        let ctx = self.ctx;
+        let own = ctx.fleet.memory(self.uid, |memory| {
+            memory.sending();
+            memory.own.clone()
+        });
+        let (Some(session), Some(Some(own))) = (&account.session, own) else { return };
+        let (clock, stop, lifetime) = (ctx.clock, ctx.stop.clone(), ctx.options.settings.intent_lifetime());
+        let check = move || own.is_fresh(lifetime, clock.now()) && !stop.is_cancelled();
+        let answer = session.create(object.spec.source.engine, new, clock.now().wall, check).await;
+        match &answer {
+            Ok(created) => tracing::info!(backup_id = created.backup_id, backup_name = new.mark, "the cloud took on the backup"),
+            Err(error) => tracing::warn!(%error, backup_name = new.mark, "the create call was not accepted"),
+        }
+        if session.refused() {
+            ctx.accounts.recheck(&AccountKey::of(object));
+        }
+        let circumstances = self.circumstances(object, &account.account);
+        ctx.fleet.memory(self.uid, |memory| memory.answered(answer, circumstances));
+    }
+
+    fn look(&self, object: &DatabaseBackup, account: &Use, scope: ListScope) {
+        self.ctx.fleet.memory(self.uid, |memory| memory.looking = true);
+        if let Some(session) = account.session.clone() {
+            listings::look(self.ctx, object, session, scope, nudge(object.annotations()));
+        }
+    }
+
+    fn circumstances(&self, object: &DatabaseBackup, account: &Account) -> Circumstances<'_> {
+        let ctx = self.ctx;
+        Circumstances { now: ctx.clock.now(), epoch: epoch(account), nudge: nudge(object.annotations()), settings: &ctx.options.settings }
+    }
+
+    async fn report(
+        &self,
+        object: &Arc<DatabaseBackup>,
+        before: &DatabaseBackupStatus,
+        report: Report,
+        now: crate::backup::clock::Moment,
+    ) -> Result<Next, Error> {
+        if let Some(reason) = report.reason {
+            let was_stalled = is_true(&before.conditions, types::STALLED);
+            self.ctx.fleet.memory(self.uid, |memory| memory.report(reason, was_stalled, now));
+        }
+        let mut told = self.duplicates(before);
+        if report.is_news(before) {
+            told.extend(notices(before, &report.status));
+            match writes::status(self.ctx, object, report.status).await? {
+                Written::Stored(stored) => log(&stored),
+                Written::Conflict(newer) => return Ok(Next::Again(newer)),
+                Written::Gone => return Ok(Next::Rest(None)),
+            }
+        }
+        writes::tell(self.ctx, object, told).await;
+        Ok(Next::Rest(report.wake))
+    }
+
+    /// A second backup under this object's mark, or another id in the status than the one that was answered: nothing doubles silently.
+    fn duplicates(&self, status: &DatabaseBackupStatus) -> Vec<Notice> {
+        let mark = status.backup_name.as_deref().unwrap_or_default();
+        let in_doubt = status.create_outcome != Some(CreateOutcome::Accepted);
+        let found = self.ctx.fleet.memory(self.uid, |memory| {
+            let listed = if in_doubt || mark.is_empty() { 0 } else { memory.new_duplicates(mark) };
+            (listed, other_id(memory, status))
+        });
+        let (listed, other) = found.unwrap_or_default();
+        let mut notices = Vec::new();
+        let mut tell = |note| notices.push(Notice { reason: "DuplicateRemote", action: "Watch", is_warning: true, note });
+        if listed > 0 {
+            tell(format!("{listed} more backup(s) in the cloud are named {mark}; none is touched"));
+        }
+        if let Some(id) = other {
+            tell(format!("the cloud answered with backup {id}, but the status holds {}", status.backup_id.as_deref().unwrap_or_default()));
+        }
+        self.ctx.metrics.duplicate_remotes.inc_by(notices.len() as u64);
+        notices
+    }
+}
+
+/// The id that this process's own call was answered with, if the status holds another; told of once.
+fn other_id(memory: &mut crate::backup::memory::Memory, status: &DatabaseBackupStatus) -> Option<String> {
+    let id = match memory.own_intent(status).map(|own| &own.stage) {
+        Some(Stage::Accepted(created)) if status.backup_id.as_ref().is_some_and(|id| *id != created.backup_id) => created.backup_id.clone(),
+        _ => return None,
+    };
+    memory.own = None;
+    Some(id)
+}
+
+fn log(object: &DatabaseBackup) {
+    let Some(status) = &object.status else { return };
+    let ready = status.conditions.iter().find(|condition| condition.type_ == types::READY);
+    tracing::info!(
+        phase = status.phase.map(|phase| phase.as_str()),
+        reason = ready.map(|ready| ready.reason.as_str()),
+        message = ready.map(|ready| ready.message.as_str()),
+        namespace = object.namespace(),
+        name = object.name_any(),
+        "status written"
+    );
+}
+
+/// Changes whenever the annotations do.
+fn nudge(annotations: &BTreeMap<String, String>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    annotations.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether the namespace may use its account; only a cluster account with a selector has to look.
+async fn allow(ctx: &Context, object: &DatabaseBackup, account: &mut Use) -> Result<(), kube::Error> {
+    let Some(rule) = account.allowed.take() else { return Ok(()) };
+    if let Account::Ready { allowed, .. } = &mut account.account {
+        *allowed = super::verify::allows(ctx, &rule, &object.namespace().unwrap_or_default()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! Status by compare-and-swap, and Events.
+
+use super::context::Context;
+use crate::{
+    api::{MANAGER, backup::DatabaseBackup, status::DatabaseBackupStatus},
+    backup::events::Notice,
+};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::PostParams,
+    runtime::events::{Event, EventType},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{fmt::Debug, sync::Arc};
+
+/// What became of a write.
+pub enum Written {
+    /// Stored; this is the object now.
+    Stored(Arc<DatabaseBackup>),
+    /// The object had changed meanwhile; this is it now. Nothing was stored.
+    Conflict(Arc<DatabaseBackup>),
+    /// The object is gone.
+    Gone,
+}
+
+/// Writes a status with the resourceVersion that was read: if anybody else wrote in between, nothing is stored.
+pub async fn status(ctx: &Context, object: &DatabaseBackup, status: DatabaseBackupStatus) -> Result<Written, kube::Error> {
+    let (name, api) = (object.name_any(), api_of(ctx, object));
+    let mut next = object.clone();
+    next.status = Some(status);
+    match api.replace_status(&name, &params(), &next).await {
+        Ok(stored) => Ok(Written::Stored(remember(ctx, stored))),
+        Err(kube::Error::Api(refused)) if refused.is_conflict() => {
+            Ok(api.get_opt(&name).await?.filter(|now| now.uid() == object.uid()).map_or(Written::Gone, |now| Written::Conflict(remember(ctx, now))))
+        }
+        Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(Written::Gone),
+        Err(error) => Err(error),
+    }
+}
+
+fn remember(ctx: &Context, mut object: DatabaseBackup) -> Arc<DatabaseBackup> {
+    object.managed_fields_mut().clear();
+    ctx.fleet.track(Arc::new(object))
+}
+
+fn api_of(ctx: &Context, object: &DatabaseBackup) -> Api<DatabaseBackup> {
+    Api::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default())
+}
+
+/// Writes the status of an account in the same way. A conflict is no error: the newer version is reconciled anyway.
+pub async fn account_status<K>(api: &Api<K>, next: &K) -> Result<(), kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    match api.replace_status(&next.name_any(), &params(), next).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(refused)) if refused.is_conflict() || refused.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn params() -> PostParams {
+    PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() }
+}
+
+/// Publishes Events. They are for people: one that cannot be written is logged, and nothing waits for it.
+pub async fn tell(ctx: &Context, object: &DatabaseBackup, notices: Vec<Notice>) {
+    let reference = object.object_ref(&());
+    for notice in notices {
+        let event = Event {
+            type_: if notice.is_warning { EventType::Warning } else { EventType::Normal },
+            reason: notice.reason.into(),
+            note: Some(notice.note),
+            action: notice.action.into(),
+            secondary: None,
+        };
+        if let Err(error) = ctx.recorder.publish(&event, &reference).await {
+            tracing::warn!(%error, reason = notice.reason, "an Event could not be written");
+        }
+    }
+}

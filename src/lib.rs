@@ -1,0 +1,17 @@
+//! A Kubernetes operator that takes backups of managed cloud databases exactly once, and says truthfully how they went.
+//!
+//! The house, from the roof down; a lower floor never uses an upper one (kept by `tests/house.rs`):
+//!
+//! | floor | what lives there | may use |
+//! |---|---|---|
+//! | [`process`] | flags, telemetry, HTTP, signals | everything |
+//! | [`controller`] | observe, carry out, write status: the only users of kube's client | `backup`, `api`, `cloud` |
+//! | [`backup`] | the decisions: pure functions, the clock is an argument | `api`, `cloud` |
+//! | [`api`] | the kinds: spec, status, conditions, CEL | the names in `cloud` |
+//! | [`cloud`] | what the vendor's services are asked and answer; knows nothing of Kubernetes | – |
+
+pub mod api;
+pub mod backup;
+pub mod cloud;
+pub mod controller;
+pub mod process;

@@ -1,0 +1,34 @@
+//! The binary: reads the flags and hands over.
+
+use clap::Parser;
+use database_backup_operator::{
+    api::crds,
+    process::{
+        self,
+        config::{Cli, Command},
+    },
+};
+use std::{error::Error, process::ExitCode};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // `Err` only says that a provider is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("database-backup-operator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    match Cli::parse().command {
+        Command::Run(flags) => process::run(*flags).await,
+        Command::Crd => {
+            print!("{}", crds::yaml()?);
+            Ok(())
+        }
+    }
+}

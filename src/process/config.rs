@@ -1,0 +1,144 @@
+//! Every flag, each with its environment variable.
+
+use crate::{backup::settings::Settings, controller::context::Options};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use std::time::Duration;
+
+/// Takes backups of managed cloud databases, exactly once, and says truthfully how they went.
+#[derive(Debug, Parser)]
+#[command(name = "database-backup-operator", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator.
+    Run(Box<Run>),
+    /// Print the CustomResourceDefinitions as YAML.
+    Crd,
+}
+
+/// The flags of `run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// Namespaces to watch, separated by commas. Default: all of them.
+    #[arg(long, env = "DBBACKUP_WATCH_NAMESPACES", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+
+    /// Where the Secrets of ClusterCloudAccounts are. Default: the operator's own namespace.
+    #[arg(long, env = "DBBACKUP_CLUSTER_RESOURCE_NAMESPACE")]
+    pub cluster_resource_namespace: Option<String>,
+
+    /// Whether one of several replicas is chosen to act.
+    #[arg(long, env = "DBBACKUP_LEADER_ELECT", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    pub leader_elect: bool,
+
+    /// Address of /healthz, /readyz and /metrics. Default: [::]:8080, or 0.0.0.0:8080 where there is no IPv6.
+    #[arg(long, env = "DBBACKUP_LISTEN", default_value = "[::]:8080")]
+    pub listen: String,
+
+    /// Between two looks at running backups.
+    #[arg(long, env = "DBBACKUP_POLL_INTERVAL", default_value = "15s", value_parser = duration)]
+    pub poll_interval: Duration,
+
+    /// How long a create call without an answer may take to show up in the cloud's listings.
+    #[arg(long, env = "DBBACKUP_SETTLE_DELAY", default_value = "300s", value_parser = duration)]
+    pub settle_delay: Duration,
+
+    /// Between two looks at settled backups.
+    #[arg(long, env = "DBBACKUP_RESYNC_INTERVAL", default_value = "12h", value_parser = duration)]
+    pub resync_interval: Duration,
+
+    /// How long a blocked object stays Reconciling before it is Stalled.
+    #[arg(long, env = "DBBACKUP_BLOCKED_GRACE", default_value = "5m", value_parser = duration)]
+    pub blocked_grace: Duration,
+
+    /// How far apart two listings must lack a backup before it counts as gone.
+    #[arg(long, env = "DBBACKUP_GONE_AFTER", default_value = "10m", value_parser = duration)]
+    pub gone_after: Duration,
+
+    /// Before the next attempt after the cloud reported FAILED; then 4 and 16 times that.
+    #[arg(long, env = "DBBACKUP_RETRY_BACKOFF", default_value = "1m", value_parser = duration)]
+    pub retry_backoff: Duration,
+
+    /// Reconciles at once.
+    #[arg(long, env = "DBBACKUP_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: u16,
+
+    /// Allow endpoints with plain http. For demonstrations and tests only.
+    #[arg(long, env = "DBBACKUP_ALLOW_INSECURE_ENDPOINTS", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    pub allow_insecure_endpoints: bool,
+
+    /// Form of the log lines.
+    #[arg(long, env = "DBBACKUP_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level, or a filter as in `info,kube=debug`.
+    #[arg(long, env = "DBBACKUP_LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
+}
+
+/// Form of the log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+impl Run {
+    /// The flags that reconciles depend on.
+    pub fn options(&self, own_namespace: String) -> Options {
+        Options {
+            settings: Settings {
+                poll_interval: self.poll_interval,
+                settle_delay: self.settle_delay,
+                resync_interval: self.resync_interval,
+                blocked_grace: self.blocked_grace,
+                gone_after: self.gone_after,
+                retry_backoff: self.retry_backoff,
+            },
+            concurrency: self.concurrency,
+            cluster_resource_namespace: self.cluster_resource_namespace.clone().unwrap_or(own_namespace),
+            allow_insecure_endpoints: self.allow_insecure_endpoints,
+        }
+    }
+}
+
+/// A duration such as `15s`, `5m`, `12h` or `250ms`; more than nothing, and at most a year.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("\"{text}\" is not a duration: write a number with a unit, such as 250ms, 15s, 5m or 12h");
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    let duration = Duration::try_from(parsed).map_err(|_| wrong())?;
+    if duration.is_zero() || duration > Duration::from_secs(366 * 24 * 3600) {
+        return Err(format!("\"{text}\" is out of range: more than nothing, at most a year"));
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_with_their_units_and_wrong_ones_say_what_is_wrong() {
+        assert_eq!(duration("15s"), Ok(Duration::from_secs(15)));
+        assert_eq!(duration("12h"), Ok(Duration::from_secs(43_200)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        for wrong in ["", "15", "-5s", "0s", "soon", "9999999h"] {
+            let error = duration(wrong).expect_err(wrong);
+            assert!(error.contains(wrong), "{error}");
+        }
+    }
+
+    #[test]
+    fn leader_election_can_be_switched_off_by_flag() {
+        let cli = Cli::parse_from(["x", "run", "--leader-elect=false"]);
+        assert!(matches!(cli.command, Command::Run(run) if !run.leader_elect));
+    }
+}
