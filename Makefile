@@ -1,0 +1,28 @@
+# `make demo` and `make test` do everything on a fresh machine with Rust, Go and Python 3.
+.PHONY: help demo test lint crds image
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: tools ## Show the main job on a control plane and a simulated cloud of its own.
+	@cargo build --quiet --bin database-backup-operator
+	@cargo run --quiet --example demo
+
+test: tools ## Run every test. The control plane is built on the first run.
+	@tests/control-plane/build >/dev/null
+	cargo test
+
+lint: ## Check formatting, clippy and documentation.
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
+
+crds: ## Write crds/ anew from the types.
+	BLESS=1 cargo test --lib api::crds
+
+image: ## Build the container image.
+	docker build -t database-backup-operator:$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1) .
+
+.PHONY: tools
+tools:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.89 or newer (https://rustup.rs)" >&2; exit 1; }
