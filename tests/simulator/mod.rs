@@ -1,0 +1,195 @@
+//! A simulated Huawei Cloud / Open Telekom Cloud: IAM, `GeminiDB`, `TaurusDB` (also as `GaussDB`(for `MySQL`)) and DCS over plain HTTP on
+//! loopback ports, as strict as `cloud-apis.md` says the real services are, with dials for everything that can go wrong.
+//!
+//! It was written from the vendor's documents and knows nothing of the operator's own client. It runs on a thread of its own, so a test
+//! may block, or stop tokio's clock, without stopping the cloud.
+//!
+//! The parts: [`wire`] and [`door`] are connections and ports, [`serve`] is a request's way through, [`auth`] and [`access`] say who may
+//! call, one file per service answers, [`state`] is what the cloud knows, [`settings`] its dials, [`faults`] is trouble, [`admin`] is all of it for other processes.
+
+#![allow(dead_code, reason = "three programs include this, and each uses a part")]
+
+pub mod access;
+pub mod admin;
+pub mod auth;
+pub mod backup;
+pub mod control;
+pub mod dcs;
+pub mod door;
+pub mod faults;
+pub mod geminidb;
+pub mod iam;
+pub mod message;
+pub mod mysql;
+pub mod rules;
+pub mod serve;
+pub mod service;
+pub mod settings;
+pub mod state;
+pub mod wire;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::oneshot,
+};
+
+use self::{door::Door, faults::Faults, serve::Shared, service::Service};
+
+/// The account.
+pub const DOMAIN: &str = "sim-domain";
+/// The account's id.
+pub const DOMAIN_ID: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f9";
+/// The IAM user.
+pub const USER: &str = "sim-user";
+/// The IAM user's id.
+pub const USER_ID: &str = "1b2c3d4e5f60718293a4b5c6d7e8f90a";
+/// The IAM user's password, until it is changed.
+pub const PASSWORD: &str = "sim-password";
+/// The IAM user's access key.
+pub const ACCESS_KEY: &str = "AKSIMULATOR000000001";
+/// The secret half of [`ACCESS_KEY`].
+pub const SECRET_KEY: &str = "SKSimulatorSecret0123456789ABCDEFGHIJKLM";
+/// Projects that exist from the start: region name and id. The first one is the default.
+pub const PROJECTS: [(&str, &str); 4] = [
+    ("eu-de", "054b04b03b8026fa2f50c011a0c5a02b"),
+    ("eu-nl", "0483b6b16e954cb88930a360d2c4e663"),
+    ("ap-southeast-1", "054e292c9880d4992f02c0196d3ea468"),
+    ("cn-north-4", "619d3e78f61b4be68bc5aa0b59edcf7b"),
+];
+
+/// Where the services are reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Endpoints {
+    /// IAM.
+    pub iam: String,
+    /// `GeminiDB`.
+    pub geminidb: String,
+    /// `GaussDB`(for `MySQL`), the older interface; the same server as `taurusdb`.
+    pub gaussdbformysql: String,
+    /// `TaurusDB`.
+    pub taurusdb: String,
+    /// Distributed Cache Service.
+    pub dcs: String,
+}
+
+/// The doors of all services.
+pub type Doors = BTreeMap<Service, Door>;
+
+/// A running simulated cloud; dropping it stops it. Its methods are in [`control`].
+pub struct Simulator {
+    /// Trouble on demand.
+    pub faults: Faults,
+    shared: Arc<Shared>,
+    doors: Arc<Doors>,
+    endpoints: Endpoints,
+    admin_url: String,
+    handle: Handle,
+    // Dropped last: the thread ends when it sees the sender gone.
+    life: Life,
+}
+
+struct Life {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // The ports are free again when this returns.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Simulator {
+    /// Starts a cloud on free loopback ports.
+    #[allow(clippy::unused_async, reason = "callers are async, and starting may wait one day")]
+    pub async fn start() -> Self {
+        Self::launch()
+    }
+
+    /// The same for callers that are not async.
+    #[allow(clippy::expect_used, reason = "without loopback ports there is nothing to test")]
+    pub fn launch() -> Self {
+        Self::try_launch().expect("the simulated cloud could not open its ports")
+    }
+
+    fn try_launch() -> io::Result<Self> {
+        let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("cloud-simulator").enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let shared = Arc::new(Shared::new());
+        let (doors, admin) = {
+            let _inside = handle.enter();
+            let mut doors = Doors::new();
+            for service in Service::ALL {
+                doors.insert(service, Door::open(serve::app(&shared, service))?);
+            }
+            let doors = Arc::new(doors);
+            let endpoints = endpoints(&doors);
+            let admin = Door::open(admin::app(Arc::clone(&shared), Arc::clone(&doors), endpoints))?;
+            (doors, admin)
+        };
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::Builder::new().name("cloud-simulator".to_owned()).spawn(move || keep(runtime, stopped))?;
+        Ok(Self {
+            faults: shared.faults.clone(),
+            endpoints: endpoints(&doors),
+            admin_url: admin.url(),
+            shared,
+            doors,
+            handle,
+            life: Life { stop: Some(stop), thread: Some(thread) },
+        })
+    }
+
+    /// Where the services are reached.
+    pub fn endpoints(&self) -> Endpoints {
+        self.endpoints.clone()
+    }
+
+    /// Where the admin API is reached.
+    pub fn admin_url(&self) -> &str {
+        &self.admin_url
+    }
+
+    /// Refuses connections to a service, cutting those that are open, or listens again on the same port.
+    #[allow(clippy::expect_used, reason = "a test cannot go on without its port")]
+    pub fn refuse_connections(&self, service: &str, refuse: bool) {
+        let service = Service::expect(service);
+        let doors = Arc::clone(&self.doors);
+        let (done, result) = mpsc::channel();
+        // On the cloud's own runtime, so that the caller's may be any or none.
+        self.handle.spawn(async move {
+            let _ = done.send(doors[&service].refuse(refuse).await);
+        });
+        result.recv().expect("the simulated cloud has stopped").expect("the port was taken meanwhile");
+    }
+}
+
+fn endpoints(doors: &Doors) -> Endpoints {
+    let url = |service| doors.get(&service).map(Door::url).unwrap_or_default();
+    Endpoints {
+        iam: url(Service::Iam),
+        geminidb: url(Service::GeminiDb),
+        gaussdbformysql: url(Service::TaurusDb),
+        taurusdb: url(Service::TaurusDb),
+        dcs: url(Service::Dcs),
+    }
+}
+
+/// Owns the runtime on a thread where it may be dropped, which an async caller's thread is not.
+fn keep(runtime: Runtime, stopped: oneshot::Receiver<()>) {
+    let _ = runtime.block_on(stopped);
+    runtime.shutdown_timeout(Duration::from_secs(2));
+}

@@ -1,0 +1,74 @@
+//! The dials of the simulated cloud.
+
+use serde::{Deserialize, Serialize};
+
+/// Dials. In the admin API durations are milliseconds and the names are these.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a dial of its own")]
+pub struct Settings {
+    /// How long a new backup takes.
+    pub backup_duration_ms: u64,
+    /// How big a new backup gets.
+    pub backup_size: u64,
+    /// How long a new backup stays out of lists.
+    pub list_lag_ms: u64,
+    /// Running backups do not end until this is taken back.
+    pub hold_backups: bool,
+    /// How long an asynchronous delete (`GeminiDB`, DCS) takes.
+    pub delete_duration_ms: u64,
+    /// Every instance id exists in every project.
+    pub any_instance: bool,
+    /// Whether a name that exists in the project is refused. No document says that the real services do.
+    pub check_duplicate_names: bool,
+    /// Whether DCS lists deleted backups, with status `deleted`.
+    pub list_deleted_dcs: bool,
+    /// Backups that DCS keeps per instance; one more drops the oldest.
+    pub dcs_backups_kept: usize,
+    /// `newest`, `oldest` or `shuffled`: only `GeminiDB` v4 documents an order.
+    pub list_order: ListOrder,
+    /// Whether a bad token is refused by the gateway (401 APIGW.0301) instead of by the service.
+    pub gateway_checks_tokens: bool,
+    /// How long tokens live.
+    pub token_lifetime_ms: u64,
+    /// The cloud's clock minus ours, in seconds.
+    pub clock_offset_seconds: i64,
+    /// The offset in which database services write their times.
+    pub utc_offset_hours: i8,
+    /// How long an access key is locked after more than five bad signatures in a row.
+    pub access_key_lock_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            backup_duration_ms: 1_000,
+            backup_size: 1_572_864_000,
+            list_lag_ms: 0,
+            hold_backups: false,
+            delete_duration_ms: 300,
+            any_instance: false,
+            check_duplicate_names: true,
+            list_deleted_dcs: false,
+            dcs_backups_kept: 24,
+            list_order: ListOrder::Newest,
+            gateway_checks_tokens: false,
+            token_lifetime_ms: 86_400_000,
+            clock_offset_seconds: 0,
+            utc_offset_hours: 0,
+            access_key_lock_ms: 300_000,
+        }
+    }
+}
+
+/// The order of lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListOrder {
+    /// Newest first.
+    Newest,
+    /// Oldest first.
+    Oldest,
+    /// Another order at every call.
+    Shuffled,
+}

@@ -1,0 +1,343 @@
+//! Everything the simulated cloud knows, and how it changes with time.
+//!
+//! Time passes lazily: before anything looks at the backups, [`Cloud::settle`] ends those that are due.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    auth::AccessKey,
+    backup::{Backup, Order, Progress},
+    faults,
+    message::Reply,
+    service::{Operation, Service},
+    settings::{ListOrder, Settings},
+};
+
+/// A project; its name is its region's, or `<region>_<sub>`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Project {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A database instance.
+#[derive(Clone, Debug, Serialize)]
+pub struct Instance {
+    /// Whose it is.
+    pub service: Service,
+    /// Its id.
+    pub id: String,
+    /// Its project's id.
+    pub project: String,
+    /// A DCS instance without a standby: cannot be backed up.
+    pub single_node: bool,
+    /// Something else runs on it: every create is refused as busy.
+    pub busy: bool,
+}
+
+/// A token; without a project it is good for IAM only, without an end it never expires.
+pub struct Token {
+    /// The secret text.
+    pub value: String,
+    /// The project it is scoped to.
+    pub project: Option<String>,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
+}
+
+/// One request that arrived. Headers and bodies are not kept, so no secret is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Call {
+    /// Where it arrived.
+    pub service: Service,
+    /// What it asked for.
+    pub operation: &'static str,
+    /// HTTP method.
+    pub method: String,
+    /// Path and query as sent.
+    pub path_and_query: String,
+    /// The status that was answered; none while it is open or when the connection was cut.
+    pub status: Option<u16>,
+    /// When it arrived, by our clock.
+    pub at: Timestamp,
+    #[serde(skip)]
+    pub(super) arrived: Instant,
+}
+
+/// The simulated cloud.
+pub struct Cloud {
+    /// Dials.
+    pub settings: Settings,
+    /// Projects of the one account.
+    pub projects: Vec<Project>,
+    /// Instances.
+    pub instances: Vec<Instance>,
+    /// Backups, oldest first.
+    pub backups: Vec<Backup>,
+    /// Tokens that were issued or handed out.
+    pub tokens: Vec<Token>,
+    /// Access keys.
+    pub access_keys: Vec<AccessKey>,
+    /// The user's password.
+    pub password: String,
+    /// OIDC identity providers: name, and the audience a token must have.
+    pub identity_providers: Vec<(String, Option<String>)>,
+    /// Services that refuse everything for want of permission.
+    pub denied: BTreeSet<Service>,
+    /// What is not published: a service and the start of `METHOD /path`.
+    pub unpublished: Vec<(Service, String)>,
+    /// Backups that will fail: of which service, how many.
+    pub doomed: Vec<(Option<Service>, u32)>,
+    /// Requests so far.
+    pub calls: Vec<Call>,
+    dice: u64,
+}
+
+impl Cloud {
+    /// A cloud with the default projects, user and access key.
+    pub fn new() -> Self {
+        let project = |(name, id): &(&str, &str)| Project { id: (*id).to_owned(), name: (*name).to_owned() };
+        Self {
+            settings: Settings::default(),
+            projects: super::PROJECTS.iter().map(project).collect(),
+            instances: Vec::new(),
+            backups: Vec::new(),
+            tokens: Vec::new(),
+            access_keys: vec![AccessKey::new(super::ACCESS_KEY, super::SECRET_KEY, None, None)],
+            password: super::PASSWORD.to_owned(),
+            identity_providers: Vec::new(),
+            denied: BTreeSet::new(),
+            unpublished: Vec::new(),
+            doomed: Vec::new(),
+            calls: Vec::new(),
+            dice: 1,
+        }
+    }
+
+    /// The cloud's clock.
+    pub fn now(&self) -> Timestamp {
+        let offset = SignedDuration::from_secs(self.settings.clock_offset_seconds);
+        Timestamp::now().checked_add(offset).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The project of this id or, failing that, of this name.
+    pub fn project(&self, id_or_name: &str) -> Option<&Project> {
+        self.projects
+            .iter()
+            .find(|project| project.id == id_or_name)
+            .or_else(|| self.projects.iter().find(|project| project.name == id_or_name))
+    }
+
+    /// The instance, if it exists in this project.
+    pub fn instance(&self, service: Service, project: &str, id: &str) -> Option<Instance> {
+        let known = self.instances.iter().find(|known| known.service == service && known.project == project && known.id == id).cloned();
+        known.or_else(|| {
+            self.settings.any_instance.then(|| Instance {
+                service,
+                id: id.to_owned(),
+                project: project.to_owned(),
+                single_node: false,
+                busy: false,
+            })
+        })
+    }
+
+    /// Lets time pass for the backups.
+    pub fn settle(&mut self) {
+        let now = Instant::now();
+        for backup in self.backups.iter_mut().filter(|backup| !backup.deleted) {
+            if backup.progress == Progress::Running && backup.due <= now && !self.settings.hold_backups {
+                let taken = SignedDuration::try_from(backup.due - backup.born).unwrap_or_default();
+                backup.end(backup.created.checked_add(taken).unwrap_or(backup.created));
+            }
+            if backup.vanishes.is_some_and(|at| at <= now) {
+                backup.deleted = true;
+            }
+        }
+    }
+
+    /// Ends every running backup now.
+    pub fn complete_all(&mut self) {
+        let now = self.now();
+        for backup in self.backups.iter_mut().filter(|backup| backup.running()) {
+            backup.end(now);
+        }
+    }
+
+    /// Holds running backups, or lets them go; one that was held past its time ends at this moment.
+    pub fn hold(&mut self, hold: bool) {
+        self.settle();
+        if self.settings.hold_backups && !hold {
+            let now = Instant::now();
+            for backup in self.backups.iter_mut().filter(|backup| backup.running()) {
+                backup.due = backup.due.max(now);
+            }
+        }
+        self.settings.hold_backups = hold;
+        self.settle();
+    }
+
+    /// Whether the instance is busy with a backup.
+    pub fn backing_up(&self, service: Service, instance: &str) -> bool {
+        self.backups.iter().any(|backup| backup.service == service && backup.instance == instance && backup.running())
+    }
+
+    /// Whether the project has a backup of this name.
+    pub fn name_taken(&self, service: Service, project: &str, name: &str) -> bool {
+        let same = |backup: &Backup| backup.service == service && backup.project == project && backup.name == name;
+        self.settings.check_duplicate_names && self.backups.iter().any(|backup| same(backup) && !backup.deleted)
+    }
+
+    /// Starts a backup; the caller has checked that it may.
+    pub fn begin(&mut self, order: Order) -> &Backup {
+        let doomed = self.draw_doom(order.service);
+        let created = self.now();
+        let born = Instant::now();
+        let hex = Uuid::new_v4().simple().to_string();
+        let id = match order.service {
+            Service::Dcs => Uuid::new_v4().to_string(),
+            Service::TaurusDb if order.legacy => Uuid::new_v4().to_string(),
+            Service::TaurusDb => format!("{hex}br07"),
+            Service::Iam | Service::GeminiDb => format!("{hex}br06"),
+        };
+        let name = if order.service == Service::Dcs { format!("backup_{}", created.strftime("%Y%m%d%H%M%S")) } else { order.name };
+        let at = self.backups.len();
+        self.backups.push(Backup {
+            id,
+            service: order.service,
+            project: order.project,
+            instance: order.instance,
+            name,
+            description: order.description,
+            format: order.format,
+            automatic: false,
+            legacy: order.legacy,
+            tables: order.tables,
+            job: Uuid::new_v4().to_string(),
+            created,
+            ended: None,
+            progress: Progress::Running,
+            doomed,
+            size: self.settings.backup_size,
+            deleted: false,
+            born,
+            due: born + Duration::from_millis(self.settings.backup_duration_ms),
+            visible: born + Duration::from_millis(self.settings.list_lag_ms),
+            vanishes: None,
+        });
+        &self.backups[at]
+    }
+
+    fn draw_doom(&mut self, service: Service) -> bool {
+        let doom = self.doomed.iter_mut().find(|(of, left)| *left > 0 && of.is_none_or(|of| of == service));
+        doom.map(|(_, left)| *left -= 1).is_some()
+    }
+
+    /// Starts an asynchronous delete.
+    pub fn vanish_soon(&mut self, id: &str) {
+        let at = Instant::now() + Duration::from_millis(self.settings.delete_duration_ms);
+        if let Some(backup) = self.backups.iter_mut().find(|backup| backup.id == id) {
+            backup.vanishes = Some(at);
+        }
+        self.settle();
+    }
+
+    /// Backups that a list may show, in the order of lists.
+    pub fn listed(&mut self, service: Service, project: &str) -> Vec<Backup> {
+        let now = Instant::now();
+        let deleted_too = service == Service::Dcs && self.settings.list_deleted_dcs;
+        let shown = |backup: &&Backup| {
+            backup.service == service && backup.project == project && backup.visible <= now && (deleted_too || !backup.deleted)
+        };
+        let mut listed: Vec<Backup> = self.backups.iter().filter(shown).cloned().collect();
+        match self.settings.list_order {
+            ListOrder::Oldest => {}
+            ListOrder::Newest => listed.reverse(),
+            ListOrder::Shuffled => {
+                for last in (1..listed.len()).rev() {
+                    let pick = faults::next(&mut self.dice) % (last as u64 + 1);
+                    listed.swap(last, usize::try_from(pick).unwrap_or(0));
+                }
+            }
+        }
+        // A schedule's backup that a test put in with an earlier time still sorts by that time.
+        match self.settings.list_order {
+            ListOrder::Newest => listed.sort_by_key(|backup| std::cmp::Reverse(backup.created)),
+            ListOrder::Oldest => listed.sort_by_key(|backup| backup.created),
+            ListOrder::Shuffled => {}
+        }
+        listed
+    }
+
+    /// Drops the oldest backups of a DCS instance beyond what is kept.
+    pub fn rotate_dcs(&mut self, instance: &str) {
+        let kept = self.settings.dcs_backups_kept;
+        let mine = |backup: &&mut Backup| backup.service == Service::Dcs && backup.instance == instance && !backup.deleted;
+        let surplus = self.backups.iter_mut().filter(mine).count().saturating_sub(kept);
+        self.backups.iter_mut().filter(mine).take(surplus).for_each(|oldest| oldest.deleted = true);
+    }
+
+    /// Removes an instance. DCS takes its backups along, the others keep them.
+    pub fn remove_instance(&mut self, id: &str) {
+        self.instances.retain(|instance| instance.id != id);
+        for backup in self.backups.iter_mut().filter(|backup| backup.instance == id && backup.service == Service::Dcs) {
+            backup.deleted = true;
+        }
+    }
+
+    /// Notes a request and answers its number in the log.
+    pub fn note(&mut self, service: Service, operation: Operation, method: &str, target: &str) -> Instant {
+        let arrived = Instant::now();
+        self.calls.push(Call {
+            service,
+            operation: operation.name(),
+            method: method.to_owned(),
+            path_and_query: target.to_owned(),
+            status: None,
+            at: Timestamp::now(),
+            arrived,
+        });
+        arrived
+    }
+
+    /// Notes what was answered to the request that arrived then. (By its moment, not its place: the log may have been reset.)
+    pub fn note_answer(&mut self, arrived: Instant, target: &str, status: u16) {
+        let call = self.calls.iter_mut().rev().find(|call| call.arrived == arrived && call.path_and_query == target);
+        if let Some(call) = call {
+            call.status = Some(status);
+        }
+    }
+
+    /// The most requests that arrived within any one second.
+    pub fn busiest_second(&self) -> usize {
+        let mut arrivals: Vec<Instant> = self.calls.iter().map(|call| call.arrived).collect();
+        arrivals.sort_unstable();
+        let mut first = 0;
+        let mut most = 0;
+        for (last, at) in arrivals.iter().enumerate() {
+            while *at - arrivals[first] >= Duration::from_secs(1) {
+                first += 1;
+            }
+            most = most.max(last - first + 1);
+        }
+        most
+    }
+
+    /// Whether this method and path are published here.
+    pub fn published(&self, service: Service, method: &str, path: &str) -> bool {
+        let line = format!("{method} {path}");
+        !self.unpublished.iter().any(|(of, start)| *of == service && line.starts_with(start.as_str()))
+    }
+}
+
+/// Either the value or the refusal that goes out.
+pub type Checked<T> = Result<T, Reply>;

@@ -1,0 +1,94 @@
+//! The vendor's own Python SDK drives the simulator.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{
+    GEMINI, PROJECT, REDIS, TAURUS,
+    simulator::{ACCESS_KEY, DOMAIN, DOMAIN_ID, PASSWORD, SECRET_KEY, Simulator, USER},
+};
+
+#[test]
+fn the_vendors_python_sdk_understands_the_simulator() {
+    let python = sdk_python();
+    let cloud = Simulator::launch();
+    for (engine, id) in [("geminidb", GEMINI), ("taurusdb", TAURUS), ("dcs", REDIS)] {
+        cloud.add_instance(engine, id);
+    }
+    cloud.add_single_node_dcs("single-node");
+    let urls = cloud.endpoints();
+    let given = json!({
+        "iam": urls.iam, "geminidb": urls.geminidb, "taurusdb": urls.taurusdb, "dcs": urls.dcs,
+        "project": PROJECT, "region": "eu-de", "domain_id": DOMAIN_ID, "domain": DOMAIN, "user": USER, "password": PASSWORD,
+        "access_key": ACCESS_KEY, "secret_key": SECRET_KEY,
+        "geminidb_instance": GEMINI, "taurusdb_instance": TAURUS, "dcs_instance": REDIS, "dcs_single": "single-node",
+    });
+    // A proxy that a machine may be set up with has no way to our loopback.
+    let output = run(Command::new(&python).arg(here().join("sdk_check.py")).arg(given.to_string()).env("NO_PROXY", "127.0.0.1"));
+    let text = String::from_utf8_lossy(&output.stdout);
+    for part in ["iam", "project_lookup", "geminidb", "taurusdb", "dcs"] {
+        assert!(text.contains(&format!("ok {part}")), "{part} is missing in: {text}");
+    }
+}
+
+fn here() -> PathBuf {
+    // The crate may be a scratch one that only points here, so the manifest's directory will not do.
+    let file = Path::new(file!());
+    let file = if file.is_absolute() { file.to_path_buf() } else { Path::new(env!("CARGO_MANIFEST_DIR")).join(file) };
+    file.parent().unwrap().to_path_buf()
+}
+
+/// The interpreter of a virtual environment that has the SDK, made once and kept.
+fn sdk_python() -> PathBuf {
+    let requirements = here().join("requirements.txt");
+    let version = Command::new("python3")
+        .arg("--version")
+        .output()
+        .unwrap_or_else(|why| panic!("python3 is needed to drive the simulator with the vendor's SDK, and it could not be run: {why}"));
+    // Another Python needs another environment.
+    let mut hash = Sha256::new();
+    hash.update(fs::read(&requirements).unwrap());
+    hash.update(&version.stdout);
+    let name = format!("sdk-venv-{}", &hex::encode(hash.finalize())[..16]);
+    let folder = cache().join(name);
+    let python = folder.join("bin").join("python");
+    if !python.exists() {
+        build(&folder, &requirements);
+    }
+    python
+}
+
+/// Builds next to the final place and renames, so that an interrupted build, or two at once, leave nothing half done.
+fn build(folder: &Path, requirements: &Path) {
+    fs::create_dir_all(folder.parent().unwrap()).unwrap();
+    let draft = folder.with_extension(format!("{}.draft", uuid::Uuid::new_v4().simple()));
+    run(Command::new("python3").args(["-m", "venv"]).arg(&draft));
+    run(Command::new(draft.join("bin/python"))
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+        .arg(requirements));
+    match fs::rename(&draft, folder) {
+        Ok(()) => {}
+        Err(_) if folder.exists() => fs::remove_dir_all(&draft).unwrap(),
+        Err(why) => panic!("{} could not be put in place: {why}", folder.display()),
+    }
+}
+
+fn cache() -> PathBuf {
+    let given = env::var_os("DBBACKUP_CACHE").or_else(|| env::var_os("XDG_CACHE_HOME")).map(PathBuf::from);
+    let base = given.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
+    base.unwrap_or_else(env::temp_dir).join("database-backup-operator")
+}
+
+fn run(command: &mut Command) -> Output {
+    let output: io::Result<Output> = command.output();
+    let output = output.unwrap_or_else(|why| panic!("{command:?} could not be run: {why}"));
+    let text = || format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{} failed:\n{}", command.get_program().display(), text());
+    output
+}

@@ -1,0 +1,82 @@
+//! Tests of the simulated cloud itself: what other tests believe of it is checked here, at last by the vendor's own SDK.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::format_push_string, reason = "these are tests")]
+
+#[path = "mod.rs"]
+mod simulator;
+
+mod probe;
+
+mod test_access;
+mod test_backups;
+mod test_control;
+mod test_faults;
+mod test_sdk;
+
+use probe::{Answer, Probe};
+use serde_json::json;
+use simulator::{PROJECTS, Simulator};
+
+const GEMINI: &str = "a4d8ea2584e047439a667703c0684119in06";
+const TAURUS: &str = "07033b125fd94a8a96896f8bcfee6ddain07";
+const REDIS: &str = "c11d4e2e-2c5f-4b37-8f9c-1a2b3c4d5e6f";
+const TOKEN: &str = "a-token-of-the-tests";
+const PROJECT: &str = PROJECTS[0].1;
+
+/// A cloud with one instance of each engine and a token, and a way to ask each service.
+struct Stage {
+    cloud: Simulator,
+    iam: Probe,
+    gemini: Probe,
+    taurus: Probe,
+    dcs: Probe,
+}
+
+async fn stage() -> Stage {
+    let cloud = Simulator::start().await;
+    for (engine, id) in [("geminidb", GEMINI), ("taurusdb", TAURUS), ("dcs", REDIS)] {
+        cloud.add_instance(engine, id);
+    }
+    cloud.add_token(TOKEN);
+    let urls = cloud.endpoints();
+    Stage {
+        iam: Probe::new(&urls.iam),
+        gemini: Probe::new(&urls.geminidb).token(TOKEN),
+        taurus: Probe::new(&urls.taurusdb).token(TOKEN),
+        dcs: Probe::new(&urls.dcs).token(TOKEN),
+        cloud,
+    }
+}
+
+impl Stage {
+    async fn create_gemini(&self, name: &str) -> Answer {
+        let body = json!({ "name": name, "description": "made by a test" }).to_string();
+        self.gemini.ask(&gemini_create(), Some(&body)).await
+    }
+
+    async fn create_taurus(&self, name: &str) -> Answer {
+        let body = json!({ "instance_id": TAURUS, "name": name }).to_string();
+        self.taurus.ask(&format!("POST /v3/{PROJECT}/backups/create"), Some(&body)).await
+    }
+
+    async fn create_dcs(&self, remark: &str) -> Answer {
+        let body = json!({ "remark": remark }).to_string();
+        self.dcs.ask(&dcs_line("POST", ""), Some(&body)).await
+    }
+}
+
+fn gemini_create() -> String {
+    format!("POST /v3/{PROJECT}/instances/{GEMINI}/backups")
+}
+
+fn gemini_list(query: &str) -> String {
+    format!("GET /v4/{PROJECT}/backups{query}")
+}
+
+fn taurus_list(query: &str) -> String {
+    format!("GET /v3/{PROJECT}/backups{query}")
+}
+
+fn dcs_line(method: &str, rest: &str) -> String {
+    format!("{method} /v2/{PROJECT}/instances/{REDIS}/backups{rest}")
+}
