@@ -1,76 +1,100 @@
 //! A real etcd and kube-apiserver on free ports of loopback, each instance with a folder of its own.
 
-use super::child::Leashed;
+use super::{
+    NO_PROXY,
+    child::{Broom, Leashed},
+};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::Value;
 use std::{
+    ffi::OsStr,
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Output, Stdio},
-    sync::OnceLock,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 use tempfile::TempDir;
-use tokio::{io::AsyncWriteExt, process::Command, time::Instant};
+use tokio::{
+    io::AsyncWriteExt,
+    process::Command,
+    time::{Instant, sleep, timeout},
+};
 
-/// A running control plane; it ends when it is dropped, or when this process ends.
+/// A running control plane; it ends when it is dropped, and when this process ends.
 pub struct ControlPlane {
     binaries: PathBuf,
-    folder: TempDir,
     port: u16,
     etcd_port: u16,
-    api_server: Option<Leashed>,
-    _etcd: Leashed,
+    // Dropped in this order: whoever writes ends before what is written to.
+    controllers: Mutex<Option<Leashed>>,
+    api_server: Mutex<Option<Leashed>>,
+    etcd: Leashed,
+    kubeconfig: PathBuf,
+    _broom: Broom,
+    folder: TempDir,
 }
 
-/// Ports may be taken between their choice and their use.
-const TRIES: usize = 4;
+/// What the API server keeps a record of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audit {
+    /// Writes of a `DatabaseBackup`'s status.
+    StatusWrites,
+    /// Every request but the API server's own.
+    Everything,
+}
+
+/// Why a start failed.
+enum Failure {
+    /// Another program was quicker to take a port.
+    PortTaken(String),
+    Other(String),
+}
+
+const TOKEN: &str = "admin-of-this-test";
+/// A port may be taken between its choice and its use.
+const TRIES: usize = 5;
 /// A fresh control plane is ready within 3 s on 2 idle cores.
 const START: Duration = Duration::from_secs(90);
-
-/// The folder with the programs, built or found once per process.
-fn binaries() -> Result<PathBuf, String> {
-    static BINARIES: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let find = || {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/control-plane/build");
-        let built = std::process::Command::new("bash").arg(script).stderr(Stdio::inherit()).output();
-        let built = built.map_err(|error| format!("{script}: {error}"))?;
-        if !built.status.success() {
-            return Err("the control plane could not be built: see above".to_owned());
-        }
-        Ok(PathBuf::from(String::from_utf8_lossy(&built.stdout).trim()))
-    };
-    BINARIES.get_or_init(find).clone()
-}
 
 impl ControlPlane {
     /// Starts one. Panics with the servers' last words if that fails.
     pub async fn start() -> Self {
-        let mut error = String::new();
-        for _ in 0..TRIES {
-            match Self::try_start().await {
-                Ok(started) => return started,
-                Err(reason) => error = reason,
-            }
-        }
-        panic!("no control plane: {error}");
+        Self::start_with(Audit::StatusWrites).await
     }
 
-    async fn try_start() -> Result<Self, String> {
-        let binaries = tokio::task::spawn_blocking(binaries).await.map_err(|error| error.to_string())??;
-        let folder = tempfile::Builder::new().prefix("dbbackup-test-").tempdir().map_err(|error| error.to_string())?;
-        let [port, etcd_port, peer_port] = free_ports();
-        let key = rcgen::KeyPair::generate().map_err(|error| error.to_string())?;
-        write(&folder.path().join("sa.key"), &key.serialize_pem())?;
-        write(&folder.path().join("sa.pub"), &key.public_key_pem())?;
-        write(&folder.path().join("tokens.csv"), &format!("{TOKEN},admin,admin,\"system:masters\"\n"))?;
-        write(&folder.path().join("audit.yaml"), AUDIT_POLICY)?;
+    /// Starts one that keeps this record.
+    pub async fn start_with(audit: Audit) -> Self {
+        let mut tries = 0..TRIES;
+        loop {
+            match Self::try_start(audit, free_ports()).await {
+                Ok(started) => return started,
+                Err(Failure::PortTaken(_)) if tries.next().is_some() => {}
+                Err(Failure::PortTaken(reason) | Failure::Other(reason)) => panic!("no control plane: {reason}"),
+            }
+        }
+    }
+
+    async fn try_start(audit: Audit, [port, etcd_port, peer_port]: [u16; 3]) -> Result<Self, Failure> {
+        let binaries = tokio::task::spawn_blocking(binaries).await.map_err(other)?.map_err(Failure::Other)?;
+        let folder = tempfile::Builder::new().prefix("dbbackup-test-").tempdir().map_err(other)?;
+        let broom = Broom::start(folder.path()).map_err(other)?;
+        let path = |name: &str| folder.path().join(name);
+        let key = rcgen::KeyPair::generate().map_err(other)?;
+        write(&path("sa.key"), &key.serialize_pem())?;
+        write(&path("sa.pub"), &key.public_key_pem())?;
+        write(&path("tokens.csv"), &format!("{TOKEN},admin,admin,\"system:masters\"\n"))?;
+        write(&path("audit.yaml"), audit.policy())?;
         let etcd = start_etcd(&binaries, folder.path(), etcd_port, peer_port)?;
-        let mut plane = Self { binaries, folder, port, etcd_port, api_server: None, _etcd: etcd };
-        plane.start_api_server().await?;
+        let kubeconfig = path("kubeconfig");
+        let (controllers, api_server) = Default::default();
+        let plane = Self { binaries, port, etcd_port, controllers, api_server, etcd, kubeconfig, _broom: broom, folder };
+        write(&plane.kubeconfig, &plane.kubeconfig_for(TOKEN, "default"))?;
+        plane.launch_api_server().await?;
         Ok(plane)
     }
 
-    /// Starts the API server, on the same port and data as before.
-    pub async fn start_api_server(&mut self) -> Result<(), String> {
+    async fn launch_api_server(&self) -> Result<(), Failure> {
         let folder = self.folder.path().display();
         let args = [
             format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port),
@@ -85,6 +109,7 @@ impl ControlPlane {
             format!("--token-auth-file={folder}/tokens.csv"),
             "--authorization-mode=RBAC".into(),
             "--allow-privileged".into(),
+            // There is no controller that would give each namespace its `default` account.
             "--disable-admission-plugins=ServiceAccount".into(),
             "--endpoint-reconciler-type=none".into(),
             format!("--audit-policy-file={folder}/audit.yaml"),
@@ -92,34 +117,108 @@ impl ControlPlane {
             "--audit-log-mode=blocking".into(),
         ];
         let log = self.folder.path().join("kube-apiserver.log");
-        let mut server = Leashed::start(&self.binaries.join("kube-apiserver"), &args, &[], &log).map_err(|error| error.to_string())?;
+        let begin = std::fs::metadata(&log).map_or(0, |log| log.len());
+        let server = Leashed::start(&self.binaries.join("kube-apiserver"), &args, &[], &log).map_err(other)?;
         let deadline = Instant::now() + START;
-        while !self.is_ready().await {
-            if server.ended().is_some() || Instant::now() > deadline {
-                return Err(format!("kube-apiserver is not ready:\n{}", tail(&log)));
+        loop {
+            let Err(reason) = self.is_ready().await else { break };
+            for (name, process, log, begin) in
+                [("etcd", &self.etcd, &self.folder.path().join("etcd.log"), 0), ("kube-apiserver", &server, &log, begin)]
+            {
+                if let Some(status) = process.ended() {
+                    let text = format!("{name} ended ({status}):\n{}", tail(log, begin));
+                    return Err(if text.contains("address already in use") { Failure::PortTaken(text) } else { Failure::Other(text) });
+                }
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            if Instant::now() > deadline {
+                return Err(Failure::Other(format!("kube-apiserver is not ready after {START:?}: {reason}\n{}", tail(&log, begin))));
+            }
+            sleep(Duration::from_millis(50)).await;
         }
-        self.api_server = Some(server);
+        *lock(&self.api_server) = Some(server);
+        Ok(())
+    }
+
+    /// `/readyz`, and the namespace that everything goes to, which comes a moment later.
+    async fn is_ready(&self) -> Result<(), String> {
+        if !self.folder.path().join("certs/apiserver.crt").exists() {
+            return Err("it has no certificate yet".into());
+        }
+        let client = self.try_client().await?;
+        for path in ["/readyz", "/api/v1/namespaces/default"] {
+            let request = http::Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
+            let answer = timeout(Duration::from_secs(5), client.request_text(request)).await;
+            answer.map_err(|_| format!("{path}: no answer"))?.map_err(|error| format!("{path}: {error}"))?;
+        }
         Ok(())
     }
 
     /// Ends the API server at once; etcd stays.
-    pub fn stop_api_server(&mut self) {
-        self.api_server = None;
+    pub fn stop_api_server(&self) {
+        let server = lock(&self.api_server).take();
+        drop(server);
     }
 
-    async fn is_ready(&self) -> bool {
-        let certificate = self.folder.path().join("certs/apiserver.crt");
-        if !certificate.exists() || write(&self.kubeconfig(), &self.kubeconfig_for(TOKEN)).is_err() {
-            return false;
+    /// Starts it again, on the same port and data as before, and waits until it is ready.
+    pub async fn start_api_server(&self) -> Result<(), String> {
+        let mut tries = 0..TRIES;
+        loop {
+            match self.launch_api_server().await {
+                Ok(()) => return Ok(()),
+                // Its own connections of before, or a passer-by's: kubeconfigs name this port, so there is no other.
+                Err(Failure::PortTaken(_)) if tries.next().is_some() => sleep(Duration::from_millis(500)).await,
+                Err(Failure::PortTaken(reason) | Failure::Other(reason)) => return Err(reason),
+            }
         }
-        self.kubectl(&["get", "--raw", "/readyz"]).await.is_ok_and(|output| output.status.success())
+    }
+
+    /// Ends the API server at once and starts it again.
+    pub async fn restart_api_server(&self) {
+        self.stop_api_server();
+        self.start_api_server().await.unwrap_or_else(|reason| panic!("the API server does not come back: {reason}"));
+    }
+
+    /// Adds what a cluster removes by itself: objects of deleted owners, and deleted namespaces with their content. An error where the folder
+    /// of `KUBEBUILDER_ASSETS` has no kube-controller-manager.
+    pub fn start_controllers(&self) -> Result<(), String> {
+        let program = self.binaries.join("kube-controller-manager");
+        if !program.exists() {
+            return Err(format!("{} is missing", program.display()));
+        }
+        let args = [
+            format!("--kubeconfig={}", self.kubeconfig.display()),
+            "--controllers=garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller".into(),
+            "--leader-elect=false".into(),
+            "--secure-port=0".into(),
+        ];
+        let started = Leashed::start(&program, &args, &NO_PROXY, &self.folder.path().join("kube-controller-manager.log"));
+        *lock(&self.controllers) = Some(started.map_err(|error| error.to_string())?);
+        Ok(())
     }
 
     /// The administrator's kubeconfig.
-    pub fn kubeconfig(&self) -> PathBuf {
-        self.folder.path().join("kubeconfig")
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// A kubeconfig with a fresh token of a ServiceAccount, which has to exist; its namespace is that of the context.
+    pub async fn kubeconfig_for_service_account(&self, namespace: &str, name: &str) -> PathBuf {
+        let token = self.kubectl_ok(&["create", "token", name, "--namespace", namespace, "--duration", "1h"]).await;
+        let path = self.folder.path().join(format!("kubeconfig-{namespace}-{name}"));
+        std::fs::write(&path, self.kubeconfig_for(token.trim(), namespace)).expect("the folder of this control plane is there");
+        path
+    }
+
+    /// The text of a kubeconfig with a token.
+    pub fn kubeconfig_for(&self, token: &str, namespace: &str) -> String {
+        let (port, certificate) = (self.port, self.folder.path().join("certs/apiserver.crt"));
+        let certificate = certificate.display();
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
+             clusters: [{{name: test, cluster: {{server: \"https://127.0.0.1:{port}\", certificate-authority: \"{certificate}\"}}}}]\n\
+             users: [{{name: test, user: {{token: \"{token}\"}}}}]\n\
+             contexts: [{{name: test, context: {{cluster: test, user: test, namespace: {namespace}}}}}]\n"
+        )
     }
 
     /// A folder for whatever else belongs to this instance.
@@ -127,19 +226,13 @@ impl ControlPlane {
         self.folder.path()
     }
 
-    /// The text of a kubeconfig with a token.
-    pub fn kubeconfig_for(&self, token: &str) -> String {
-        let (port, certificate) = (self.port, self.folder.path().join("certs/apiserver.crt"));
-        let certificate = certificate.display();
-        format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
-             clusters: [{{name: test, cluster: {{server: \"https://127.0.0.1:{port}\", certificate-authority: \"{certificate}\"}}}}]\n\
-             users: [{{name: test, user: {{token: \"{token}\"}}}}]\n\
-             contexts: [{{name: test, context: {{cluster: test, user: test, namespace: default}}}}]\n"
-        )
+    /// The ids of the processes that belong to it.
+    pub fn pids(&self) -> Vec<u32> {
+        let servers = [&self.api_server, &self.controllers].into_iter().filter_map(|server| lock(server).as_ref().map(Leashed::pid));
+        servers.chain([self.etcd.pid()]).collect()
     }
 
-    /// Runs kubectl.
+    /// Runs kubectl; `--kubeconfig` makes it somebody else's.
     pub async fn kubectl(&self, args: &[&str]) -> std::io::Result<Output> {
         self.command(args).stdin(Stdio::null()).output().await
     }
@@ -149,6 +242,13 @@ impl ControlPlane {
         let output = self.kubectl(args).await.expect("kubectl runs");
         assert!(output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs kubectl, which must fail, and answers with its complaint.
+    pub async fn kubectl_fails(&self, args: &[&str]) -> String {
+        let output = self.kubectl(args).await.expect("kubectl runs");
+        assert!(!output.status.success(), "kubectl {args:?} succeeded: {}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// Applies a manifest as a user does.
@@ -179,31 +279,56 @@ impl ControlPlane {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(self.binaries.join("kubectl"));
-        // kubectl keeps what it discovered; a folder of its own keeps tests apart and the home folder clean.
-        command.args(args).env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.folder.path().join("kubectl")).kill_on_drop(true);
+        for (name, _) in NO_PROXY {
+            command.env_remove(name);
+        }
+        // kubectl keeps what it discovered, and reads preferences; a folder of its own keeps tests apart and the home folder out.
+        let cache = self.folder.path().join("kubectl");
+        command.args(args).env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", cache).env("KUBERC", "off").kill_on_drop(true);
         command
     }
 
     /// A client with the administrator's rights.
     pub async fn client(&self) -> kube::Client {
-        let kubeconfig = kube::config::Kubeconfig::read_from(self.kubeconfig()).expect("the kubeconfig was just written");
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default()).await;
-        kube::Client::try_from(config.expect("the kubeconfig is complete")).expect("a client")
+        self.try_client().await.unwrap_or_else(|error| panic!("no client: {error}"))
     }
 
-    /// Every write of an object's status that the API server took, as (user agent, namespace/name).
-    pub fn status_writes(&self) -> Vec<String> {
+    async fn try_client(&self) -> Result<kube::Client, String> {
+        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).map_err(|error| error.to_string())?;
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+        let mut config = config.map_err(|error| error.to_string())?;
+        config.proxy_url = None;
+        kube::Client::try_from(config).map_err(|error| error.to_string())
+    }
+
+    /// The requests on record, oldest first; a request is there when its answer is, give or take a moment.
+    pub fn audit_events(&self) -> Vec<Value> {
         let log = std::fs::read_to_string(self.folder.path().join("audit.log")).unwrap_or_default();
-        let events = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let stored = events.filter(|event| event["responseStatus"]["code"] == 200);
-        stored.filter_map(|event| event["objectRef"]["name"].as_str().map(ToOwned::to_owned)).collect()
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Those of one program: what its user agent begins with, such as `kubectl/`.
+    pub fn audit_events_of(&self, user_agent: &str) -> Vec<Value> {
+        let is_its_own = |event: &Value| event["userAgent"].as_str().is_some_and(|agent| agent.starts_with(user_agent));
+        self.audit_events().into_iter().filter(is_its_own).collect()
+    }
+
+    /// The name of the `DatabaseBackup` of every status write that was accepted, oldest first.
+    pub fn status_writes(&self) -> Vec<String> {
+        let is_write = |event: &Value| {
+            let (verb, object) = (event["verb"].as_str(), &event["objectRef"]);
+            matches!(verb, Some("update" | "patch")) && object["resource"] == "databasebackups" && object["subresource"] == "status"
+        };
+        let accepted = self.audit_events().into_iter().filter(|event| is_write(event) && event["responseStatus"]["code"] == 200);
+        accepted.filter_map(|event| event["objectRef"]["name"].as_str().map(ToOwned::to_owned)).collect()
     }
 }
 
-const TOKEN: &str = "admin-of-this-test";
-
-/// Only what tests count.
-const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1
+impl Audit {
+    fn policy(self) -> &'static str {
+        match self {
+            Self::StatusWrites => {
+                "apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
@@ -211,12 +336,43 @@ rules:
   verbs: [update, patch]
   resources: [{group: dbbackup.dev, resources: [databasebackups/status]}]
 - level: None
-";
+"
+            }
+            Self::Everything => {
+                "apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: None
+  users: ['system:apiserver']
+- level: Metadata
+"
+            }
+        }
+    }
+}
 
-fn start_etcd(binaries: &Path, folder: &Path, port: u16, peer_port: u16) -> Result<Leashed, String> {
+/// The folder with the programs, built or found once per process.
+fn binaries() -> Result<PathBuf, String> {
+    static BINARIES: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let find = || {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/control-plane/build");
+        // What it says on the way is for whoever waits.
+        let built = std::process::Command::new("bash").arg(script).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+        let built = built.map_err(|error| format!("{script}: {error}"))?;
+        if !built.status.success() {
+            return Err("its programs could not be built or found; the reason is above, and `tests/control-plane/build` repeats it".to_owned());
+        }
+        Ok(PathBuf::from(String::from_utf8_lossy(&built.stdout).trim()))
+    };
+    BINARIES.get_or_init(find).clone()
+}
+
+fn start_etcd(binaries: &Path, folder: &Path, port: u16, peer_port: u16) -> Result<Leashed, Failure> {
     let (client, peer) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer_port}"));
     let args = [
         format!("--data-dir={}/etcd", folder.display()),
+        // The data dies with the test.
         "--unsafe-no-fsync".into(),
         format!("--listen-client-urls={client}"),
         format!("--advertise-client-urls={client}"),
@@ -225,21 +381,31 @@ fn start_etcd(binaries: &Path, folder: &Path, port: u16, peer_port: u16) -> Resu
         format!("--initial-cluster=default={peer}"),
         "--log-level=error".into(),
     ];
-    Leashed::start(&binaries.join("etcd"), &args, &[], &folder.join("etcd.log")).map_err(|error| error.to_string())
+    Leashed::start(&binaries.join("etcd"), &args, &[] as &[(&str, Option<&OsStr>)], &folder.join("etcd.log")).map_err(other)
 }
 
-fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("bound").port())
+/// Held together, so that they differ.
+fn free_ports() -> [u16; 3] {
+    let listeners: [TcpListener; 3] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("a bound socket has an address").port())
 }
 
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|error| Failure::Other(format!("{}: {error}", path.display())))
+}
+
+fn other(error: impl std::fmt::Display) -> Failure {
+    Failure::Other(error.to_string())
+}
+
+fn lock(server: &Mutex<Option<Leashed>>) -> MutexGuard<'_, Option<Leashed>> {
+    server.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The last lines of a log.
-fn tail(log: &Path) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
+fn tail(log: &Path, begin: u64) -> String {
+    let bytes = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(bytes.get(usize::try_from(begin).unwrap_or_default()..).unwrap_or_default()).into_owned();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(15)..].join("\n")
 }

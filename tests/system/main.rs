@@ -1,1 +1,17 @@
-fn main() {}
+//! The whole: the real operator, a real kube-apiserver and etcd, the simulated cloud; used with kubectl as a person would.
+
+#[path = "../simulator/mod.rs"]
+mod simulator;
+#[path = "../support/mod.rs"]
+mod support;
+mod world;
+
+mod accounts;
+mod blocked;
+mod crowds;
+mod engines;
+mod exactly_once;
+mod imports;
+mod manifests;
+mod process;
+mod secrecy;

@@ -1,0 +1,141 @@
+//! Accounts: three kinds of credentials, and what is said when they do not do.
+
+use crate::{
+    simulator::{ACCESS_KEY, DOMAIN, PASSWORD, SECRET_KEY, USER},
+    support::eventually,
+    world::{PATIENCE, World, is_true, message},
+};
+use database_backup_operator::api::{account::CloudAccountStatus, status::Phase};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+async fn account(world: &World) -> CloudAccountStatus {
+    world.accounts.get("cloud").await.expect("the account is there").status.unwrap_or_default()
+}
+
+async fn until_account(world: &World, reason: &str) -> Condition {
+    eventually(&format!("the account is {reason}"), PATIENCE, || async {
+        let status = account(world).await;
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready").cloned();
+        ready.clone().filter(|ready| ready.reason == reason).ok_or(format!("{ready:?}"))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn keys_and_given_tokens_work_as_well_as_passwords() {
+    let mut world = World::without_operator().await;
+    world.start_operator();
+    world.secret("keys", &[("accessKey", ACCESS_KEY), ("secretKey", &format!("{SECRET_KEY}\\n"))]).await;
+    world.account_with("cloud", "accessKeySecretRef: {name: keys}", 1000).await;
+    world.cloud.add_instance("geminidb", "i-1in06");
+    world.ask("signed", "GeminiDB", "i-1in06").await;
+    world.until_phase("signed", Phase::Completed).await;
+    let verified = account(&world).await;
+    assert!(verified.project_id.is_some() && verified.last_verified_time.is_some(), "{verified:?}");
+
+    world.cloud.add_token("given-token");
+    world.secret("token", &[("token", "given-token")]).await;
+    world.account_with("cloud", "tokenSecretRef: {name: token}", 1000).await;
+    world.cloud.add_instance("geminidb", "i-2in06");
+    world.ask("token", "GeminiDB", "i-2in06").await;
+    world.until_phase("token", Phase::Completed).await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_and_a_changed_secret_heals_it_without_a_restart() {
+    let mut world = World::without_operator().await;
+    world.secret("cloud", &[("domainName", DOMAIN), ("username", USER), ("password", "wrong")]).await;
+    world.account_with("cloud", "passwordSecretRef: {name: cloud}", 1000).await;
+    world.start_operator();
+    let ready = until_account(&world, "AuthenticationFailed").await;
+    assert!(!ready.message.contains("wrong\""), "{}", ready.message);
+    world.cloud.add_instance("dcs", "i-1");
+    world.ask("waiting", "DCS", "i-1").await;
+    world.until_reason("waiting", "AuthenticationFailed").await;
+    world.until("waiting", "is Stalled", |status| is_true(status, "Stalled")).await;
+    world.secret("cloud", &[("password", PASSWORD)]).await;
+    until_account(&world, "Verified").await;
+    world.until_phase("waiting", Phase::Completed).await;
+}
+
+#[tokio::test]
+async fn a_missing_secret_and_a_missing_key_are_named() {
+    let mut world = World::without_operator().await;
+    world.account_with("cloud", "passwordSecretRef: {name: cloud}", 1000).await;
+    world.start_operator();
+    let ready = until_account(&world, "SecretNotFound").await;
+    assert!(ready.message.contains("operator/cloud"), "{}", ready.message);
+    world.secret("cloud", &[("domainName", DOMAIN), ("username", USER)]).await;
+    let ready = until_account(&world, "SecretInvalid").await;
+    assert!(ready.message.contains("key password is missing"), "{}", ready.message);
+    world.cloud.add_instance("dcs", "i-1");
+    world.ask("waiting", "DCS", "i-1").await;
+    let status = world.until_reason("waiting", "AccountNotReady").await;
+    assert!(message(&status).contains("key password is missing"), "{}", message(&status));
+    world.secret("cloud", &[("password", PASSWORD)]).await;
+    world.until_phase("waiting", Phase::Completed).await;
+}
+
+#[tokio::test]
+async fn tokens_are_renewed_before_they_expire_and_after_they_are_refused() {
+    let world = World::start().await;
+    until_account(&world, "Verified").await;
+    world.cloud.revoke_tokens();
+    for instance in ["i-1", "i-2"] {
+        world.cloud.add_instance("dcs", instance);
+    }
+    world.ask("revoked", "DCS", "i-1").await;
+    world.until_phase("revoked", Phase::Completed).await;
+    assert_eq!(world.backups_in_cloud(), 1);
+
+    world.cloud.token_lifetime(std::time::Duration::from_secs(2));
+    world.cloud.revoke_tokens();
+    world.cloud.set_backup_duration(std::time::Duration::from_secs(6));
+    world.ask("short-lived", "DCS", "i-2").await;
+    world.until_phase("short-lived", Phase::Completed).await;
+    let tokens = world.cloud.count(Some("iam"), "token");
+    assert!((3..=12).contains(&tokens), "{tokens} tokens in some 6 s, each good for 2 s");
+}
+
+#[tokio::test]
+async fn a_namespaced_account_serves_its_namespace_and_a_selector_is_kept() {
+    let mut world = World::without_operator().await;
+    world.start_operator();
+    world.secret("cloud", &[("domainName", DOMAIN), ("username", USER), ("password", PASSWORD)]).await;
+    let endpoints = world.endpoints();
+    world
+        .plane
+        .apply(&format!(
+            "{{apiVersion: dbbackup.dev/v1alpha1, kind: ClusterCloudAccount, metadata: {{name: cloud}}, spec: {{cloud: OpenTelekomCloud, region: eu-de, \
+             credentials: {{passwordSecretRef: {{name: cloud}}}}, endpoints: {endpoints}, \
+             allowedNamespaces: {{from: Selector, selector: {{matchLabels: {{backups: allowed}}}}}}}}}}"
+        ))
+        .await;
+    world.cloud.add_instance("dcs", "i-1");
+    world.ask("outside", "DCS", "i-1").await;
+    let status = world.until_reason("outside", "NamespaceNotAllowed").await;
+    assert!(message(&status).contains("does not allow namespace default"), "{}", message(&status));
+    world.plane.kubectl_ok(&["label", "namespace", "default", "backups=allowed"]).await;
+    world.plane.kubectl_ok(&["annotate", "dbb", "outside", "example.com/try=again"]).await;
+    world.until_phase("outside", Phase::Completed).await;
+    // The namespaced kind has no endpoints to redirect, so here it can only say which Secret it looks for, in its own namespace.
+    world
+        .plane
+        .apply(
+            "{apiVersion: dbbackup.dev/v1alpha1, kind: CloudAccount, metadata: {name: default}, spec: {cloud: OpenTelekomCloud, region: eu-de, \
+             credentials: {passwordSecretRef: {name: cloud}}}}",
+        )
+        .await;
+    world.plane.apply("{apiVersion: dbbackup.dev/v1alpha1, kind: DatabaseBackup, metadata: {name: own}, spec: {source: {engine: DCS, instanceId: i-1}}}").await;
+    let status = world.until_reason("own", "AccountNotReady").await;
+    assert!(message(&status).contains("there is no Secret default/cloud"), "{}", message(&status));
+}
+
+#[tokio::test]
+async fn plain_http_needs_the_operators_leave() {
+    let mut world = World::without_operator().await;
+    world.account("cloud", 1000).await;
+    world.start_operator_with(&["--allow-insecure-endpoints=false"]);
+    let ready = until_account(&world, "EndpointInsecure").await;
+    assert!(ready.message.contains("plain http"), "{}", ready.message);
+}

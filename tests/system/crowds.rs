@@ -1,0 +1,98 @@
+//! Many objects: in order on one instance, side by side on many, and few calls for all of them.
+
+use crate::world::{PATIENCE, World};
+use database_backup_operator::api::status::Phase;
+use kube::ResourceExt;
+use std::time::Duration;
+
+#[tokio::test]
+async fn two_objects_on_one_instance_run_one_after_the_other() {
+    let world = World::start().await;
+    world.cloud.add_instance("taurusdb", "i-1in07");
+    world.cloud.set_backup_duration(Duration::from_secs(2));
+    world.ask("first", "TaurusDB", "i-1in07").await;
+    world.until_phase("first", Phase::Running).await;
+    world.ask("second", "TaurusDB", "i-1in07").await;
+    let waiting = world.until_reason("second", "InstanceBusy").await;
+    assert!(crate::world::message(&waiting).contains("default/first"), "{waiting:?}");
+    world.until_phase("second", Phase::Completed).await;
+    let (first, second) = (world.status("first").await, world.status("second").await);
+    assert!(first.completion_time <= second.start_time, "{first:?} {second:?}");
+    assert_eq!(world.cloud.count(None, "create"), 2, "the cloud never had to say that it is busy");
+}
+
+async fn ask_for(world: &World, count: usize) {
+    for n in 0..count {
+        world.cloud.add_instance("taurusdb", &format!("i-{n}"));
+    }
+    let all: String = (0..count).map(|n| World::manifest(&format!("b-{n}"), "TaurusDB", &format!("i-{n}"), "")).collect();
+    world.plane.apply(&all).await;
+}
+
+async fn until_all(world: &World, count: usize, phase: Phase) {
+    crate::support::eventually(&format!("{count} objects {}", phase.as_str()), PATIENCE * 2, || async {
+        let listed = world.backups.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?;
+        let others: Vec<String> =
+            listed.items.iter().filter(|o| o.status.as_ref().and_then(|s| s.phase) != Some(phase)).map(ResourceExt::name_any).collect();
+        if listed.items.len() == count && others.is_empty() { Ok(()) } else { Err(format!("{} others, such as {:?}", others.len(), others.first())) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_hundred_objects_on_two_hundred_instances_share_their_listings() {
+    const COUNT: usize = 200;
+    let world = World::start().await;
+    world.cloud.hold_backups(true);
+    ask_for(&world, COUNT).await;
+    until_all(&world, COUNT, Phase::Running).await;
+    assert_eq!(world.cloud.count(None, "create"), COUNT);
+    world.cloud.reset_calls();
+    // Three listings of as many pages as 200 records take with pages that overlap by one, whatever the machine's speed.
+    let pages = |cloud: &crate::simulator::Simulator| cloud.count(None, "list");
+    assert!(world.cloud.wait_until(PATIENCE, |cloud| pages(cloud) >= 9), "it polls");
+    let first_offsets = world.cloud.calls().iter().filter(|call| call.operation == "list" && call.path_and_query.contains("offset=0")).count();
+    let per_listing = pages(&world.cloud).div_ceil(first_offsets.max(1));
+    assert!(per_listing <= 3, "{per_listing} pages a listing: one listing serves all");
+    assert!(world.cloud.calls().iter().all(|call| !call.path_and_query.contains("instance_id")), "none is asked for alone");
+    world.cloud.hold_backups(false);
+    world.cloud.complete_all();
+    until_all(&world, COUNT, Phase::Completed).await;
+    assert_eq!(world.backups_in_cloud(), COUNT);
+    let writes = world.plane.status_writes().len();
+    assert!(writes <= COUNT * 3, "{writes} status writes for {COUNT} objects");
+}
+
+#[tokio::test]
+async fn the_accounts_request_rate_is_kept_and_said() {
+    let mut world = World::without_operator().await;
+    world.account("cloud", 5).await;
+    world.start_operator();
+    ask_for(&world, 20).await;
+    until_all(&world, 20, Phase::Completed).await;
+    // A second's worth at once, and the rate on top.
+    assert!(world.cloud.max_requests_in_a_second() <= 12, "{} in a second", world.cloud.max_requests_in_a_second());
+    let limited = (0..20).any(|n| {
+        world.history(&format!("b-{n}")).iter().any(|status| crate::world::ready(status).is_some_and(|ready| ready.reason == "RateLimited"))
+    });
+    assert!(limited, "those that had to wait said so");
+    assert_eq!(world.backups_in_cloud(), 20);
+}
+
+#[tokio::test]
+async fn a_restart_with_a_hundred_running_backups_creates_nothing_and_lists_little() {
+    const COUNT: usize = 100;
+    let mut world = World::start().await;
+    world.cloud.hold_backups(true);
+    ask_for(&world, COUNT).await;
+    until_all(&world, COUNT, Phase::Running).await;
+    world.kill_operator();
+    world.cloud.hold_backups(false);
+    world.cloud.complete_all();
+    world.cloud.reset_calls();
+    world.start_operator();
+    until_all(&world, COUNT, Phase::Completed).await;
+    assert_eq!(world.cloud.count(None, "create"), 0);
+    let lists = world.cloud.count(None, "list");
+    assert!(lists <= 10, "{lists} list calls for {COUNT} objects");
+}

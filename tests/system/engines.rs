@@ -1,0 +1,103 @@
+//! The main job, for each engine.
+
+use crate::world::{World, condition, is_true};
+use database_backup_operator::api::status::{CreateOutcome, DatabaseBackupStatus, Origin, Phase};
+
+/// Name, engine, instance, the simulated service, and whether the cloud gives a job id.
+const ROWS: [(&str, &str, &str, &str, bool); 5] = [
+    ("gemini", "GeminiDB", "a4d8ea2584e047439a667703c0684119in06", "geminidb", true),
+    ("gaussdb", "GaussDBforMySQL", "d8e6ca5a624745bcb546a227aa3ae1cfin01", "taurusdb", false),
+    ("taurus", "TaurusDB", "07033b125fd94a8a96896f8bcfee6ddain07", "taurusdb", true),
+    ("redis", "DCS", "4c4a9d8e-2f5b-4a36-9d41-6c1e0f6f2a11", "dcs", false),
+    ("taurus-2", "TaurusDB", "619d3e78f61b4be68bc5aa0b59edcf7bin07", "taurusdb", true),
+];
+
+#[tokio::test]
+async fn each_engine_goes_from_pending_to_running_to_completed_with_one_create_call_and_three_status_writes() {
+    let world = World::start().await;
+    world.cloud.set_backup_size(3 * 1024 * 1024);
+    for (name, engine, instance, service, _) in ROWS {
+        world.cloud.add_instance(service, instance);
+        world.ask(name, engine, instance).await;
+    }
+    for (name, ..) in ROWS {
+        world.plane.kubectl_ok(&["wait", "--for=condition=Ready", "--timeout=60s", "dbb", name]).await;
+    }
+    for (name, engine, instance, _, has_job) in ROWS {
+        let status = world.status(name).await;
+        assert_eq!(world.phases(name), ["Pending", "Running", "Completed"], "{engine}");
+        assert_eq!(status.job_id.is_some(), has_job, "{engine}");
+        assert_eq!(status.size.as_ref().map(|size| size.0.as_str()), Some("3145728"), "{engine}");
+        assert_eq!((status.origin, status.create_outcome), (Some(Origin::Created), Some(CreateOutcome::Accepted)), "{engine}");
+        assert_eq!((status.cloud.as_deref(), status.region.as_deref()), (Some("OpenTelekomCloud"), Some("eu-de")), "{engine}");
+        assert!(status.start_time < status.completion_time || status.start_time == status.completion_time, "{engine}");
+        assert!(status.completion_time.is_some() && status.last_sync_time.is_some() && status.project_id.is_some(), "{engine}");
+        assert_eq!(world.writes(name), 3, "{engine}: {:#?}", world.history(name));
+        world.history(name).iter().for_each(|version| is_coherent(version, engine));
+        let in_cloud: Vec<_> = world.cloud.backups().into_iter().filter(|backup| backup.instance == instance).collect();
+        assert_eq!(in_cloud.len(), 1, "{engine}");
+        assert_eq!(status.backup_id.as_deref(), Some(in_cloud[0].id.as_str()), "{engine}");
+    }
+    assert_eq!(world.cloud.count(None, "create"), ROWS.len());
+}
+
+/// What holds at every step: nothing is observed without conditions, and the conditions fit the phase.
+fn is_coherent(status: &DatabaseBackupStatus, engine: &str) {
+    if status.observed_generation < 0 {
+        assert!(status.conditions.is_empty(), "{engine}: {status:?}");
+        return;
+    }
+    let ready = condition(status, "Ready").unwrap_or_else(|| panic!("{engine}: {status:?}"));
+    assert_eq!(ready.observed_generation, Some(status.observed_generation), "{engine}");
+    assert_eq!(is_true(status, "Ready"), status.phase == Some(Phase::Completed), "{engine}");
+    assert_eq!(is_true(status, "Reconciling"), status.phase != Some(Phase::Completed), "{engine}");
+    assert!(condition(status, "Stalled").is_none(), "{engine}: absent while it is not so");
+    assert!(!ready.message.is_empty() && ready.message.len() <= 256 && !ready.message.contains('\n'), "{engine}");
+}
+
+#[tokio::test]
+async fn kubectl_shows_selects_and_explains() {
+    let world = World::start().await;
+    let (name, engine, instance, service, _) = ROWS[2];
+    world.cloud.add_instance(service, instance);
+    world.ask(name, engine, instance).await;
+    world.until_phase(name, Phase::Completed).await;
+    let wide = world.plane.kubectl_ok(&["get", "dbb", "-o", "wide"]).await;
+    for column in ["ENGINE", "INSTANCE", "PHASE", "SIZE", "BACKUP-ID", "COMPLETED", "AGE", "ACCOUNT", "JOB-ID", "POLICY", "EXPIRES", "ATTEMPTS", "MESSAGE"] {
+        assert!(wide.contains(column), "{column} in\n{wide}");
+    }
+    for selector in ["status.phase=Completed", "spec.source.engine=TaurusDB", &format!("spec.source.instanceId={instance}")] {
+        let found = world.plane.kubectl_ok(&["get", "dbb", "--field-selector", selector, "-o", "name"]).await;
+        assert_eq!(found.trim(), format!("databasebackup.dbbackup.dev/{name}"), "{selector}");
+    }
+    assert!(world.plane.kubectl_ok(&["get", "dbbackup", "-A"]).await.contains(name), "the category");
+    let explained = world.plane.kubectl_ok(&["explain", "databasebackup.spec.progressDeadlineSeconds"]).await;
+    assert!(explained.contains("Seconds from creation") && explained.contains("7200"), "{explained}");
+    let events = world.plane.kubectl_ok(&["get", "events", "-o", "custom-columns=R:.reason", "--no-headers"]).await;
+    assert!(events.contains("Submitted") && events.contains("Completed"), "{events}");
+}
+
+#[tokio::test]
+async fn a_backup_that_the_cloud_reports_failed_is_tried_again_under_a_new_name() {
+    let world = World::start().await;
+    world.cloud.add_instance("taurusdb", "i-1in07");
+    world.cloud.fail_next_backups(1, Some("taurusdb"));
+    world.ask("twice", "TaurusDB", "i-1in07").await;
+    let status = world.until_phase("twice", Phase::Completed).await;
+    assert_eq!((status.attempts, status.failed_attempts.len()), (Some(2), 1));
+    let names: Vec<String> = world.cloud.backups().into_iter().map(|backup| backup.name).collect();
+    assert_eq!(names.len(), 2);
+    assert_ne!(names[0], names[1]);
+    assert_eq!(status.failed_attempts[0].backup_name, names[0]);
+}
+
+#[tokio::test]
+async fn when_every_attempt_failed_the_object_has_failed_for_good() {
+    let world = World::start().await;
+    world.cloud.add_instance("dcs", "i-1");
+    world.cloud.fail_next_backups(9, Some("dcs"));
+    world.plane.apply(&World::manifest("never", "DCS", "i-1", "backoffLimit: 1")).await;
+    let status = world.until_phase("never", Phase::Failed).await;
+    assert_eq!((status.failed_attempts.len(), world.backups_in_cloud()), (2, 2));
+    assert!(is_true(&status, "Stalled") && crate::world::message(&status).contains("2 of 2 attempts failed"), "{status:?}");
+}

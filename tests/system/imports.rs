@@ -1,0 +1,40 @@
+//! A backup that exists is adopted.
+
+use crate::world::{World, message};
+use database_backup_operator::api::status::{Origin, Phase};
+
+fn import(name: &str, engine: &str, instance: &str, id: &str) -> String {
+    World::manifest(name, engine, instance, "").replace(&format!("instanceId: {instance}"), &format!("instanceId: {instance}, existingBackupId: {id}"))
+}
+
+#[tokio::test]
+async fn an_existing_backup_is_adopted_and_nothing_is_created() {
+    let world = World::start().await;
+    for (name, engine, service) in [("gemini", "GeminiDB", "geminidb"), ("taurus", "TaurusDB", "taurusdb"), ("redis", "DCS", "dcs")] {
+        world.cloud.add_instance(service, name);
+        let id = world.cloud.add_backup(service, name, "made-by-hand");
+        world.cloud.complete_all();
+        world.plane.apply(&import(name, engine, name, &id)).await;
+        let status = world.until_phase(name, Phase::Completed).await;
+        assert_eq!((status.origin, status.backup_id.as_deref()), (Some(Origin::Imported), Some(id.as_str())), "{engine}");
+        assert!(status.size.is_some() && status.completion_time.is_some(), "{engine}");
+    }
+    assert_eq!(world.cloud.count(None, "create"), 0);
+    let events = world.plane.kubectl_ok(&["get", "events", "-o", "custom-columns=R:.reason", "--no-headers"]).await;
+    assert!(events.contains("Imported"), "{events}");
+}
+
+#[tokio::test]
+async fn an_import_that_is_not_there_or_of_another_instance_says_so() {
+    let world = World::start().await;
+    for instance in ["i-1", "i-2"] {
+        world.cloud.add_instance("taurusdb", instance);
+    }
+    let id = world.cloud.add_backup("taurusdb", "i-1", "made-by-hand");
+    world.plane.apply(&import("nowhere", "TaurusDB", "i-1", "no-such-backup")).await;
+    world.plane.apply(&import("elsewhere", "TaurusDB", "i-2", &id)).await;
+    let status = world.until_reason("nowhere", "ImportNotFound").await;
+    assert!(message(&status).contains("no-such-backup"), "{status:?}");
+    let status = world.until_reason("elsewhere", "InstanceMismatch").await;
+    assert!(message(&status).contains("i-1"), "{status:?}");
+}

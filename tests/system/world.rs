@@ -1,0 +1,260 @@
+//! A control plane, a cloud and an operator for one test.
+
+use crate::{
+    simulator::{DOMAIN, PASSWORD, Simulator, USER},
+    support::{control_plane::ControlPlane, eventually, operator::Operator},
+};
+use database_backup_operator::api::{
+    account::ClusterCloudAccount,
+    backup::DatabaseBackup,
+    status::{DatabaseBackupStatus, Phase},
+};
+use futures::StreamExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{
+    Api, ResourceExt,
+    runtime::{WatchStreamExt, watcher},
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Long enough for the slowest machine; nothing waits that long on a good one.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Timings that keep every rule and a test short: the settle delay is 5 s, so an intent lives for 1 s.
+const FLAGS: [&str; 6] = [
+    "--poll-interval=300ms",
+    "--settle-delay=5s",
+    "--blocked-grace=2s",
+    "--retry-backoff=500ms",
+    "--gone-after=2s",
+    "--cluster-resource-namespace=operator",
+];
+
+/// A control plane, a cloud and an operator. Everything ends when it is dropped.
+pub struct World {
+    operator: Option<Operator>,
+    pub cloud: Simulator,
+    pub plane: ControlPlane,
+    pub backups: Api<DatabaseBackup>,
+    pub accounts: Api<ClusterCloudAccount>,
+    log: PathBuf,
+    _folder: TempDir,
+    seen: Arc<Mutex<Vec<DatabaseBackup>>>,
+    _watch: AbortOnDropHandle<()>,
+}
+
+impl World {
+    /// With CRDs, an account named `cloud` for everybody, and a running operator.
+    pub async fn start() -> Self {
+        let mut world = Self::without_operator().await;
+        world.account("cloud", 1000).await;
+        world.start_operator();
+        world
+    }
+
+    /// With CRDs and nothing else.
+    pub async fn without_operator() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let plane = ControlPlane::start().await;
+        let cloud = Simulator::start().await;
+        cloud.set_backup_duration(Duration::from_millis(400));
+        plane.kubectl_ok(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")]).await;
+        plane.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await;
+        plane.kubectl_ok(&["create", "namespace", "operator"]).await;
+        let client = plane.client().await;
+        let backups: Api<DatabaseBackup> = Api::all(client.clone());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let watch = tokio::spawn(record(backups.clone(), seen.clone()));
+        let folder = tempfile::tempdir().expect("a folder for the log");
+        Self {
+            operator: None,
+            cloud,
+            plane,
+            backups,
+            accounts: Api::all(client),
+            log: folder.path().join("operator.log"),
+            _folder: folder,
+            seen,
+            _watch: AbortOnDropHandle::new(watch),
+        }
+    }
+
+    /// Starts the operator, again if it was ended.
+    pub fn start_operator(&mut self) {
+        self.start_operator_with(&[]);
+    }
+
+    /// The same with further flags; the last of a name counts.
+    pub fn start_operator_with(&mut self, flags: &[&str]) {
+        let binary = Path::new(env!("CARGO_BIN_EXE_database-backup-operator"));
+        let mut all: Vec<&str> = FLAGS.to_vec();
+        all.retain(|default| !flags.iter().any(|flag| flag.split('=').next() == default.split('=').next()));
+        all.extend(flags);
+        self.operator = Some(Operator::start_logging_to(&self.log, binary, &self.plane.kubeconfig(), &all, &[]));
+    }
+
+    pub fn operator(&self) -> &Operator {
+        self.operator.as_ref().expect("the operator was started")
+    }
+
+    /// kill -9.
+    pub fn kill_operator(&mut self) {
+        self.operator.take().expect("the operator was started").kill();
+    }
+
+    /// SIGTERM.
+    pub async fn terminate_operator(&mut self) -> std::process::ExitStatus {
+        self.operator.take().expect("the operator was started").terminate().await
+    }
+
+    /// The endpoints of the simulated cloud, as they stand in a manifest.
+    pub fn endpoints(&self) -> String {
+        let urls = self.cloud.endpoints();
+        format!(
+            "{{iam: \"{}\", geminidb: \"{}\", gaussdbformysql: \"{}\", taurusdb: \"{}\", dcs: \"{}\"}}",
+            urls.iam, urls.geminidb, urls.gaussdbformysql, urls.taurusdb, urls.dcs
+        )
+    }
+
+    /// A cluster account for everybody, by password.
+    pub async fn account(&self, name: &str, rate: u32) {
+        self.secret(name, &[("domainName", DOMAIN), ("username", USER), ("password", PASSWORD)]).await;
+        self.account_with(name, &format!("passwordSecretRef: {{name: {name}}}"), rate).await;
+    }
+
+    /// A cluster account for everybody, with these credentials.
+    pub async fn account_with(&self, name: &str, credentials: &str, rate: u32) {
+        let endpoints = self.endpoints();
+        self.plane
+            .apply(&format!(
+                "apiVersion: dbbackup.dev/v1alpha1
+kind: ClusterCloudAccount
+metadata: {{name: {name}}}
+spec:
+  cloud: OpenTelekomCloud
+  region: eu-de
+  credentials: {{{credentials}}}
+  allowedNamespaces: {{from: All}}
+  maxRequestsPerSecond: {rate}
+  endpoints: {endpoints}
+"
+            ))
+            .await;
+    }
+
+    /// A Secret in the operator's namespace.
+    pub async fn secret(&self, name: &str, values: &[(&str, &str)]) {
+        let data: String = values.iter().map(|(key, value)| format!("  {key}: \"{value}\"\n")).collect();
+        self.plane.apply(&format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: operator}}\nstringData:\n{data}")).await;
+    }
+
+    /// A backup of an instance, with further fields of its spec.
+    pub fn manifest(name: &str, engine: &str, instance: &str, more: &str) -> String {
+        format!(
+            "---
+apiVersion: dbbackup.dev/v1alpha1
+kind: DatabaseBackup
+metadata: {{name: {name}}}
+spec:
+  accountRef: {{kind: ClusterCloudAccount, name: cloud}}
+  source: {{engine: {engine}, instanceId: {instance}}}
+  {more}
+"
+        )
+    }
+
+    /// Asks for a backup of an instance.
+    pub async fn ask(&self, name: &str, engine: &str, instance: &str) {
+        self.plane.apply(&Self::manifest(name, engine, instance, "")).await;
+    }
+
+    pub async fn object(&self, name: &str) -> DatabaseBackup {
+        Api::<DatabaseBackup>::default_namespaced(self.backups.clone().into_client()).get(name).await.expect("the object is there")
+    }
+
+    pub async fn status(&self, name: &str) -> DatabaseBackupStatus {
+        self.object(name).await.status.unwrap_or_default()
+    }
+
+    /// Waits until an object's status is as wanted.
+    pub async fn until(&self, name: &str, what: &str, wanted: impl Fn(&DatabaseBackupStatus) -> bool) -> DatabaseBackupStatus {
+        eventually(&format!("{name} {what}"), PATIENCE, || async {
+            let status = self.status(name).await;
+            if wanted(&status) {
+                return Ok(status);
+            }
+            let tail: Vec<String> = self.operator.iter().flat_map(|o| o.logs().lines().rev().take(12).map(ToOwned::to_owned).collect::<Vec<_>>()).collect();
+            Err(format!("{status:?}\nlog, newest first:\n{}", tail.join("\n")))
+        })
+        .await
+    }
+
+    pub async fn until_phase(&self, name: &str, phase: Phase) -> DatabaseBackupStatus {
+        self.until(name, phase.as_str(), |status| status.phase == Some(phase)).await
+    }
+
+    pub async fn until_reason(&self, name: &str, reason: &str) -> DatabaseBackupStatus {
+        self.until(name, reason, |status| ready(status).is_some_and(|ready| ready.reason == reason)).await
+    }
+
+    pub async fn until_account_is_verified(&self) {
+        self.plane.kubectl_ok(&["wait", "--for=condition=Ready", "--timeout=60s", "ccacct", "cloud"]).await;
+    }
+
+    /// Every version of an object's status that was ever served, oldest first.
+    pub fn history(&self, name: &str) -> Vec<DatabaseBackupStatus> {
+        let seen = self.seen.lock().expect("nobody panicked with it");
+        seen.iter().filter(|object| object.name_any() == name).filter_map(|object| object.status.clone()).collect()
+    }
+
+    /// The phases that an object went through, each once in a row.
+    pub fn phases(&self, name: &str) -> Vec<&'static str> {
+        let mut phases: Vec<_> = self.history(name).iter().filter_map(|status| status.phase).map(Phase::as_str).collect();
+        phases.dedup();
+        phases
+    }
+
+    /// How often an object's status was written.
+    pub fn writes(&self, name: &str) -> usize {
+        self.plane.status_writes().iter().filter(|written| *written == name).count()
+    }
+
+    /// Backups in the cloud, gone ones included.
+    pub fn backups_in_cloud(&self) -> usize {
+        self.cloud.backups().len()
+    }
+}
+
+async fn record(api: Api<DatabaseBackup>, seen: Arc<Mutex<Vec<DatabaseBackup>>>) {
+    let stream = watcher(api, watcher::Config::default()).default_backoff().touched_objects();
+    stream
+        .for_each(|object| {
+            if let (Ok(object), Ok(mut seen)) = (object, seen.lock()) {
+                seen.push(object);
+            }
+            std::future::ready(())
+        })
+        .await;
+}
+
+pub fn condition<'a>(status: &'a DatabaseBackupStatus, type_: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+pub fn ready(status: &DatabaseBackupStatus) -> Option<&Condition> {
+    condition(status, "Ready")
+}
+
+pub fn message(status: &DatabaseBackupStatus) -> String {
+    ready(status).map(|ready| ready.message.clone()).unwrap_or_default()
+}
+
+pub fn is_true(status: &DatabaseBackupStatus, type_: &str) -> bool {
+    condition(status, type_).is_some_and(|condition| condition.status == "True")
+}
