@@ -8,7 +8,7 @@ use crate::{
     },
     cloud::backup::RemoteBackup,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time};
 use std::time::Duration;
 
@@ -63,11 +63,11 @@ fn blocked(o: &Observed<'_>) -> Blocked {
 /// Takes over what a listing says of the backup.
 pub fn take_over(o: &Observed<'_>, next: &mut DatabaseBackupStatus, remote: &RemoteBackup) {
     next.cloud_status = Some(remote.cloud_status.clone());
-    next.start_time = remote.start_time.map(Time).or(next.start_time.take());
-    next.completion_time = remote.completion_time.map(Time);
+    next.start_time = remote.start_time.map(stored).or(next.start_time.take());
+    next.completion_time = remote.completion_time.map(stored);
     next.size = remote.size.map(|bytes| Quantity(bytes.to_string()));
     next.engine_version = remote.engine_version.clone().or(next.engine_version.take());
-    next.last_sync_time = o.memory.sighting.as_ref().map(|sighting| Time(sighting.started.wall));
+    next.last_sync_time = o.memory.sighting.as_ref().map(|sighting| stored(sighting.started.wall));
     next.expiration_time = expiration(o, next);
 }
 
@@ -75,7 +75,7 @@ pub fn take_over(o: &Observed<'_>, next: &mut DatabaseBackupStatus, remote: &Rem
 pub fn expiration(o: &Observed<'_>, status: &DatabaseBackupStatus) -> Option<Time> {
     let days = o.spec.expire_after_days?;
     let completed = status.completion_time.as_ref().or(status.last_sync_time.as_ref())?.0;
-    completed.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).ok().map(Time)
+    completed.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).ok().map(stored)
 }
 
 /// Moves the current attempt to the failed ones: its ids make room for the next attempt's.
@@ -92,7 +92,12 @@ pub fn spend_attempt(next: &mut DatabaseBackupStatus, backup_id: Option<String>,
     next.start_time = None;
     next.completion_time = None;
     next.size = None;
-    next.last_sync_time = Some(Time(now));
+    next.last_sync_time = Some(stored(now));
+}
+
+/// A time as the API stores it, in whole seconds: with fractions it would differ from what is read back, and be written again and again.
+pub fn stored(time: Timestamp) -> Time {
+    Time(time.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc)).unwrap_or(time))
 }
 
 /// Whether two statuses say the same; when the cloud was last read alone is not worth a write.

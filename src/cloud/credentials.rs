@@ -62,10 +62,11 @@ impl Credentials {
         Ok(Self::AccessKey {
             access_key: header(values, "accessKey")?,
             secret_key: SecretString::from(line(values, "secretKey")?),
-            security_token: match values.contains_key("securityToken") {
-                true => Some(SecretString::from(header(values, "securityToken")?)),
-                false => None,
-            },
+            security_token: values
+                .contains_key("securityToken")
+                .then(|| header(values, "securityToken"))
+                .transpose()?
+                .map(SecretString::from),
         })
     }
 

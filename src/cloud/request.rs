@@ -3,7 +3,7 @@
 use http::Method;
 use secrecy::SecretString;
 use serde_json::Value;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// What a call is for; the label in metrics and the word in messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ impl Operation {
 }
 
 /// A request as a service describes it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Request {
     /// The service in metric labels: `geminidb`, `taurusdb`, …, `iam`.
     pub service: &'static str,
@@ -50,6 +50,13 @@ pub struct Request {
     pub body: Option<Value>,
     /// `Content-Type`; the services differ in whether they want a charset.
     pub content_type: &'static str,
+}
+
+impl fmt::Debug for Request {
+    /// Without the body: that of a token holds a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("method", &self.method).field("path", &self.path).field("query", &self.query).finish_non_exhaustive()
+    }
 }
 
 /// JSON as GeminiDB wants it.

@@ -12,8 +12,8 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 
 const ALGORITHM: &str = "SDK-HMAC-SHA256";
 
-/// What is signed of a request.
-#[derive(Clone, Debug)]
+/// What is signed of a request. No `Debug`: the headers hold a security token.
+#[derive(Clone)]
 pub struct Signable<'a> {
     /// HTTP method.
     pub method: &'a Method,
@@ -51,7 +51,7 @@ pub fn authorization(request: &Signable<'_>, access_key: &str, secret_key: &Secr
 fn canonical(request: &Signable<'_>) -> (String, String) {
     let mut headers = request.headers.clone();
     headers.sort_unstable();
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+    let lines = headers.iter().fold(String::new(), |lines, (name, value)| lines + name + ":" + value.trim() + "\n");
     let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
     let path = canonical_path(request.path);
     let body = hex::encode(Sha256::digest(request.body));

@@ -96,7 +96,7 @@ impl World {
         let mut all: Vec<&str> = FLAGS.to_vec();
         all.retain(|default| !flags.iter().any(|flag| flag.split('=').next() == default.split('=').next()));
         all.extend(flags);
-        self.operator = Some(Operator::start_logging_to(&self.log, binary, &self.plane.kubeconfig(), &all, &[]));
+        self.operator = Some(Operator::start(binary, &self.plane.kubeconfig(), &self.log, &all));
     }
 
     pub fn operator(&self) -> &Operator {

@@ -8,12 +8,12 @@ use crate::{
         name::{backup_name, default_description},
         observed::{Account, Observed, Permit, Place, Turn},
         reason::Reason,
-        status::conclude,
+        status::{conclude, stored},
     },
     cloud::backup::{CreatedBackup, NewBackup},
 };
 use jiff::{Timestamp, TimestampRound, Unit};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use std::time::Duration;
 
 pub(super) fn plan(o: &Observed<'_>) -> Step {
@@ -54,11 +54,11 @@ fn accepted(o: &Observed<'_>, created: &CreatedBackup) -> Step {
     let next = DatabaseBackupStatus {
         backup_id: Some(created.backup_id.clone()),
         job_id: created.job_id.clone(),
-        start_time: created.start_time.map(Time),
+        start_time: created.start_time.map(stored),
         cloud_status: created.cloud_status.clone(),
         create_outcome: Some(CreateOutcome::Accepted),
         origin: Some(Origin::Created),
-        last_sync_time: Some(Time(o.now.wall)),
+        last_sync_time: Some(stored(o.now.wall)),
         ..o.status.clone()
     };
     report(o, next, Phase::Running, Reason::Running, &super::watch::running_message(o, &created.backup_id), None)

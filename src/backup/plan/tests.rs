@@ -241,6 +241,19 @@ fn a_running_backup_that_still_runs_is_not_written_again() {
 }
 
 #[test]
+fn a_time_with_fractions_is_not_written_again_and_again() {
+    let mut world = World::running();
+    let seen = RemoteBackup { start_time: "2026-01-01T00:00:11.123Z".parse().ok(), ..remote(&world, RemoteState::Completed) };
+    world.see(vec![seen]);
+    world.report();
+    // What the API server gives back.
+    let json = serde_json::to_string(&world.status).unwrap();
+    world.status = serde_json::from_str(&json).unwrap();
+    let stored = world.status.clone();
+    assert!(!world.report().is_news(&stored));
+}
+
+#[test]
 fn a_lost_answer_leads_to_adoption_not_to_a_second_backup() {
     let mut world = World::new();
     world.write_intent();
