@@ -50,7 +50,13 @@ pub struct Verdict<'a> {
 
 /// The conditions for a verdict. `lastTransitionTime` is kept while a condition's status stays the same; an inactive Reconciling or Stalled is
 /// absent, and the two are never both there, since kstatus reads Reconciling first.
-pub fn conditions(previous: &[Condition], verdict: Verdict<'_>, blocked: Blocked, generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+pub fn conditions(
+    previous: &[Condition],
+    verdict: Verdict<'_>,
+    blocked: Blocked,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
     let active = match (verdict.standing, blocked) {
         (Standing::Ready | Standing::Leaving, _) => None,
         (Standing::OnItsWay, _) | (Standing::Blocked, Blocked::WithinGrace) => Some(types::RECONCILING),

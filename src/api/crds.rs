@@ -4,7 +4,9 @@ use super::{
     account::{CloudAccount, ClusterCloudAccount},
     backup::DatabaseBackup,
 };
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON, JSONSchemaProps};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
 use kube::{CustomResourceExt, ResourceExt};
 use serde_json::json;
 
@@ -69,8 +71,7 @@ fn compare(ours: &JSONSchemaProps, theirs: &JSONSchemaProps, path: &str, missing
     for value in ours.enum_.iter().flatten().filter(|value| !known.is_empty() && !known.contains(value)) {
         missing.push(format!("{path} value {}", value.0));
     }
-    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaPropsOrArray::Schema;
-    if let (Some(Schema(ours)), Some(Schema(theirs))) = (&ours.items, &theirs.items) {
+    if let (Some(JSONSchemaPropsOrArray::Schema(ours)), Some(JSONSchemaPropsOrArray::Schema(theirs))) = (&ours.items, &theirs.items) {
         compare(ours, theirs, &format!("{path}[]"), missing);
     }
 }

@@ -1,10 +1,8 @@
 //! `DatabaseBackup.status`: what the operator observed and did. Everything that must survive a crash is here.
 
-use k8s_openapi::{
-    apimachinery::pkg::{
-        api::resource::Quantity,
-        apis::meta::v1::{Condition, MicroTime, Time},
-    },
+use k8s_openapi::apimachinery::pkg::{
+    api::resource::Quantity,
+    apis::meta::v1::{Condition, MicroTime, Time},
 };
 use kube::KubeSchema;
 use schemars::JsonSchema;

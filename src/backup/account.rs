@@ -131,7 +131,14 @@ pub struct AccountMemory {
 
 impl AccountMemory {
     /// Takes note of a verification; `asked`: the cloud was asked, and not only the memory.
-    pub fn note(&mut self, verification: &Verification, asked: bool, status: Option<&CloudAccountStatus>, settings: &Settings, now: Moment) {
+    pub fn note(
+        &mut self,
+        verification: &Verification,
+        asked: bool,
+        status: Option<&CloudAccountStatus>,
+        settings: &Settings,
+        now: Moment,
+    ) {
         let Err(error) = verification else {
             *self = Self::default();
             return;

@@ -115,7 +115,9 @@ impl Reason {
             | Self::ImportNotFound
             | Self::InstanceMismatch
             | Self::AmbiguousRemote => Standing::Blocked,
-            Self::ProgressDeadlineExceeded | Self::BackupFailed | Self::InvalidRequest | Self::Unsupported | Self::RemoteMissing => Standing::Stopped,
+            Self::ProgressDeadlineExceeded | Self::BackupFailed | Self::InvalidRequest | Self::Unsupported | Self::RemoteMissing => {
+                Standing::Stopped
+            }
             Self::Completed => Standing::Ready,
         }
     }

@@ -37,7 +37,14 @@ pub struct Contender {
 }
 
 /// What an object claims.
-pub fn claim(status: &DatabaseBackupStatus, created: Timestamp, deadline: Duration, importing: bool, memory: &Memory, now: Moment) -> Claim {
+pub fn claim(
+    status: &DatabaseBackupStatus,
+    created: Timestamp,
+    deadline: Duration,
+    importing: bool,
+    memory: &Memory,
+    now: Moment,
+) -> Claim {
     if importing || matches!(status.phase, Some(Phase::Completed | Phase::Failed | Phase::Missing | Phase::Expired)) {
         return Claim::Nothing;
     }

@@ -16,6 +16,10 @@ use std::{
 
 /// Before a connection stands.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection is kept that nothing uses: shorter than the gateways keep it, so that no create call is lost on one they just closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest headers over HTTP/2: the library's 16 KB are too few for the token of a user with many roles.
+const HEADER_BYTES: u32 = 256 * 1024;
 /// A create call as a whole; the protocol's settle delay counts on it.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Any other call as a whole.
@@ -63,6 +67,8 @@ impl Client {
         let http = reqwest::Client::builder()
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .http2_max_header_list_size(HEADER_BYTES)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .build()?;
@@ -83,11 +89,15 @@ impl Client {
         let elapsed = started.elapsed();
         let label = result.as_ref().map_or_else(Error::label, |_| "ok".into());
         self.observer.call(request.service, request.operation.as_str(), &label, elapsed);
-        let request_id = result.as_ref().map_or_else(|error| error.request_id.as_deref(), |reply| reply.request_id.as_deref());
+        let (status, request_id) = match &result {
+            Ok(reply) => (Some(reply.status), reply.request_id.as_deref()),
+            Err(error) => (error.status, error.request_id.as_deref()),
+        };
         tracing::debug!(
             cloud.service = request.service,
             cloud.operation = request.operation.as_str(),
             cloud.code = &*label,
+            http.response.status_code = status,
             cloud.request_id = request_id,
             duration_ms = elapsed.as_millis(),
             "cloud request"
@@ -121,13 +131,29 @@ impl Client {
     }
 }
 
-fn prepare(http: &reqwest::Client, endpoint: &Endpoint, request: &Request, auth: Auth<'_>, now: Timestamp) -> Result<reqwest::Request, Error> {
+fn prepare(
+    http: &reqwest::Client,
+    endpoint: &Endpoint,
+    request: &Request,
+    auth: Auth<'_>,
+    now: Timestamp,
+) -> Result<reqwest::Request, Error> {
+    if !is_plain(&request.path) {
+        return Err(unsendable(request));
+    }
     let (query, body) = (sign::query(&request.query), request.body.as_ref().map(ToString::to_string).unwrap_or_default());
     let separator = if query.is_empty() { "" } else { "?" };
     let url = format!("{}://{}{}{separator}{query}", endpoint.scheme, endpoint.host, request.path);
     let headers = headers(endpoint, request, auth, &query, &body, now).map_err(|_| unsendable(request))?;
     let timeout = if request.operation == Operation::Create { CREATE_TIMEOUT } else { CALL_TIMEOUT };
     http.request(request.method.clone(), url).headers(headers).timeout(timeout).body(body).build().map_err(|_| unsendable(request))
+}
+
+/// Whether a path is sent as it is written. The ids in it come from the cloud's answers, too, and none may lead to another address.
+fn is_plain(path: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    path.strip_prefix('/')
+        .is_some_and(|path| path.split('/').all(|segment| !["", ".", ".."].contains(&segment) && segment.chars().all(plain)))
 }
 
 /// Ids and credentials are checked before they come here, so this is a matter of an address that only looks like one.
@@ -183,7 +209,9 @@ fn hints(headers: &HeaderMap) -> Hints {
     Hints {
         request_id: text("x-request-id").map(|id| super::parse::clean(id, 64)).filter(|id| !id.is_empty()),
         // An hour is more than any throttling window; a longer wish is not taken at its word.
-        retry_after: text("retry-after").and_then(|value| value.trim().parse().ok()).map(|seconds: u32| Duration::from_secs(seconds.min(3600).into())),
+        retry_after: text("retry-after")
+            .and_then(|value| value.trim().parse().ok())
+            .map(|seconds: u32| Duration::from_secs(seconds.min(3600).into())),
     }
 }
 
@@ -204,11 +232,12 @@ async fn read(mut response: reqwest::Response, request: &Request) -> Result<Vec<
 
 /// A connection that never stood (name, route, TLS) means that nothing was sent; after that, anything may have been.
 fn no_answer(request: &Request, error: &reqwest::Error) -> Error {
-    let (class, delivery) =
-        if error.is_connect() { (Class::NotSent, Delivery::NotSent) } else { (Class::Unavailable, Delivery::Unknown) };
+    let (class, delivery) = if error.is_connect() { (Class::NotSent, Delivery::NotSent) } else { (Class::Unavailable, Delivery::Unknown) };
     let message = match error {
         error if error.is_timeout() && delivery == Delivery::Unknown => "no answer in time".to_owned(),
-        error => format!("{}{}", if delivery == Delivery::NotSent { "no connection: " } else { "the connection broke: " }, root_cause(error)),
+        error => {
+            format!("{}{}", if delivery == Delivery::NotSent { "no connection: " } else { "the connection broke: " }, root_cause(error))
+        }
     };
     Error::without_answer(request.service, request.operation, class, delivery, super::parse::clean(&message, 120))
 }

@@ -1,7 +1,10 @@
 //! Which host serves an engine in a region: the vendor SDK's region files and the clouds' endpoint tables, as data.
 
 use super::engine::{Cloud, Engine};
-use http::{Uri, uri::Scheme};
+use http::{
+    Uri,
+    uri::{Authority, Scheme},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -108,21 +111,37 @@ fn parse(service: &'static str, url: &str, allow_insecure: bool) -> Result<Endpo
     if *scheme == Scheme::HTTP && !allow_insecure {
         return Err(EndpointError::Insecure { service });
     }
-    Ok(Endpoint { scheme: scheme.clone(), host: authority.as_str().to_owned() })
+    Ok(Endpoint { scheme: scheme.clone(), host: as_sent(scheme, authority).ok_or_else(invalid)? })
+}
+
+/// The host as it goes into the `Host` header, since that is what is signed: in lower case, without the port that the scheme implies.
+fn as_sent(scheme: &Scheme, authority: &Authority) -> Option<String> {
+    let host = authority.host().to_ascii_lowercase();
+    let implied = if *scheme == Scheme::HTTPS { 443 } else { 80 };
+    match authority.port_u16() {
+        Some(port) if port != implied => Some(format!("{host}:{port}")),
+        Some(_) => Some(host),
+        // Something stands behind the host that is no port.
+        None => (host.len() == authority.as_str().len()).then_some(host),
+    }
 }
 
 fn iam_host(cloud: Cloud, region: &str) -> Option<String> {
     match cloud {
         Cloud::HuaweiCloud if region == "eu-west-101" => Some("iam.eu-west-101.myhuaweicloud.eu".into()),
-        Cloud::HuaweiCloud => Some(if IAM_REGIONS.contains(&region) { format!("iam.{region}.myhuaweicloud.com") } else { "iam.myhuaweicloud.com".into() }),
+        Cloud::HuaweiCloud => {
+            Some(if IAM_REGIONS.contains(&region) { format!("iam.{region}.myhuaweicloud.com") } else { "iam.myhuaweicloud.com".into() })
+        }
+        // The Swiss cloud; it serves none of the engines, so they need endpoints of their own there.
+        Cloud::OpenTelekomCloud if region == "eu-ch2" => Some("iam-pub.eu-ch2.sc.otc.t-systems.com".into()),
         Cloud::OpenTelekomCloud => ["eu-de", "eu-nl"].contains(&region).then(|| format!("iam.{region}.otc.t-systems.com")),
     }
 }
 
 /// Regions with an IAM address of their own that every account can use; elsewhere the global one serves.
 const IAM_REGIONS: &[&str] = &[
-    "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "cn-east-2", "cn-east-3", "cn-north-1", "cn-north-2", "cn-north-4",
-    "cn-north-9", "cn-south-1", "cn-south-2", "cn-southwest-2", "la-north-2", "la-south-2", "sa-brazil-1",
+    "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "cn-east-2", "cn-east-3", "cn-north-1",
+    "cn-north-2", "cn-north-4", "cn-north-9", "cn-south-1", "cn-south-2", "cn-southwest-2", "la-north-2", "la-south-2", "sa-brazil-1",
 ];
 
 fn host(cloud: Cloud, region: &str, engine: Engine) -> Option<String> {
@@ -139,7 +158,9 @@ fn huawei(region: &str, engine: Engine) -> Option<String> {
     let prefix = match engine {
         Engine::GeminiDB => GEMINIDB.contains(&region).then_some("gaussdb-nosql"),
         // The same prefix is another product in other regions, so none is a default.
-        Engine::TaurusDB | Engine::GaussDBforMySQL => TAURUSDB.iter().find(|(_, regions)| regions.contains(&region)).map(|(prefix, _)| *prefix),
+        Engine::TaurusDB | Engine::GaussDBforMySQL => {
+            TAURUSDB.iter().find(|(_, regions)| regions.contains(&region)).map(|(prefix, _)| *prefix)
+        }
         Engine::DCS => DCS.contains(&region).then_some("dcs"),
     }?;
     Some(format!("{prefix}.{region}.myhuaweicloud.com"))
@@ -156,17 +177,18 @@ fn telekom(region: &str, engine: Engine) -> Option<String> {
 }
 
 const GEMINIDB: &[&str] = &[
-    "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "cn-east-2", "cn-east-3", "cn-east-4",
-    "cn-north-1", "cn-north-2", "cn-north-4", "cn-north-9", "cn-north-11", "cn-south-1", "cn-south-2", "cn-south-4", "cn-southwest-2", "cn-southwest-3",
-    "la-north-2", "la-south-2", "me-east-1", "ru-moscow-1", "ru-northwest-2", "sa-brazil-1", "tr-west-1",
+    "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "cn-east-2", "cn-east-3",
+    "cn-east-4", "cn-north-1", "cn-north-2", "cn-north-4", "cn-north-9", "cn-north-11", "cn-south-1", "cn-south-2", "cn-south-4",
+    "cn-southwest-2", "cn-southwest-3", "la-north-2", "la-south-2", "me-east-1", "ru-moscow-1", "ru-northwest-2", "sa-brazil-1",
+    "tr-west-1",
 ];
 
 const TAURUSDB: &[(&str, &[&str])] = &[
     (
         "gaussdb",
         &[
-            "ap-southeast-3", "ap-southeast-4", "cn-east-3", "cn-north-2", "cn-north-4", "cn-north-9", "cn-south-1", "cn-south-4", "cn-southwest-2",
-            "ru-northwest-2", "sa-brazil-1",
+            "ap-southeast-3", "ap-southeast-4", "cn-east-3", "cn-north-2", "cn-north-4", "cn-north-9", "cn-south-1", "cn-south-4",
+            "cn-southwest-2", "ru-northwest-2", "sa-brazil-1",
         ],
     ),
     ("gaussdbformysql", &["ap-southeast-1", "ap-southeast-2", "cn-north-11", "me-east-1", "tr-west-1"]),
@@ -174,10 +196,10 @@ const TAURUSDB: &[(&str, &[&str])] = &[
 ];
 
 const DCS: &[&str] = &[
-    "ae-ad-1", "af-north-1", "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "cn-east-2",
-    "cn-east-3", "cn-east-4", "cn-east-5", "cn-north-1", "cn-north-2", "cn-north-4", "cn-north-9", "cn-north-11", "cn-north-12", "cn-south-1",
-    "cn-south-2", "cn-south-4", "cn-southwest-2", "cn-southwest-3", "eu-west-0", "eu-west-101", "la-north-2", "la-south-2", "me-east-1",
-    "my-kualalumpur-1", "na-mexico-1", "ru-moscow-1", "ru-northwest-2", "sa-brazil-1", "tr-west-1",
+    "ae-ad-1", "af-north-1", "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5",
+    "cn-east-2", "cn-east-3", "cn-east-4", "cn-east-5", "cn-north-1", "cn-north-2", "cn-north-4", "cn-north-9", "cn-north-11",
+    "cn-north-12", "cn-south-1", "cn-south-2", "cn-south-4", "cn-southwest-2", "cn-southwest-3", "eu-west-0", "eu-west-101", "la-north-2",
+    "la-south-2", "me-east-1", "my-kualalumpur-1", "na-mexico-1", "ru-moscow-1", "ru-northwest-2", "sa-brazil-1", "tr-west-1",
 ];
 
 #[cfg(test)]
@@ -191,7 +213,10 @@ mod tests {
     #[test]
     fn the_tables_know_the_hosts_of_the_vendor_pages() {
         use Cloud::{HuaweiCloud, OpenTelekomCloud};
-        assert_eq!(host_of(HuaweiCloud, "ap-southeast-1", Engine::GeminiDB).as_deref(), Some("gaussdb-nosql.ap-southeast-1.myhuaweicloud.com"));
+        assert_eq!(
+            host_of(HuaweiCloud, "ap-southeast-1", Engine::GeminiDB).as_deref(),
+            Some("gaussdb-nosql.ap-southeast-1.myhuaweicloud.com")
+        );
         assert_eq!(host_of(HuaweiCloud, "cn-north-4", Engine::TaurusDB).as_deref(), Some("gaussdb.cn-north-4.myhuaweicloud.com"));
         assert_eq!(host_of(HuaweiCloud, "tr-west-1", Engine::TaurusDB).as_deref(), Some("gaussdbformysql.tr-west-1.myhuaweicloud.com"));
         assert_eq!(host_of(OpenTelekomCloud, "eu-de", Engine::TaurusDB).as_deref(), Some("gaussdb-mysql.eu-de.otc.t-systems.com"));
@@ -202,6 +227,7 @@ mod tests {
     #[test]
     fn an_unknown_region_needs_endpoints() {
         let none = Overrides::default();
+        assert!(matches!(Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-ch2", &none, false), Err(EndpointError::UnknownRegion { .. })));
         assert!(matches!(Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-xx", &none, false), Err(EndpointError::UnknownRegion { .. })));
         assert!(matches!(Endpoints::resolve(Cloud::HuaweiCloud, "nowhere-1", &none, false), Err(EndpointError::UnknownRegion { .. })));
         let given = Overrides { iam: Some("https://iam.example.com".into()), dcs: Some("https://dcs.example.com:8443".into()), ..none };
@@ -219,11 +245,34 @@ mod tests {
 
     #[test]
     fn an_override_is_a_host_alone() {
-        for wrong in ["iam.example.com", "ftp://x", "https://", "https://x/path", "https://x?q=1", "https://user:secret@x", "not a url"] {
+        for wrong in [
+            "iam.example.com",
+            "ftp://x",
+            "https://",
+            "https://x/path",
+            "https://x?q=1",
+            "https://user:secret@x",
+            "https://x:",
+            "https://x:99999",
+            "not a url",
+        ] {
             let given = Overrides { iam: Some(wrong.into()), ..Overrides::default() };
-            let error = Endpoints::resolve(Cloud::HuaweiCloud, "cn-north-4", &given, true).expect_err(wrong);
-            assert_eq!(error, EndpointError::Invalid { service: "iam" }, "{wrong}");
-            assert!(!error.to_string().contains("secret"));
+            let resolved = Endpoints::resolve(Cloud::HuaweiCloud, "cn-north-4", &given, true);
+            assert_eq!(resolved, Err(EndpointError::Invalid { service: "iam" }), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_host_is_signed_as_it_is_sent() {
+        for (url, host) in [
+            ("https://IAM.Example.com", "iam.example.com"),
+            ("https://iam.example.com:443/", "iam.example.com"),
+            ("https://iam.example.com:80", "iam.example.com:80"),
+            ("http://127.0.0.1:80", "127.0.0.1"),
+            ("http://[::1]:8080", "[::1]:8080"),
+        ] {
+            let given = Overrides { iam: Some(url.into()), ..Overrides::default() };
+            assert_eq!(Endpoints::resolve(Cloud::HuaweiCloud, "cn-north-4", &given, true).unwrap().iam.host, host, "{url}");
         }
     }
 }

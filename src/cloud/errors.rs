@@ -57,7 +57,10 @@ pub struct Codes {
 /// Codes of the API gateway, which come from any service (vendor's gateway error codes). Older gateways say `APIG.` for `APIGW.`.
 pub const GATEWAY: &[Codes] = &[
     Codes { class: Class::Misconfigured, codes: &["0101"] },
-    Codes { class: Class::Unavailable, codes: &["0103", "0104", "0105", "0106", "0601", "0605", "0606", "0608", "0609", "0610", "0611", "0613", "0705"] },
+    Codes {
+        class: Class::Unavailable,
+        codes: &["0103", "0104", "0105", "0106", "0601", "0605", "0606", "0608", "0609", "0610", "0611", "0613", "0705"],
+    },
     Codes { class: Class::Invalid, codes: &["0201", "0602", "0607"] },
     Codes { class: Class::Unauthenticated, codes: &["0301", "0303", "0304", "0305", "0307"] },
     Codes { class: Class::Forbidden, codes: &["0302", "0306", "0310", "0401", "0402", "0404", "0801", "0802"] },
@@ -74,8 +77,8 @@ pub const IAM: &[Codes] = &[
         class: Class::Unauthenticated,
         // The last nine come with 400, but each is about the keys or the token: 1105 is an access key that expired.
         codes: &[
-            "IAM.0001", "IAM.0061", "IAM.0062", "IAM.0066", "IAM.0067", "IAM.1101", "IAM.1102", "IAM.1103", "IAM.1104", "IAM.1105", "IAM.1106",
-            "IAM.1107", "IAM.1108", "IAM.1109",
+            "IAM.0001", "IAM.0061", "IAM.0062", "IAM.0066", "IAM.0067", "IAM.1101", "IAM.1102", "IAM.1103", "IAM.1104", "IAM.1105",
+            "IAM.1106", "IAM.1107", "IAM.1108", "IAM.1109",
         ],
     },
     Codes { class: Class::Forbidden, codes: &["IAM.0002", "IAM.0003", "IAM.0080", "IAM.0081", "IAM.0082", "IAM.0083"] },
@@ -147,23 +150,40 @@ impl fmt::Display for Error {
 
 impl Error {
     /// An error before or without an answer.
-    pub fn without_answer(service: &'static str, operation: Operation, class: Class, delivery: Delivery, message: impl Into<String>) -> Self {
+    pub fn without_answer(
+        service: &'static str,
+        operation: Operation,
+        class: Class,
+        delivery: Delivery,
+        message: impl Into<String>,
+    ) -> Self {
         let message = message.into();
         Self { class, known: false, delivery, service, operation, status: None, code: None, request_id: None, retry_after: None, message }
     }
 
     /// A 2xx whose body cannot be used. What was asked may well have been done.
-    pub fn unreadable(service: &'static str, operation: Operation, status: u16, request_id: Option<String>, what: &str, body: &[u8]) -> Self {
+    pub fn unreadable(
+        service: &'static str,
+        operation: Operation,
+        status: u16,
+        request_id: Option<String>,
+        what: &str,
+        body: &[u8],
+    ) -> Self {
         let message = format!("{what}: {}", first_characters(body));
-        Self { status: Some(status), request_id, ..Self::without_answer(service, operation, Class::Unreadable, Delivery::Answered, message) }
+        Self {
+            status: Some(status),
+            request_id,
+            ..Self::without_answer(service, operation, Class::Unreadable, Delivery::Answered, message)
+        }
     }
 
     /// A refusal, from its status, headers and body.
     pub fn refusal(service: &'static str, operation: Operation, status: u16, hints: Hints, body: &[u8]) -> Self {
         let Envelope { code, message, request_id } = envelope::read(body);
         let known = code.as_deref().and_then(|code| by_code(service, code, status));
-        // Who is asked for a token and answers with something else may be repeating the password.
-        let message = if operation == Operation::Token && known.is_none() { String::new() } else { message };
+        // Who is asked for a token and does not answer as IAM does may be repeating the question, and the password is in it.
+        let message = if operation == Operation::Token && code.is_none() { String::new() } else { message };
         Self {
             class: known.unwrap_or_else(|| by_status(status)),
             known: known.is_some(),

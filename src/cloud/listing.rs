@@ -25,7 +25,7 @@ pub struct Listing {
 pub enum Progress {
     /// The page from this offset on.
     More(usize),
-    /// Everything is there: the manual backups.
+    /// Everything is there: the manual backups, by id.
     Complete(Vec<RemoteBackup>),
     /// It does not hold together, and has to be read anew. In one line, why.
     Incomplete(String),
@@ -57,8 +57,11 @@ impl Listing {
         if !self.has_all() {
             return Progress::Incomplete(format!("{} records of {}", self.seen.len(), self.total));
         }
-        let seen = std::mem::take(&mut self.seen);
-        Progress::Complete(seen.into_values().filter(|record| record.is_manual).map(|record| record.backup).collect())
+        let manual = std::mem::take(&mut self.seen).into_values().filter(|record| record.is_manual);
+        let mut backups: Vec<RemoteBackup> = manual.map(|record| record.backup).collect();
+        // Whoever names several of them names them the same way every time.
+        backups.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        Progress::Complete(backups)
     }
 
     fn has_all(&self) -> bool {
@@ -108,7 +111,8 @@ mod tests {
     fn pages_overlap_by_one_and_the_overlap_is_counted_once() {
         let mut listing = Listing::new(3);
         assert_eq!(listing.take(page(&["a", "b", "c"], 5)), Progress::More(2));
-        assert!(matches!(listing.take(page(&["c", "d", "e"], 5)), Progress::Complete(all) if all.len() == 5));
+        let Progress::Complete(all) = listing.take(page(&["c", "e", "d"], 5)) else { panic!("not complete") };
+        assert_eq!(all.iter().map(|backup| backup.id.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "d", "e"]);
     }
 
     #[test]

@@ -52,6 +52,15 @@ pub fn size(value: &Value, unit: u32) -> Option<i64> {
     (bytes.is_finite() && (0.0..=9_007_199_254_740_992.0).contains(&bytes)).then_some(bytes as i64)
 }
 
+/// A number of records, as a number or as a number in a string.
+pub fn count(value: Option<&Value>) -> Option<u64> {
+    match value? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
 /// A text from outside, on one line, without control characters, and cut.
 pub fn clean(text: &str, max_chars: usize) -> String {
     let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -112,6 +121,14 @@ mod tests {
         assert_eq!(size(&json!("12"), unit::BYTE), Some(12));
         for wrong in [json!(-1), json!("NaN"), json!("inf"), json!({}), json!(null), json!(1e300)] {
             assert_eq!(size(&wrong, unit::KB), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_count_may_come_as_a_string_but_never_below_zero() {
+        assert_eq!((count(Some(&json!(7))), count(Some(&json!("7")))), (Some(7), Some(7)));
+        for wrong in [json!(-1), json!("-1"), json!(1.5), json!("many"), json!({})] {
+            assert_eq!(count(Some(&wrong)), None, "{wrong}");
         }
     }
 

@@ -97,6 +97,13 @@ impl Permits {
         false
     }
 
+    /// The key no longer wants a permit: it leaves the queue, and a grant that it did not come for is lost.
+    pub fn withdraw(&self, key: &str) {
+        let mut state = self.lock();
+        state.granted.remove(key);
+        state.urgent.retain(|waiter| !matches!(waiter, Waiter::Key(queued) if queued == key));
+    }
+
     /// Waits for a permit in the urgent queue.
     pub async fn urgent(&self) {
         self.wait(|state, sender| state.urgent.push_back(Waiter::Task(sender))).await;
@@ -244,6 +251,31 @@ mod tests {
         }
         assert_eq!(permits.granted().await, "3");
         poll.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_withdraws_loses_its_place_and_its_grant() {
+        let permits = Permits::new(1);
+        assert!(permits.try_urgent("a") && !permits.try_urgent("b") && !permits.try_urgent("c") && !permits.try_urgent("d"));
+        permits.withdraw("c");
+        assert_eq!(permits.granted().await, "b");
+        permits.withdraw("b");
+        assert!(!permits.try_urgent("b"), "b has to queue again");
+        assert_eq!(permits.granted().await, "d");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_is_given_up_takes_no_permit_from_others() {
+        let permits = Arc::new(Permits::new(1));
+        assert!(permits.try_urgent("first"));
+        for _ in 0..50 {
+            assert!(tokio::time::timeout(Duration::ZERO, permits.urgent()).await.is_err());
+            assert!(tokio::time::timeout(Duration::ZERO, permits.poll()).await.is_err());
+        }
+        let started = Instant::now();
+        assert!(!permits.try_urgent("a"));
+        assert_eq!(permits.granted().await, "a");
+        assert!(started.elapsed() <= Duration::from_millis(1_010), "{:?}", started.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

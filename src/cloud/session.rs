@@ -143,6 +143,14 @@ impl Session {
         self.permits.rate()
     }
 
+    /// Until when its token is good; keys and given tokens do not say.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        match &self.identity {
+            Identity::OwnToken { expires, .. } => Some(*expires),
+            Identity::GivenToken(_) | Identity::Keys { .. } => None,
+        }
+    }
+
     /// When its token has to be renewed: with 40 minutes or a quarter of its life left, whichever is less. Never, if there is none of its own.
     pub fn renew_at(&self) -> Option<Timestamp> {
         let Identity::OwnToken { issued, expires, .. } = &self.identity else { return None };
@@ -156,7 +164,13 @@ impl Session {
     }
 
     /// Asks for a backup, once. Takes no permit: the caller has it in hand before it decides. `check` is asked last before the socket.
-    pub async fn create(&self, engine: Engine, new: &NewBackup, now: Timestamp, check: impl FnOnce() -> bool) -> Result<CreatedBackup, Error> {
+    pub async fn create(
+        &self,
+        engine: Engine,
+        new: &NewBackup,
+        now: Timestamp,
+        check: impl FnOnce() -> bool,
+    ) -> Result<CreatedBackup, Error> {
         let request = engine.service().create(&self.project_id, new);
         let reply = self.send(engine, &request, now, check).await?;
         engine.service().read_created(&reply.body).map_err(|error| unreadable(&request, &reply, &error.0))
@@ -181,7 +195,7 @@ impl Session {
             let request = service.list(&self.project_id, scope, offset);
             let reply = self.send(engine, &request, now(), || true).await?;
             let page = service.read_page(reply.status, &reply.body).map_err(|error| unreadable(&request, &reply, &error.0))?;
-            match listing.take(page) {
+            match listing.take(page.asked_for(scope)) {
                 Progress::More(next) => offset = next,
                 Progress::Complete(backups) => return Ok(backups),
                 Progress::Incomplete(message) => return Err(ListError::Incomplete(message)),
@@ -189,9 +203,23 @@ impl Session {
         }
     }
 
+    /// Asks for a backup's deletion, with an urgent permit. The services take their time: that it is gone, only a listing says.
+    pub async fn delete(&self, engine: Engine, instance_id: &str, backup_id: &str, now: impl Fn() -> Timestamp) -> Result<(), Error> {
+        let Some(request) = engine.service().delete(&self.project_id, instance_id, backup_id) else {
+            let message = format!("the API of {} has no delete", engine.as_str());
+            return Err(Error::without_answer(engine.service_name(), Operation::Delete, Class::Unsupported, Delivery::NotSent, message));
+        };
+        self.permits.urgent().await;
+        self.send(engine, &request, now(), || true).await.map(|_| ())
+    }
+
     async fn send(&self, engine: Engine, request: &Request, now: Timestamp, check: impl FnOnce() -> bool) -> Result<Reply, Error> {
         let Some(endpoint) = self.endpoints.engine(engine) else {
-            let message = format!("the endpoint table has no {} in region {}: use a ClusterCloudAccount with endpoints", engine.as_str(), self.region);
+            let message = format!(
+                "the endpoint table has no {} in region {}: use a ClusterCloudAccount with endpoints",
+                engine.as_str(),
+                self.region
+            );
             return Err(Error::without_answer(request.service, request.operation, Class::Misconfigured, Delivery::NotSent, message));
         };
         let result = self.client.send(endpoint, request, self.identity.auth(Some(&self.project_id)), now, check).await;
@@ -246,3 +274,6 @@ fn unreadable(request: &Request, reply: &Reply, what: &str) -> Error {
     let body: &[u8] = if request.operation == Operation::Token { b"" } else { &reply.body };
     Error::unreadable(request.service, request.operation, reply.status, reply.request_id.clone(), what, body)
 }
+
+#[cfg(test)]
+mod tests;

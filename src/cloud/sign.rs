@@ -106,7 +106,13 @@ mod tests {
     impl Vector<'_> {
         fn check(&self, access: &str, secret: &str, date: &str) {
             let query = query(&self.query);
-            let request = Signable { method: &self.method, path: self.path, query: &query, headers: self.headers.clone(), body: self.body.as_bytes() };
+            let request = Signable {
+                method: &self.method,
+                path: self.path,
+                query: &query,
+                headers: self.headers.clone(),
+                body: self.body.as_bytes(),
+            };
             let canonical = canonical(&request).0;
             if !self.canonical.is_empty() {
                 assert_eq!(canonical, self.canonical);

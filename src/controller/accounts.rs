@@ -23,11 +23,7 @@ use futures::StreamExt;
 use kube::{
     Api, ResourceExt,
     api::ListParams,
-    runtime::{
-        Controller,
-        controller::Action,
-        reflector::ObjectRef,
-    },
+    runtime::{Controller, controller::Action, reflector::ObjectRef},
 };
 use std::{
     collections::HashMap,
@@ -329,7 +325,10 @@ async fn reconcile<K: AccountObject>(account: Arc<K>, ctx: Arc<Context>) -> Resu
     let mut memory = held.memory.clone();
     memory.note(&verification, asked, spec.status.as_ref(), &ctx.options.settings, now);
     let next = status(&verification, &memory, spec.status.as_ref(), spec.generation, &ctx.options.settings, now);
-    let renew = session.as_ref().and_then(|session| session.renew_at()).map(|at| Duration::try_from(at.duration_since(now.wall)).unwrap_or_default());
+    let renew = session
+        .as_ref()
+        .and_then(|session| session.renew_at())
+        .map(|at| Duration::try_from(at.duration_since(now.wall)).unwrap_or_default());
     let changed = ctx.keep(&key, &verification, session, opened_with, memory.clone(), spec.allowed.clone());
     if changed {
         ctx.fleet.wake_account(&key);

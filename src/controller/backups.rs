@@ -12,7 +12,7 @@ use crate::{
     api::{
         backup::DatabaseBackup,
         conditions::{is_true, types},
-        status::{CreateOutcome, DatabaseBackupStatus},
+        status::{CreateOutcome, DatabaseBackupStatus, Phase},
     },
     backup::{
         events::{Notice, notices},
@@ -53,7 +53,9 @@ pub enum Error {
     #[error("the Kubernetes API: {0}")]
     Kubernetes(#[from] Box<kube::Error>),
     /// The stored object lacks the intent that was written.
-    #[error("the stored status lacks what was written, so nothing was sent to the cloud: the CustomResourceDefinition is older than this operator")]
+    #[error(
+        "the stored status lacks what was written, so nothing was sent to the cloud: the CustomResourceDefinition is older than this operator"
+    )]
     IntentDropped,
     /// The object kept changing.
     #[error("the object kept changing while it was reconciled")]
@@ -322,7 +324,7 @@ fn log(object: &DatabaseBackup) {
     let Some(status) = &object.status else { return };
     let ready = status.conditions.iter().find(|condition| condition.type_ == types::READY);
     tracing::info!(
-        phase = status.phase.map(|phase| phase.as_str()),
+        phase = status.phase.map(Phase::as_str),
         reason = ready.map(|ready| ready.reason.as_str()),
         message = ready.map(|ready| ready.message.as_str()),
         namespace = object.namespace(),

@@ -149,7 +149,7 @@ impl Fleet {
     pub fn wake(&self, uid: &str) {
         let object = lock(&self.members).by_uid.get(uid).map(|member| ObjectRef::from_obj(member.object.as_ref()));
         if let Some(object) = object {
-            self.send(object);
+            self.send_all(&[object]);
         }
     }
 
@@ -157,9 +157,10 @@ impl Fleet {
     pub fn wake_instance(&self, instance_id: &str, except: &str) {
         let members = lock(&self.members);
         let peers = members.by_instance.get(instance_id).into_iter().flatten().filter(|uid| *uid != except);
-        let objects: Vec<_> = peers.filter_map(|uid| members.by_uid.get(uid)).filter(|m| m.is_unfinished()).map(Member::reference).collect();
+        let objects: Vec<_> =
+            peers.filter_map(|uid| members.by_uid.get(uid)).filter(|m| m.is_unfinished()).map(Member::reference).collect();
         drop(members);
-        objects.into_iter().for_each(|object| self.send(object));
+        self.send_all(&objects);
     }
 
     /// Wakes the unfinished objects that name an account.
@@ -168,13 +169,13 @@ impl Fleet {
         let objects: Vec<_> =
             members.by_uid.values().filter(|m| m.is_unfinished() && AccountKey::of(&m.object) == *account).map(Member::reference).collect();
         drop(members);
-        objects.into_iter().for_each(|object| self.send(object));
+        self.send_all(&objects);
     }
 
     /// Wakes every unfinished object.
     pub fn wake_unfinished(&self) {
         let objects: Vec<_> = lock(&self.members).by_uid.values().filter(|m| m.is_unfinished()).map(Member::reference).collect();
-        objects.into_iter().for_each(|object| self.send(object));
+        self.send_all(&objects);
     }
 
     /// Every backup that the cloud is taking, as far as is known.
@@ -192,9 +193,9 @@ impl Fleet {
         Phase::ALL.iter().map(|phase| (*phase, counts.get(phase).copied().unwrap_or_default())).collect()
     }
 
-    fn send(&self, object: ObjectRef<DatabaseBackup>) {
+    fn send_all(&self, objects: &[ObjectRef<DatabaseBackup>]) {
         for waker in lock(&self.wakers).iter() {
-            if waker.namespace.is_none() || waker.namespace == object.namespace {
+            for object in objects.iter().filter(|object| waker.namespace.is_none() || waker.namespace == object.namespace) {
                 // The receiver is gone only when the process ends.
                 let _ = waker.sender.send(object.clone());
             }

@@ -39,12 +39,12 @@ pub async fn run(ctx: Arc<Context>, namespaces: &[String]) {
     };
     ctx.accounts.expect(AccountKind::CloudAccount, scopes.len());
     ctx.accounts.expect(AccountKind::ClusterCloudAccount, 1);
-    let namespaced = scopes.iter().map(|scope| {
+    let in_namespaces = scopes.iter().map(|scope| {
         let (accounts, backups) = (api::<CloudAccount>(&ctx, *scope), api::<DatabaseBackup>(&ctx, *scope));
         futures::future::join(accounts::run(ctx.clone(), accounts, *scope), backups::run(ctx.clone(), backups, *scope))
     });
     let cluster = accounts::run_if_allowed(ctx.clone(), Api::<ClusterCloudAccount>::all(ctx.watcher.clone()));
-    futures::future::join(futures::future::join_all(namespaced), cluster).await;
+    futures::future::join(futures::future::join_all(in_namespaces), cluster).await;
     polls.abort();
 }
 

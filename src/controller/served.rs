@@ -20,7 +20,10 @@ pub async fn wait(ctx: &Context) {
             Err(error) => format!("the Kubernetes API cannot be asked: {error}"),
         };
         if problem != told {
-            tracing::error!(problem, "not ready: apply the CRDs of this version (`database-backup-operator crd | kubectl apply --server-side -f -`)");
+            tracing::error!(
+                problem,
+                "not ready: apply the CRDs of this version (`database-backup-operator crd | kubectl apply --server-side -f -`)"
+            );
             told = problem;
         }
         tokio::select! {

@@ -22,7 +22,10 @@ use crate::{
     },
 };
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::{Api, Resource, ResourceExt, core::{Selector, SelectorExt}};
+use kube::{
+    Api, Resource, ResourceExt,
+    core::{Selector, SelectorExt},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 
@@ -33,6 +36,7 @@ pub trait AccountObject: Resource<DynamicType = ()> + Clone + Debug + Serialize 
     /// What both kinds have.
     fn facts(&self) -> Facts;
     /// The same object with another status.
+    #[must_use]
     fn with_status(&self, status: CloudAccountStatus) -> Self;
     /// Where it is written.
     fn api(&self, ctx: &Context) -> Api<Self>;
@@ -182,10 +186,14 @@ fn place(session: &Session) -> Place {
     Place { cloud: session.cloud(), region: session.region().to_owned(), project_id: session.project_id().to_owned() }
 }
 
+/// Reads one kind of credentials from a Secret's values.
+type Reader = fn(&BTreeMap<String, Vec<u8>>) -> Result<Credentials, SecretInvalid>;
+
 /// Everything that is needed before the cloud is asked, and a line that changes whenever any of it does.
 async fn prepared(ctx: &Context, facts: &Facts) -> Result<(Target, Credentials, String), AccountError> {
-    let endpoints = Endpoints::resolve(facts.cloud, &facts.region, &facts.endpoints, ctx.options.allow_insecure_endpoints).map_err(unusable)?;
-    let (reference, read): (_, fn(&BTreeMap<String, Vec<u8>>) -> Result<Credentials, SecretInvalid>) = match &facts.credentials {
+    let endpoints = Endpoints::resolve(facts.cloud, &facts.region, &facts.endpoints, ctx.options.allow_insecure_endpoints)
+        .map_err(|error| unusable(&error))?;
+    let (reference, read): (_, Reader) = match &facts.credentials {
         AccountCredentials { password_secret_ref: Some(reference), .. } => (reference, Credentials::password),
         AccountCredentials { access_key_secret_ref: Some(reference), .. } => (reference, Credentials::access_key),
         AccountCredentials { token_secret_ref: Some(reference), .. } => (reference, Credentials::token),
@@ -221,7 +229,7 @@ async fn secret(ctx: &Context, namespace: &str, name: &str) -> Result<Secret, Ac
     }
 }
 
-fn unusable(error: EndpointError) -> AccountError {
+fn unusable(error: &EndpointError) -> AccountError {
     let reason = match error {
         EndpointError::Insecure { .. } => AccountReason::EndpointInsecure,
         _ => AccountReason::EndpointMisconfigured,

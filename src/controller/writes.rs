@@ -30,9 +30,11 @@ pub async fn status(ctx: &Context, object: &DatabaseBackup, status: DatabaseBack
     next.status = Some(status);
     match api.replace_status(&name, &params(), &next).await {
         Ok(stored) => Ok(Written::Stored(remember(ctx, stored))),
-        Err(kube::Error::Api(refused)) if refused.is_conflict() => {
-            Ok(api.get_opt(&name).await?.filter(|now| now.uid() == object.uid()).map_or(Written::Gone, |now| Written::Conflict(remember(ctx, now))))
-        }
+        Err(kube::Error::Api(refused)) if refused.is_conflict() => Ok(api
+            .get_opt(&name)
+            .await?
+            .filter(|now| now.uid() == object.uid())
+            .map_or(Written::Gone, |now| Written::Conflict(remember(ctx, now)))),
         Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(Written::Gone),
         Err(error) => Err(error),
     }

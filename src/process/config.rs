@@ -37,7 +37,7 @@ pub struct Run {
     #[arg(long, env = "DBBACKUP_LEADER_ELECT", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
     pub leader_elect: bool,
 
-    /// Address of /healthz, /readyz and /metrics. Default: [::]:8080, or 0.0.0.0:8080 where there is no IPv6.
+    /// Address of /healthz, /readyz and /metrics. Default: `[::]:8080`, or `0.0.0.0:8080` where there is no IPv6.
     #[arg(long, env = "DBBACKUP_LISTEN", default_value = "[::]:8080")]
     pub listen: String,
 

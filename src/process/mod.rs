@@ -42,7 +42,9 @@ pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
     telemetry::start(flags.log_format, &flags.log_level)?;
     let stop = shutdown::on_signal()?;
     let listener = http::bind(&flags.listen).await?;
-    let config = Config::infer().await.map_err(|error| format!("no cluster to talk to: {error} (in a Pod, mount its ServiceAccount; outside, set KUBECONFIG)"))?;
+    let config = Config::infer()
+        .await
+        .map_err(|error| format!("no cluster to talk to: {error} (in a Pod, mount its ServiceAccount; outside, set KUBECONFIG)"))?;
     let own_namespace = config.default_namespace.clone();
     let metrics = Arc::new(Metrics::new());
     let ctx = Arc::new(Context {

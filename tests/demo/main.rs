@@ -1,6 +1,14 @@
 //! `make demo`: a control plane, a simulated cloud and the operator start; one manifest for each engine and cloud of the vendor's pages is applied;
 //! progress is shown until all are Completed; everything is stopped again. The user's own cluster is never touched.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::match_wild_err_arm,
+    reason = "a test ends where something is not as it has to be"
+)]
+
 #[path = "../simulator/mod.rs"]
 mod simulator;
 #[path = "../support/mod.rs"]
@@ -33,7 +41,7 @@ async fn main() {
     say("starting the operator");
     let log = plane.folder().join("operator.log");
     let flags = ["--cluster-resource-namespace=database-backup-operator", "--poll-interval=1s"];
-    let operator = Operator::start(&binary, &plane.kubeconfig(), &log, &flags);
+    let operator = Operator::start(&binary, plane.kubeconfig(), &log, &flags);
     operator.url().await;
     let started = Instant::now();
     for example in EXAMPLES {

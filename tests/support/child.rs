@@ -70,7 +70,8 @@ impl Leashed {
     pub fn signal(&self, name: &str) {
         if self.ended().is_none() {
             // The shell's own `kill`: small systems have no other.
-            let _ = Command::new("sh").args(["-c", r#"kill -s "$1" "$2""#, "kill", name, &self.pid.to_string()]).stderr(Stdio::null()).status();
+            let _ =
+                Command::new("sh").args(["-c", r#"kill -s "$1" "$2""#, "kill", name, &self.pid.to_string()]).stderr(Stdio::null()).status();
         }
     }
 

@@ -361,7 +361,9 @@ fn binaries() -> Result<PathBuf, String> {
         let built = std::process::Command::new("bash").arg(script).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
         let built = built.map_err(|error| format!("{script}: {error}"))?;
         if !built.status.success() {
-            return Err("its programs could not be built or found; the reason is above, and `tests/control-plane/build` repeats it".to_owned());
+            return Err(
+                "its programs could not be built or found; the reason is above, and `tests/control-plane/build` repeats it".to_owned()
+            );
         }
         Ok(PathBuf::from(String::from_utf8_lossy(&built.stdout).trim()))
     };

@@ -106,7 +106,9 @@ impl Operator {
             let line = logs.lines().rfind(|line| line.contains("listening"));
             let rest = line.and_then(|line| line.split_once("addr")).map(|(_, rest)| rest.trim_start_matches(['"', ':', '=']));
             let address = rest.and_then(|rest| rest.split([' ', '"', ',', '}']).next());
-            address.map(ToOwned::to_owned).ok_or_else(|| format!("{}\n{logs}", if self.is_running() { "no line about it" } else { "it has ended" }))
+            address
+                .map(ToOwned::to_owned)
+                .ok_or_else(|| format!("{}\n{logs}", if self.is_running() { "no line about it" } else { "it has ended" }))
         })
         .await
     }

@@ -17,7 +17,8 @@ async fn is_blocked(world: &World, name: &str, reason: &str) {
     assert_eq!(status.phase, Some(Phase::Pending));
     world.until(name, "is Stalled", |status| is_true(status, "Stalled")).await;
     let history = world.history(name);
-    let first = history.iter().find(|status| crate::world::ready(status).is_some_and(|ready| ready.reason == reason)).expect("it was there");
+    let first =
+        history.iter().find(|status| crate::world::ready(status).is_some_and(|ready| ready.reason == reason)).expect("it was there");
     assert!(is_true(first, "Reconciling"), "the grace: {first:?}");
     let after = world.status(name).await;
     assert!(!is_true(&after, "Reconciling"), "never both: {after:?}");
@@ -93,9 +94,14 @@ async fn an_engine_that_the_region_lacks_is_said_to_be_so() {
     let iam = world.cloud.endpoints().iam;
     world
         .plane
-        .kubectl_ok(&["patch", "ccacct", "cloud", "--type=json", "-p", &format!(
-            "[{{\"op\": \"replace\", \"path\": \"/spec/endpoints\", \"value\": {{\"iam\": \"{iam}\", \"dcs\": \"{iam}\"}}}}]"
-        )])
+        .kubectl_ok(&[
+            "patch",
+            "ccacct",
+            "cloud",
+            "--type=json",
+            "-p",
+            &format!("[{{\"op\": \"replace\", \"path\": \"/spec/endpoints\", \"value\": {{\"iam\": \"{iam}\", \"dcs\": \"{iam}\"}}}}]"),
+        ])
         .await;
     world.cloud.add_instance("dcs", "i-1");
     world.ask("elsewhere", "DCS", "i-1").await;

@@ -34,7 +34,11 @@ async fn until_all(world: &World, count: usize, phase: Phase) {
         let listed = world.backups.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?;
         let others: Vec<String> =
             listed.items.iter().filter(|o| o.status.as_ref().and_then(|s| s.phase) != Some(phase)).map(ResourceExt::name_any).collect();
-        if listed.items.len() == count && others.is_empty() { Ok(()) } else { Err(format!("{} others, such as {:?}", others.len(), others.first())) }
+        if listed.items.len() == count && others.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{} others, such as {:?}", others.len(), others.first()))
+        }
     })
     .await;
 }
@@ -55,7 +59,8 @@ async fn two_hundred_objects_on_two_hundred_instances_share_their_listings() {
     // Three listings of as many pages as 200 records take with pages that overlap by one, whatever the machine's speed.
     let pages = |cloud: &crate::simulator::Simulator| cloud.count(None, "list");
     assert!(world.cloud.wait_until(PATIENCE, |cloud| pages(cloud) >= 9), "it polls");
-    let first_offsets = world.cloud.calls().iter().filter(|call| call.operation == "list" && call.path_and_query.contains("offset=0")).count();
+    let first_offsets =
+        world.cloud.calls().iter().filter(|call| call.operation == "list" && call.path_and_query.contains("offset=0")).count();
     let per_listing = pages(&world.cloud).div_ceil(first_offsets.max(1));
     assert!(per_listing <= 3, "{per_listing} pages a listing: one listing serves all");
     assert!(world.cloud.calls().iter().all(|call| !call.path_and_query.contains("instance_id")), "none is asked for alone");

@@ -4,7 +4,8 @@ use crate::world::{World, message};
 use database_backup_operator::api::status::{Origin, Phase};
 
 fn import(name: &str, engine: &str, instance: &str, id: &str) -> String {
-    World::manifest(name, engine, instance, "").replace(&format!("instanceId: {instance}"), &format!("instanceId: {instance}, existingBackupId: {id}"))
+    World::manifest(name, engine, instance, "")
+        .replace(&format!("instanceId: {instance}"), &format!("instanceId: {instance}, existingBackupId: {id}"))
 }
 
 #[tokio::test]

@@ -1,5 +1,13 @@
 //! The whole: the real operator, a real kube-apiserver and etcd, the simulated cloud; used with kubectl as a person would.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::match_wild_err_arm,
+    reason = "a test ends where something is not as it has to be"
+)]
+
 #[path = "../simulator/mod.rs"]
 mod simulator;
 #[path = "../support/mod.rs"]

@@ -12,18 +12,46 @@ const REFUSED_BACKUPS: [(&str, &str, &str); 24] = [
     ("an empty instance", "{source: {engine: DCS, instanceId: ''}}", "spec.source.instanceId"),
     ("an instance with a slash", "{source: {engine: DCS, instanceId: a/b}}", "should match"),
     ("an instance with a space", "{source: {engine: DCS, instanceId: 'a b'}}", "should match"),
-    ("an instance that is too long", "{source: {engine: DCS, instanceId: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}}", "may not be more than 64"),
+    (
+        "an instance that is too long",
+        "{source: {engine: DCS, instanceId: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}}",
+        "may not be more than 64",
+    ),
     ("a description with a quote", "{source: {engine: DCS, instanceId: i-1, description: \"it's\"}}", "spec.source.description"),
     ("a description with an angle bracket", "{source: {engine: DCS, instanceId: i-1, description: 'a<b'}}", "spec.source.description"),
     ("a description beyond ASCII", "{source: {engine: DCS, instanceId: i-1, description: 'täglich'}}", "spec.source.description"),
     ("a description of two lines", "{source: {engine: DCS, instanceId: i-1, description: \"a\\nb\"}}", "spec.source.description"),
-    ("dcs options with another engine", "{source: {engine: TaurusDB, instanceId: i-1, dcs: {backupFormat: RDB}}}", "dcs can only be set with engine DCS"),
+    (
+        "dcs options with another engine",
+        "{source: {engine: TaurusDB, instanceId: i-1, dcs: {backupFormat: RDB}}}",
+        "dcs can only be set with engine DCS",
+    ),
     ("an unknown backup format", "{source: {engine: DCS, instanceId: i-1, dcs: {backupFormat: ZIP}}}", "Unsupported value: \"ZIP\""),
-    ("an import that would be deleted", "{source: {engine: DCS, instanceId: i-1, existingBackupId: b-1}, deletionPolicy: Delete}", "must be Retain"),
-    ("an import that would expire", "{source: {engine: DCS, instanceId: i-1, existingBackupId: b-1}, expireAfterDays: 3}", "expireAfterDays cannot be set"),
-    ("an import with a description", "{source: {engine: DCS, instanceId: i-1, existingBackupId: b-1, description: x}}", "the backup exists already"),
-    ("an import with dcs options", "{source: {engine: DCS, instanceId: i-1, existingBackupId: b-1, dcs: {backupFormat: RDB}}}", "the backup exists already"),
-    ("a delete that the API lacks", "{source: {engine: GaussDBforMySQL, instanceId: i-1}, deletionPolicy: Delete}", "cannot delete backups"),
+    (
+        "an import that would be deleted",
+        "{source: {engine: DCS, instanceId: i-1, existingBackupId: b-1}, deletionPolicy: Delete}",
+        "must be Retain",
+    ),
+    (
+        "an import that would expire",
+        "{source: {engine: DCS, instanceId: i-1, existingBackupId: b-1}, expireAfterDays: 3}",
+        "expireAfterDays cannot be set",
+    ),
+    (
+        "an import with a description",
+        "{source: {engine: DCS, instanceId: i-1, existingBackupId: b-1, description: x}}",
+        "the backup exists already",
+    ),
+    (
+        "an import with dcs options",
+        "{source: {engine: DCS, instanceId: i-1, existingBackupId: b-1, dcs: {backupFormat: RDB}}}",
+        "the backup exists already",
+    ),
+    (
+        "a delete that the API lacks",
+        "{source: {engine: GaussDBforMySQL, instanceId: i-1}, deletionPolicy: Delete}",
+        "cannot delete backups",
+    ),
     ("an expiry that the API lacks", "{source: {engine: GaussDBforMySQL, instanceId: i-1}, expireAfterDays: 3}", "cannot delete backups"),
     ("an expiry of no days", "{source: {engine: DCS, instanceId: i-1}, expireAfterDays: 0}", "spec.expireAfterDays"),
     ("a backoff limit beyond ten", "{source: {engine: DCS, instanceId: i-1}, backoffLimit: 11}", "spec.backoffLimit"),
@@ -40,9 +68,21 @@ const REFUSED_ACCOUNTS: [(&str, &str, &str); 8] = [
     ),
     ("an unknown cloud", "{cloud: Nimbus, region: cn-north-4, credentials: {tokenSecretRef: {name: a}}}", "Unsupported value: \"Nimbus\""),
     ("a region with dots", "{cloud: HuaweiCloud, region: cn.north, credentials: {tokenSecretRef: {name: a}}}", "spec.region"),
-    ("a project id with a slash", "{cloud: HuaweiCloud, region: cn-north-4, projectId: a/b, credentials: {tokenSecretRef: {name: a}}}", "spec.projectId"),
-    ("a rate of nothing", "{cloud: HuaweiCloud, region: cn-north-4, maxRequestsPerSecond: 0, credentials: {tokenSecretRef: {name: a}}}", "maxRequestsPerSecond"),
-    ("endpoints of its own", "{cloud: HuaweiCloud, region: cn-north-4, endpoints: {iam: 'https://x'}, credentials: {tokenSecretRef: {name: a}}}", "unknown field"),
+    (
+        "a project id with a slash",
+        "{cloud: HuaweiCloud, region: cn-north-4, projectId: a/b, credentials: {tokenSecretRef: {name: a}}}",
+        "spec.projectId",
+    ),
+    (
+        "a rate of nothing",
+        "{cloud: HuaweiCloud, region: cn-north-4, maxRequestsPerSecond: 0, credentials: {tokenSecretRef: {name: a}}}",
+        "maxRequestsPerSecond",
+    ),
+    (
+        "endpoints of its own",
+        "{cloud: HuaweiCloud, region: cn-north-4, endpoints: {iam: 'https://x'}, credentials: {tokenSecretRef: {name: a}}}",
+        "unknown field",
+    ),
 ];
 
 fn object(kind: &str, name: &str, spec: &str) -> String {
@@ -62,8 +102,10 @@ async fn what_can_never_work_is_refused_with_a_readable_message() {
     let world = World::without_operator().await;
     refuses(&world.plane, "DatabaseBackup", &REFUSED_BACKUPS).await;
     refuses(&world.plane, "CloudAccount", &REFUSED_ACCOUNTS).await;
-    let selector = "{cloud: HuaweiCloud, region: cn-north-4, credentials: {tokenSecretRef: {name: a}}, allowedNamespaces: {from: Selector}}";
-    refuses(&world.plane, "ClusterCloudAccount", &[("a selector that is missing", selector, "selector must be set with from Selector")]).await;
+    let selector =
+        "{cloud: HuaweiCloud, region: cn-north-4, credentials: {tokenSecretRef: {name: a}}, allowedNamespaces: {from: Selector}}";
+    refuses(&world.plane, "ClusterCloudAccount", &[("a selector that is missing", selector, "selector must be set with from Selector")])
+        .await;
 }
 
 #[tokio::test]
@@ -101,7 +143,10 @@ async fn a_fresh_object_has_its_defaults_and_does_not_look_finished() {
     world.plane.apply(&object("DatabaseBackup", "fresh", "{source: {engine: DCS, instanceId: i-1}}")).await;
     let fresh = world.object("fresh").await;
     assert_eq!(fresh.status.map(|status| status.observed_generation), Some(-1));
-    assert_eq!((fresh.spec.account_ref.name.as_str(), fresh.spec.backoff_limit, fresh.spec.progress_deadline_seconds), ("default", 2, 7200));
+    assert_eq!(
+        (fresh.spec.account_ref.name.as_str(), fresh.spec.backoff_limit, fresh.spec.progress_deadline_seconds),
+        ("default", 2, 7200)
+    );
     let stored = world.plane.kubectl_ok(&["get", "dbb", "fresh", "-o", "jsonpath={.spec.accountRef.kind}/{.spec.deletionPolicy}"]).await;
     assert_eq!(stored, "CloudAccount/Retain");
 }

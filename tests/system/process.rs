@@ -104,7 +104,8 @@ async fn with_namespaces_to_watch_it_leaves_the_others_alone_and_a_missing_one_d
 }
 
 fn run(args: &[&str]) -> (bool, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_database-backup-operator")).args(args).env_remove("KUBECONFIG").output().expect("it runs");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_database-backup-operator")).args(args).env_remove("KUBECONFIG").output().expect("it runs");
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }

@@ -19,7 +19,8 @@ async fn no_secret_value_is_in_logs_status_events_or_metrics() {
     world.secret("keys", &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)]).await;
     world.secret("token", &[("token", TOKEN)]).await;
     world.secret("wrong", &[("domainName", DOMAIN), ("username", USER), ("password", "wrong-password-987")]).await;
-    let rows = [("password", "passwordSecretRef"), ("keys", "accessKeySecretRef"), ("token", "tokenSecretRef"), ("wrong", "passwordSecretRef")];
+    let rows =
+        [("password", "passwordSecretRef"), ("keys", "accessKeySecretRef"), ("token", "tokenSecretRef"), ("wrong", "passwordSecretRef")];
     for (name, field) in rows {
         world.account_with(name, &format!("{field}: {{name: {name}}}"), 1000).await;
         world.cloud.add_instance("dcs", name);

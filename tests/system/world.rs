@@ -96,7 +96,7 @@ impl World {
         let mut all: Vec<&str> = FLAGS.to_vec();
         all.retain(|default| !flags.iter().any(|flag| flag.split('=').next() == default.split('=').next()));
         all.extend(flags);
-        self.operator = Some(Operator::start(binary, &self.plane.kubeconfig(), &self.log, &all));
+        self.operator = Some(Operator::start(binary, self.plane.kubeconfig(), &self.log, &all));
     }
 
     pub fn operator(&self) -> &Operator {
@@ -151,7 +151,9 @@ spec:
     /// A Secret in the operator's namespace.
     pub async fn secret(&self, name: &str, values: &[(&str, &str)]) {
         let data: String = values.iter().map(|(key, value)| format!("  {key}: \"{value}\"\n")).collect();
-        self.plane.apply(&format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: operator}}\nstringData:\n{data}")).await;
+        self.plane
+            .apply(&format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: operator}}\nstringData:\n{data}"))
+            .await;
     }
 
     /// A backup of an instance, with further fields of its spec.
@@ -189,7 +191,8 @@ spec:
             if wanted(&status) {
                 return Ok(status);
             }
-            let tail: Vec<String> = self.operator.iter().flat_map(|o| o.logs().lines().rev().take(12).map(ToOwned::to_owned).collect::<Vec<_>>()).collect();
+            let tail: Vec<String> =
+                self.operator.iter().flat_map(|o| o.logs().lines().rev().take(12).map(ToOwned::to_owned).collect::<Vec<_>>()).collect();
             Err(format!("{status:?}\nlog, newest first:\n{}", tail.join("\n")))
         })
         .await

@@ -19,11 +19,7 @@ pub(super) fn plan(o: &Observed<'_>) -> Step {
     if let Some(trouble) = o.memory.trouble.as_ref().filter(|t| t.is_current(epoch(o.account), o.object.nudge, o.now)) {
         return hold(o, trouble.reason, &trouble.message, Some(o.now.until(trouble.retry_at)));
     }
-    let message = format!(
-        "{} has no backup {id} of instance {} in this project",
-        o.spec.source.engine.as_str(),
-        o.spec.source.instance_id
-    );
+    let message = format!("{} has no backup {id} of instance {} in this project", o.spec.source.engine.as_str(), o.spec.source.instance_id);
     look_or(o, id, Reason::ImportNotFound, &message)
 }
 

@@ -2,10 +2,10 @@
 //!
 //! | where the object is | file |
 //! |---|---|
-//! | the cloud has to be asked for a backup | [`submit`] |
-//! | the cloud was asked and did not answer | [`doubt`] |
-//! | the backup's id is known | [`watch`] |
-//! | a backup that exists is to be adopted | [`import`] |
+//! | the cloud has to be asked for a backup | `submit` |
+//! | the cloud was asked and did not answer | `doubt` |
+//! | the backup's id is known | `watch` |
+//! | a backup that exists is to be adopted | `import` |
 //!
 //! # The protocol
 //! 1. Everything first: a ready account, the instance's turn, a permit. Each is a step of its own, and each changes what is observed next.
@@ -88,14 +88,7 @@ fn settled(o: &Observed<'_>) -> Step {
 }
 
 /// A report with one reason; it is looked at again when `wake`, the grace or the deadline is over, whichever comes first.
-fn report(
-    o: &Observed<'_>,
-    next: DatabaseBackupStatus,
-    phase: Phase,
-    reason: Reason,
-    message: &str,
-    wake: Option<Duration>,
-) -> Step {
+fn report(o: &Observed<'_>, next: DatabaseBackupStatus, phase: Phase, reason: Reason, message: &str, wake: Option<Duration>) -> Step {
     let timer = match reason.standing() {
         Standing::OnItsWay => Some(time_left(o)),
         Standing::Blocked => Some(grace_left(o)),

@@ -79,7 +79,12 @@ fn backing_off(o: &Observed<'_>) -> Option<Step> {
     let last = failed.last().filter(|_| !o.intent_is_current())?;
     let stored = o.status.last_sync_time.as_ref().map(|t| t.0)?;
     let left = o.settings.attempt_backoff(failed.len()).saturating_sub(o.now.since_wall(stored));
-    let message = format!("attempt {} failed ({}); the next one comes in {} s", failed.len(), last.message, o.settings.attempt_backoff(failed.len()).as_secs());
+    let message = format!(
+        "attempt {} failed ({}); the next one comes in {} s",
+        failed.len(),
+        last.message,
+        o.settings.attempt_backoff(failed.len()).as_secs()
+    );
     (!left.is_zero()).then(|| report(o, o.status.clone(), Phase::Pending, Reason::BackoffAfterFailure, &message, Some(left)))
 }
 

@@ -45,8 +45,13 @@ fn place() -> Place {
 impl World {
     /// A fresh object with everything at hand.
     fn new() -> Self {
-        let source =
-            BackupSource { engine: Engine::TaurusDB, instance_id: "i-1in07".into(), existing_backup_id: None, description: None, dcs: None };
+        let source = BackupSource {
+            engine: Engine::TaurusDB,
+            instance_id: "i-1in07".into(),
+            existing_backup_id: None,
+            description: None,
+            dcs: None,
+        };
         Self {
             spec: DatabaseBackupSpec {
                 account_ref: AccountRef::default(),
@@ -191,7 +196,10 @@ fn everything_is_in_hand_before_the_intent_is_written() {
     world.permit = Permit::Granted;
     let intent = world.write_intent();
     assert_eq!((intent.attempts, intent.create_outcome, intent.phase), (Some(1), None, Some(Phase::Pending)));
-    assert_eq!((intent.cloud.as_deref(), intent.region.as_deref(), intent.project_id.as_deref()), (Some("OpenTelekomCloud"), Some("eu-de"), Some("p-1")));
+    assert_eq!(
+        (intent.cloud.as_deref(), intent.region.as_deref(), intent.project_id.as_deref()),
+        (Some("OpenTelekomCloud"), Some("eu-de"), Some("p-1"))
+    );
     assert_eq!(intent.observed_generation, 1);
     assert!(!intent.conditions.is_empty(), "observedGeneration is never written without conditions");
 }
@@ -645,7 +653,9 @@ fn a_stored_object_that_lacks_part_of_the_intent_is_found_out() {
         |s: &mut DatabaseBackupStatus| s.backup_name = None,
         |s: &mut DatabaseBackupStatus| s.attempts = None,
         |s: &mut DatabaseBackupStatus| s.project_id = None,
-        |s: &mut DatabaseBackupStatus| s.failed_attempts.push(FailedAttempt { backup_name: "x".into(), backup_id: None, message: "m".into() }),
+        |s: &mut DatabaseBackupStatus| {
+            s.failed_attempts.push(FailedAttempt { backup_name: "x".into(), backup_id: None, message: "m".into() });
+        },
     ] {
         let mut stored = intent.clone();
         spoil(&mut stored);

@@ -29,13 +29,12 @@ pub(super) fn plan(o: &Observed<'_>) -> Step {
 /// What a listing says of the backup decides the phase.
 pub(super) fn follow(o: &Observed<'_>, mut next: DatabaseBackupStatus, backup: &RemoteBackup) -> Step {
     match backup.state {
-        RemoteState::Running => running(o, next, &backup.id),
         RemoteState::Completed => {
             take_over(o, &mut next, backup);
             completed(o, next, &backup.id)
         }
         RemoteState::Deleting if o.status.phase == Some(Phase::Completed) => completed(o, next, &backup.id),
-        RemoteState::Deleting => running(o, next, &backup.id),
+        RemoteState::Running | RemoteState::Deleting => running(o, next, &backup.id),
         RemoteState::Failed => {
             let why = backup.failure.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
             let message = format!("{} reported backup {} as {}{why}", o.spec.source.engine.as_str(), backup.id, backup.cloud_status);

@@ -1,7 +1,10 @@
 //! Against a small server on loopback that answers with exactly what a test says.
 
 use super::*;
-use crate::cloud::{backup::NewBackup, engine::Engine};
+use crate::cloud::{
+    backup::{ListScope, NewBackup},
+    engine::Engine,
+};
 use http::uri::Scheme;
 use std::sync::Mutex;
 use tokio::{
@@ -61,7 +64,8 @@ async fn a_reply_is_read_with_its_request_id() {
 
 #[tokio::test]
 async fn a_refusal_carries_its_code_and_how_long_to_wait() {
-    let error = send(http("429 Too Many Requests", "Retry-After: 7\r\n", r#"{"error_code":"APIGW.0308","error_msg":"slow"}"#)).await.unwrap_err();
+    let error =
+        send(http("429 Too Many Requests", "Retry-After: 7\r\n", r#"{"error_code":"APIGW.0308","error_msg":"slow"}"#)).await.unwrap_err();
     assert_eq!((error.class, error.retry_after), (Class::Throttled, Some(Duration::from_secs(7))));
 }
 
@@ -104,6 +108,88 @@ async fn a_body_without_end_is_cut_off_at_its_bound() {
     assert_eq!(error.class, Class::Unreadable);
     assert!(error.to_string().contains("longer than 1024 KB"), "{error}");
     assert!(!error.is_definite_rejection());
+}
+
+#[tokio::test]
+async fn an_id_that_would_lead_to_another_address_is_not_sent() {
+    let endpoint = server(http("200 OK", "", "{}")).await;
+    for id in ["", ".", "..", "../instances/i-1", "a//b", "a?b", "a#b", "a%2fb", "a b", "ä"] {
+        let request = Engine::TaurusDB.service().delete("p-1", "i-1", id).unwrap();
+        let sent = client().0.send(&endpoint, &request, Auth::Nothing, Timestamp::now(), || true).await;
+        assert!(
+            matches!(&sent, Err(error) if error.class == Class::Misconfigured && error.delivery == Delivery::NotSent),
+            "{id:?}: {sent:?}"
+        );
+    }
+}
+
+/// The first request that a server hears, head and body.
+async fn heard(request: &Request, auth: Auth<'_>, now: Timestamp) -> (Endpoint, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = Endpoint { scheme: Scheme::HTTP, host: listener.local_addr().unwrap().to_string() };
+    let hearing = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut head = vec![0; 8192];
+        let read = socket.read(&mut head).await.unwrap();
+        let _ = socket.write_all(&http("200 OK", "", "{}")).await;
+        String::from_utf8_lossy(&head[..read]).into_owned()
+    });
+    client().0.send(&endpoint, request, auth, now, || true).await.unwrap();
+    (endpoint, hearing.await.unwrap())
+}
+
+#[tokio::test]
+async fn what_is_signed_is_what_is_sent() {
+    let (secret_key, token) = (SecretString::from("sk-secret"), SecretString::from("temporary=="));
+    let auth = Auth::Keys { access_key: "AK", secret_key: &secret_key, security_token: Some(&token), project_id: Some("p-1") };
+    let scope = ListScope::Instance { instance_id: "i-1".into(), since: "2025-01-02T03:04:05Z".parse().ok() };
+    let request = Engine::TaurusDB.service().list("p-1", &scope, 99);
+    let now = "2025-01-02T03:04:05Z".parse().unwrap();
+    let (endpoint, head) = heard(&request, auth, now).await;
+    let query = "backup_type=manual&begin_time=2025-01-02T03%3A04%3A05%2B0000&end_time=2099-12-31T00%3A00%3A00%2B0000&instance_id=i-1&limit=100&offset=99";
+    assert!(head.starts_with(&format!("GET /v3/p-1/backups?{query} HTTP/1.1\r\n")), "{head}");
+    let date = "20250102T030405Z";
+    let signable = sign::Signable {
+        method: &request.method,
+        path: "/v3/p-1/backups",
+        query,
+        headers: vec![
+            ("content-type", request.content_type),
+            ("host", &endpoint.host),
+            ("x-project-id", "p-1"),
+            ("x-sdk-date", date),
+            ("x-security-token", "temporary=="),
+        ],
+        body: b"",
+    };
+    let authorization = sign::authorization(&signable, "AK", &secret_key, date);
+    for line in [
+        format!("authorization: {authorization}"),
+        format!("host: {}", endpoint.host),
+        format!("content-type: {}", request.content_type),
+        "x-project-id: p-1".into(),
+        "x-sdk-date: 20250102T030405Z".into(),
+        "x-security-token: temporary==".into(),
+    ] {
+        assert!(head.lines().any(|sent| sent == line), "{line} is not in {head}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_without_authentication_and_its_password_shows_nowhere_else() {
+    let request = crate::cloud::iam::token("d", "u", &SecretString::from("hunter2"), None, "eu-de");
+    assert!(!format!("{request:?}").contains("hunter2"));
+    let (_, head) = heard(&request, Auth::Nothing, Timestamp::now()).await;
+    assert!(head.starts_with("POST /v3/auth/tokens?nocatalog=1 HTTP/1.1\r\n"), "{head}");
+    assert!(!head.contains("x-auth-token") && !head.contains("authorization"), "{head}");
+}
+
+#[tokio::test]
+async fn a_long_token_fits_into_the_answers_headers() {
+    let token = "t".repeat(60_000);
+    let reply = send(http("201 Created", &format!("X-Subject-Token: {token}\r\n"), "{}")).await.unwrap();
+    assert_eq!(reply.subject_token.as_ref().map(|token| token.expose_secret().len()), Some(60_000));
+    assert!(!format!("{reply:?}").contains("ttt"));
 }
 
 #[tokio::test]

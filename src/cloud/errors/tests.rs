@@ -64,11 +64,111 @@ fn a_message_is_one_line_with_the_code_and_the_request_id() {
     assert_eq!(error.to_string(), "TaurusDB answered the create with DBS.280277 \"Invalid name\" (HTTP 400, request req-1)");
     let html = refusal("taurusdb", 502, "<html>\n<b>Bad Gateway</b></html>");
     assert_eq!(html.to_string(), "TaurusDB answered the create with HTTP 502 \"<html> <b>Bad Gateway</b></html>\" (request req-1)");
-    assert!(refusal("dcs", 400, &format!(r#"{{"error_code":"{}","error_msg":"{}"}}"#, "c".repeat(900), "m".repeat(900))).to_string().len() < 256);
+    assert!(
+        refusal("dcs", 400, &format!(r#"{{"error_code":"{}","error_msg":"{}"}}"#, "c".repeat(900), "m".repeat(900))).to_string().len()
+            < 256
+    );
 }
 
 #[test]
 fn labels_are_bounded_whatever_the_cloud_says() {
     assert_eq!(refusal("dcs", 400, r#"{"error_code":"DCS.4096"}"#).label(), "DCS.4096");
     assert_eq!(refusal("dcs", 418, r#"{"error_code":"surprise-1234"}"#).label(), "http_4xx");
+}
+
+#[test]
+fn a_failure_in_the_cloud_is_never_definite_whatever_its_status() {
+    assert!(!refusal("geminidb", 400, r#"{"error_code":"DBS.111205"}"#).is_definite_rejection());
+    assert!(!refusal("dcs", 400, r#"{"error_code":"DCS.5006"}"#).is_definite_rejection());
+    assert!(refusal("dcs", 400, r#"{"error_code":"DCS.4096"}"#).is_definite_rejection());
+}
+
+#[test]
+fn a_redirect_is_a_matter_of_the_address_and_leaves_the_outcome_unknown() {
+    let error = refusal("dcs", 302, "");
+    assert_eq!(error.class, Class::Misconfigured);
+    assert!(!error.is_definite_rejection());
+}
+
+#[test]
+fn a_code_of_iam_means_the_same_from_every_service() {
+    let expired = r#"{"error_code":"IAM.1105","error_msg":"the access key expired"}"#;
+    for service in ["iam", "dcs", "geminidb"] {
+        assert_eq!(refusal(service, 400, expired).class, Class::Unauthenticated, "{service}");
+    }
+}
+
+#[test]
+fn what_repeats_the_question_for_a_token_is_not_quoted() {
+    let refusal = |body: &str| Error::refusal("iam", Operation::Token, 404, Hints::default(), body.as_bytes()).to_string();
+    assert!(!refusal("you sent hunter2").contains("hunter2"));
+    assert!(
+        refusal(r#"{"error":{"code":401,"message":"The password is wrong.","title":"Unauthorized"}}"#).contains("The password is wrong.")
+    );
+}
+
+/// From the vendor's tables as noted in `cloud-apis.md`: 1.2 for the gateway, 3.6, 4.7 and 5.5 for the services; written down apart from the tables here.
+#[test]
+fn every_code_of_the_vendors_tables_has_its_class() {
+    use Class::{BackupNotFound, Busy, DeleteLater, Forbidden, InstanceNotFound, Invalid, Misconfigured, NameExists, Quota, Throttled};
+    use Class::{Unauthenticated, Unavailable, Unsupported};
+    let rows: &[(&'static str, u16, &str, Class, &[&str])] = &[
+        ("geminidb", 404, "DBS.", InstanceNotFound, &["200002"]),
+        ("geminidb", 400, "DBS.", InstanceNotFound, &["201501", "201502", "280110", "216016", "200604"]),
+        ("geminidb", 403, "DBS.", Busy, &["200011", "200018", "200019", "200076", "201000", "201014", "201015"]),
+        ("geminidb", 400, "DBS.", Busy, &["200047", "201202"]),
+        ("geminidb", 500, "DBS.", Busy, &["200998", "280005"]),
+        ("geminidb", 400, "DBS.", NameExists, &["201201"]),
+        ("geminidb", 400, "DBS.", BackupNotFound, &["201204", "201214"]),
+        ("geminidb", 400, "DBS.", DeleteLater, &["201319"]),
+        ("geminidb", 400, "DBS.", Invalid, &["201212", "280124", "280277", "280127", "200001", "201006", "280001", "290000", "200095"]),
+        ("geminidb", 400, "DBS.", Invalid, &["280404", "280439", "280440"]),
+        ("geminidb", 400, "DBS.", Misconfigured, &["280408"]),
+        ("geminidb", 404, "DBS.", Unsupported, &["200042", "201020", "280347", "216029", "280341"]),
+        ("geminidb", 403, "DBS.", Unauthenticated, &["280056", "280015", "200010"]),
+        ("geminidb", 403, "DBS.", Forbidden, &["280032", "280063"]),
+        ("geminidb", 429, "DBS.", Throttled, &["280443"]),
+        ("geminidb", 500, "DBS.", Unavailable, &["111205"]),
+        ("geminidb", 500, "DBS.", Quota, &["200165", "200166", "200167"]),
+        ("taurusdb", 404, "DBS.", InstanceNotFound, &["200002", "200045", "200408", "200602", "201028", "290005", "290011"]),
+        ("taurusdb", 403, "DBS.", Forbidden, &["200010", "200044", "200604", "201003", "280015"]),
+        ("taurusdb", 403, "DBS.", Unauthenticated, &["280056"]),
+        ("taurusdb", 409, "DBS.", Busy, &["200011", "200019", "200047", "201202", "212006", "201205", "280406", "200316"]),
+        ("taurusdb", 409, "DBS.", Busy, &["201015", "05000084", "212033"]),
+        ("taurusdb", 400, "DBS.", Busy, &["201014", "200086", "280449"]),
+        ("taurusdb", 404, "DBS.", BackupNotFound, &["201010", "201203"]),
+        ("taurusdb", 400, "DBS.", DeleteLater, &["201208"]),
+        ("taurusdb", 400, "DBS.", Invalid, &["280277", "280127", "280404", "280439", "280001", "200001", "200543", "201210", "280124"]),
+        ("taurusdb", 400, "DBS.", Unsupported, &["200040", "200042", "201207", "280238"]),
+        ("taurusdb", 413, "DBS.", Quota, &["200046", "290003"]),
+        ("taurusdb", 409, "DBS.", NameExists, &["201209"]),
+        ("taurusdb", 500, "DBS.", Unavailable, &["108000"]),
+        ("dcs", 404, "DCS.", InstanceNotFound, &["3022"]),
+        ("dcs", 404, "1114", InstanceNotFound, &["04022"]),
+        ("dcs", 400, "DCS.", Busy, &["4096", "4017", "4026", "4049", "4097", "4104", "4108", "4111", "4113", "4114", "4115", "4116"]),
+        ("dcs", 400, "DCS.", Busy, &["4117", "4118", "4120", "4121", "4231", "4975"]),
+        ("dcs", 400, "CBC.", Busy, &["99003651"]),
+        ("dcs", 400, "DCS.", Unsupported, &["4086", "4095", "4027"]),
+        ("dcs", 400, "DCS.", Invalid, &["4098", "4062", "4063", "4800", "4004", "4005", "4061", "4002"]),
+        ("dcs", 401, "DCS.", Unauthenticated, &["1001", "1002", "1003"]),
+        ("dcs", 401, "DCS.", Misconfigured, &["1004"]),
+        ("dcs", 403, "DCS.", Forbidden, &["2003", "2007", "3002", "3003"]),
+        ("dcs", 400, "DCS.", Quota, &["4035", "4036", "4039"]),
+        ("dcs", 500, "DCS.", Unavailable, &["5000", "5006", "5078", "5090", "4069", "4101"]),
+        ("taurusdb", 404, "APIGW.", Misconfigured, &["0101"]),
+        ("taurusdb", 404, "APIGW.", Unavailable, &["0103", "0104", "0105", "0106"]),
+        ("taurusdb", 400, "APIGW.", Invalid, &["0201", "0602", "0607"]),
+        ("taurusdb", 502, "APIGW.", Unavailable, &["0201", "0610", "0613"]),
+        ("taurusdb", 500, "APIGW.", Unavailable, &["0601", "0605", "0606", "0608", "0609", "0611", "0705"]),
+        ("taurusdb", 401, "APIGW.", Unauthenticated, &["0301", "0303", "0304", "0305", "0307"]),
+        ("taurusdb", 403, "APIGW.", Forbidden, &["0302", "0306", "0310", "0401", "0402", "0404", "0801", "0802"]),
+        ("taurusdb", 429, "APIGW.", Throttled, &["0308"]),
+        ("taurusdb", 405, "APIGW.", Quota, &["0501", "0502"]),
+    ];
+    for (service, status, prefix, class, numbers) in rows {
+        for number in *numbers {
+            let error = refusal(service, *status, &format!(r#"{{"error_code":"{prefix}{number}"}}"#));
+            assert_eq!((error.class, error.known), (*class, true), "{service} {prefix}{number}");
+        }
+    }
 }

@@ -143,8 +143,8 @@ const CODES: &[Codes] = &[
     Codes {
         class: Class::Busy,
         codes: &[
-            "DCS.4096", "DCS.4017", "DCS.4026", "DCS.4049", "DCS.4097", "DCS.4104", "DCS.4108", "DCS.4111", "DCS.4113", "DCS.4114", "DCS.4115",
-            "DCS.4116", "DCS.4117", "DCS.4118", "DCS.4120", "DCS.4121", "DCS.4231", "DCS.4975",
+            "DCS.4096", "DCS.4017", "DCS.4026", "DCS.4049", "DCS.4097", "DCS.4104", "DCS.4108", "DCS.4111", "DCS.4113", "DCS.4114",
+            "DCS.4115", "DCS.4116", "DCS.4117", "DCS.4118", "DCS.4120", "DCS.4121", "DCS.4231", "DCS.4975",
         ],
     },
     Codes { class: Class::Unsupported, codes: &["DCS.4086", "DCS.4095", "DCS.4027"] },
@@ -164,7 +164,12 @@ mod tests {
     use super::*;
 
     fn new(description: &str) -> NewBackup {
-        NewBackup { instance_id: "i-1".into(), mark: "dbb-0123".into(), description: description.into(), backup_format: Some(BackupFormat::AOF) }
+        NewBackup {
+            instance_id: "i-1".into(),
+            mark: "dbb-0123".into(),
+            description: description.into(),
+            backup_format: Some(BackupFormat::AOF),
+        }
     }
 
     #[test]

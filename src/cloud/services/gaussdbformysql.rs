@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn the_answer_of_the_vendors_page_has_no_job_id() {
-        let body = br#"{ "backup": { "id": "2f4ddb93-b901-4b08-93d8-1d2e472f30fe", "name": "backup-1", "begin_time": "2020-07-07T01:17:05+0800",
+        let body =
+            br#"{ "backup": { "id": "2f4ddb93-b901-4b08-93d8-1d2e472f30fe", "name": "backup-1", "begin_time": "2020-07-07T01:17:05+0800",
             "status": "BUILDING", "type": "manual", "instance_id": "d8e6ca5a624745bcb546a227aa3ae1cfin01", "description": "desc" } }"#;
         let created = GaussDBforMySQL.read_created(body).unwrap();
         assert_eq!((created.backup_id.as_str(), created.job_id), ("2f4ddb93-b901-4b08-93d8-1d2e472f30fe", None));

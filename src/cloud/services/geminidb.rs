@@ -110,8 +110,8 @@ const CODES: &[Codes] = &[
     Codes {
         class: Class::Busy,
         codes: &[
-            "DBS.200011", "DBS.200018", "DBS.200019", "DBS.200076", "DBS.201000", "DBS.201014", "DBS.201015", "DBS.200047", "DBS.201202", "DBS.200998",
-            "DBS.280005",
+            "DBS.200011", "DBS.200018", "DBS.200019", "DBS.200076", "DBS.201000", "DBS.201014", "DBS.201015", "DBS.200047", "DBS.201202",
+            "DBS.200998", "DBS.280005",
         ],
     },
     Codes { class: Class::NameExists, codes: &["DBS.201201"] },
@@ -120,8 +120,8 @@ const CODES: &[Codes] = &[
     Codes {
         class: Class::Invalid,
         codes: &[
-            "DBS.201212", "DBS.280124", "DBS.280277", "DBS.280127", "DBS.200001", "DBS.201006", "DBS.280001", "DBS.290000", "DBS.200095", "DBS.280404",
-            "DBS.280439", "DBS.280440",
+            "DBS.201212", "DBS.280124", "DBS.280277", "DBS.280127", "DBS.200001", "DBS.201006", "DBS.280001", "DBS.290000", "DBS.200095",
+            "DBS.280404", "DBS.280439", "DBS.280440",
         ],
     },
     Codes { class: Class::Misconfigured, codes: &["DBS.280408"] },

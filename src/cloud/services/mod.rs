@@ -10,6 +10,7 @@ use super::{
     backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup},
     engine::Engine,
     errors::Codes,
+    parse::count,
     request::Request,
 };
 use serde_json::{Map, Value};
@@ -74,6 +75,19 @@ pub struct Page {
     pub total: u64,
 }
 
+impl Page {
+    /// What a record does not say of itself and the question did: which instance it belongs to.
+    #[must_use]
+    pub fn asked_for(mut self, scope: &ListScope) -> Self {
+        if let ListScope::Instance { instance_id, .. } = scope {
+            for record in self.records.iter_mut().filter(|record| record.backup.instance_id.is_empty()) {
+                record.backup.instance_id.clone_from(instance_id);
+            }
+        }
+        self
+    }
+}
+
 /// A record of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -98,9 +112,14 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Unreadable> {
 }
 
 /// A page from its list and its total, with one reader for the records.
-fn page(object: &Map<String, Value>, list: &str, total: &str, record: impl Fn(&Map<String, Value>) -> Option<Record>) -> Result<Page, Unreadable> {
+fn page(
+    object: &Map<String, Value>,
+    list: &str,
+    total: &str,
+    record: impl Fn(&Map<String, Value>) -> Option<Record>,
+) -> Result<Page, Unreadable> {
     let items = object.get(list).and_then(Value::as_array).ok_or_else(|| Unreadable(format!("the answer has no list {list}")))?;
-    let total = object.get(total).and_then(Value::as_u64).ok_or_else(|| Unreadable(format!("the answer has no number {total}")))?;
+    let total = count(object.get(total)).ok_or_else(|| Unreadable(format!("the answer has no number {total}")))?;
     let records = items
         .iter()
         .map(|item| item.as_object().and_then(&record).ok_or_else(|| Unreadable(format!("a record of {list} has no id"))))
@@ -137,17 +156,47 @@ const END_OF_WINDOW: &str = "2099-12-31T00:00:00+0000";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::backup::RemoteState;
 
     #[test]
     fn no_service_panics_on_any_body() {
-        let bodies: [&[u8]; 8] =
-            [b"", b"null", b"[]", b"{}", b"\xff\xfe", br#"{"backups":[1],"total_count":1}"#, br#"{"backups":{},"total_count":-1}"#, br#"{"backup":[]}"#];
+        let bodies: [&[u8]; 8] = [
+            b"",
+            b"null",
+            b"[]",
+            b"{}",
+            b"\xff\xfe",
+            br#"{"backups":[1],"total_count":1}"#,
+            br#"{"backups":{},"total_count":-1}"#,
+            br#"{"backup":[]}"#,
+        ];
         for engine in Engine::ALL {
             for body in bodies {
                 assert!(engine.service().read_created(body).is_err(), "{} took {body:?}", engine.as_str());
                 assert!(engine.service().read_page(200, body).is_err(), "{} took {body:?}", engine.as_str());
             }
         }
+    }
+
+    #[test]
+    fn fields_of_a_wrong_type_are_absent_and_the_page_stays_readable() {
+        let body = br#"{"backups":[{"id":"b","name":7,"status":{},"size":{},"begin_time":12,"end_time":[],"type":{},"datastore":"x"}],"total_count":"1",
+            "backup_record_response":[{"backup_id":"b","remark":{},"status":[],"size":"","created_at":{},"error_code":{},"backup_type":3}],"total_num":"1"}"#;
+        for engine in Engine::ALL {
+            let page = engine.service().read_page(200, body).unwrap();
+            let Record { backup, is_manual } = &page.records[0];
+            assert_eq!((page.total, backup.id.as_str(), backup.mark.as_str(), *is_manual), (1, "b", "", true), "{}", engine.as_str());
+            assert_eq!((backup.state, backup.start_time, backup.size), (RemoteState::Running, None, None), "{}", engine.as_str());
+        }
+    }
+
+    #[test]
+    fn a_record_without_an_instance_belongs_to_the_one_that_was_asked_for() {
+        let body = br#"{"backup_record_response":[{"backup_id":"a"},{"backup_id":"b","instance_id":"other"}],"total_num":2}"#;
+        let scope = ListScope::Instance { instance_id: "i-1".into(), since: None };
+        let page = Engine::DCS.service().read_page(200, body).unwrap().asked_for(&scope);
+        let instances: Vec<&str> = page.records.iter().map(|record| record.backup.instance_id.as_str()).collect();
+        assert_eq!(instances, ["i-1", "other"]);
     }
 
     #[test]

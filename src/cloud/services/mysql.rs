@@ -91,8 +91,8 @@ pub(super) const CODES: &[Codes] = &[
     Codes {
         class: Class::Busy,
         codes: &[
-            "DBS.200011", "DBS.200019", "DBS.200047", "DBS.201202", "DBS.212006", "DBS.201205", "DBS.201014", "DBS.200086", "DBS.280406", "DBS.280449",
-            "DBS.200316", "DBS.201015", "DBS.05000084", "DBS.212033",
+            "DBS.200011", "DBS.200019", "DBS.200047", "DBS.201202", "DBS.212006", "DBS.201205", "DBS.201014", "DBS.200086", "DBS.280406",
+            "DBS.280449", "DBS.200316", "DBS.201015", "DBS.05000084", "DBS.212033",
         ],
     },
     Codes { class: Class::BackupNotFound, codes: &["DBS.201010", "DBS.201203"] },
@@ -100,7 +100,8 @@ pub(super) const CODES: &[Codes] = &[
     Codes {
         class: Class::Invalid,
         codes: &[
-            "DBS.280277", "DBS.280127", "DBS.280404", "DBS.280439", "DBS.280001", "DBS.200001", "DBS.201204", "DBS.201210", "DBS.280124", "DBS.200543",
+            "DBS.280277", "DBS.280127", "DBS.280404", "DBS.280439", "DBS.280001", "DBS.200001", "DBS.201204", "DBS.201210", "DBS.280124",
+            "DBS.200543",
         ],
     },
     Codes { class: Class::Unsupported, codes: &["DBS.200040", "DBS.200042", "DBS.201207", "DBS.280238"] },

@@ -1,0 +1,208 @@
+//! Against a small server on loopback that is IAM and every service at once, and answers in the order of a script.
+
+use super::*;
+use crate::cloud::{client::Observer, endpoints::Overrides};
+use std::{sync::Mutex, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+struct Silent;
+
+impl Observer for Silent {
+    fn call(&self, _service: &'static str, _operation: &'static str, _code: &str, _elapsed: Duration) {}
+}
+
+/// What the server heard: of each request its first line and whether it carried a token or a signature.
+type Heard = Arc<Mutex<Vec<String>>>;
+
+/// A server that answers each connection with the next of the answers: status, headers, body.
+async fn server(script: Vec<(&'static str, &'static str, String)>) -> (String, Heard) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (url, heard) = (format!("http://{}", listener.local_addr().unwrap()), Heard::default());
+    let hearing = heard.clone();
+    tokio::spawn(async move {
+        for (status, headers, body) in script {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut buffer = vec![0; 8192];
+            let read = socket.read(&mut buffer).await.unwrap();
+            let request = String::from_utf8_lossy(&buffer[..read]).into_owned();
+            let how = if request.contains("x-auth-token: ") {
+                "token"
+            } else if request.contains("authorization: SDK-HMAC-SHA256 ") {
+                "signature"
+            } else {
+                "nothing"
+            };
+            let line = request.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1");
+            hearing.lock().unwrap().push(format!("{line} with {how}"));
+            let answer = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            let _ = socket.write_all(answer.as_bytes()).await;
+            let _ = socket.shutdown().await;
+        }
+    });
+    (url, heard)
+}
+
+fn client() -> Arc<Client> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Arc::new(Client::new(Arc::new(Silent)).unwrap())
+}
+
+fn at(time: &str) -> Timestamp {
+    time.parse().unwrap()
+}
+
+/// Serves everything but GeminiDB, which no table has in this region.
+async fn open(url: &str, project_id: Option<&str>, credentials: Credentials) -> Result<Session, OpenError> {
+    let given = || Some(url.to_owned());
+    let overrides = Overrides { iam: given(), gaussdbformysql: given(), taurusdb: given(), dcs: given(), geminidb: None };
+    let endpoints = Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-xx", &overrides, true).unwrap();
+    let target = Target { cloud: Cloud::OpenTelekomCloud, region: "eu-xx".into(), project_id: project_id.map(Into::into), endpoints };
+    Session::open(client(), target, credentials, Arc::new(Permits::new(1000)), at("2025-01-01T00:00:00Z")).await
+}
+
+fn password() -> Credentials {
+    Credentials::Password { domain_name: "d".into(), username: "u".into(), password: SecretString::from("hunter2") }
+}
+
+fn keys() -> Credentials {
+    Credentials::AccessKey { access_key: "AK".into(), secret_key: SecretString::from("sk"), security_token: None }
+}
+
+fn given_token() -> Credentials {
+    Credentials::Token { token: SecretString::from("t") }
+}
+
+const ISSUED: &str = r#"{"token":{"expires_at":"2025-01-02T00:00:00.000000Z","project":{"id":"p-1","name":"eu-xx"}}}"#;
+const TOKEN: &str = "X-Subject-Token: t\r\n";
+
+fn projects(ids: &[&str]) -> String {
+    let projects: Vec<_> = ids.iter().map(|id| serde_json::json!({ "id": id, "name": "eu-xx" })).collect();
+    serde_json::json!({ "projects": projects }).to_string()
+}
+
+/// A session with an explicit project and a given token, after its first call, and what the rest of the script hears.
+async fn opened(script: Vec<(&'static str, &'static str, String)>) -> (Session, Heard) {
+    let script = std::iter::once(("200 OK", "", projects(&["p-1"]))).chain(script).collect();
+    let (url, heard) = server(script).await;
+    let session = open(&url, Some("p-1"), given_token()).await.unwrap();
+    heard.lock().unwrap().clear();
+    (session, heard)
+}
+
+#[tokio::test]
+async fn a_password_becomes_a_token_which_is_renewed_before_it_expires() {
+    let (url, heard) = server(vec![("201 Created", TOKEN, ISSUED.into())]).await;
+    let session = open(&url, None, password()).await.unwrap();
+    assert_eq!(session.project_id(), "p-1");
+    assert_eq!((session.expires_at(), session.renew_at()), (Some(at("2025-01-02T00:00:00Z")), Some(at("2025-01-01T23:20:00Z"))));
+    assert_eq!(*heard.lock().unwrap(), ["POST /v3/auth/tokens?nocatalog=1 with nothing"]);
+}
+
+#[tokio::test]
+async fn a_short_token_is_renewed_with_a_quarter_of_its_life_left() {
+    let issued = ISSUED.replace("2025-01-02T00:00:00", "2025-01-01T00:20:00");
+    let (url, _) = server(vec![("201 Created", TOKEN, issued)]).await;
+    assert_eq!(open(&url, None, password()).await.unwrap().renew_at(), Some(at("2025-01-01T00:15:00Z")));
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_unauthenticated_and_shows_nowhere() {
+    let body = r#"{"error":{"code":401,"message":"The username or password is wrong.","title":"Unauthorized"}}"#;
+    let (url, _) = server(vec![("401 Unauthorized", "", body.into())]).await;
+    let error = open(&url, None, password()).await.err().unwrap();
+    assert!(matches!(&error, OpenError::Cloud(error) if error.class == Class::Unauthenticated), "{error}");
+    assert!(error.to_string().contains("The username or password is wrong.") && !format!("{error:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn an_answer_without_a_token_is_unreadable_and_not_quoted() {
+    let (url, _) = server(vec![("201 Created", "", ISSUED.into())]).await;
+    let error = open(&url, None, password()).await.err().unwrap();
+    assert!(matches!(&error, OpenError::Cloud(error) if error.class == Class::Unreadable), "{error}");
+    assert!(!error.to_string().contains("expires_at"), "{error}");
+}
+
+#[tokio::test]
+async fn the_project_is_looked_up_by_region_and_there_must_be_one() {
+    let (url, heard) = server(vec![("200 OK", "", projects(&["p-7"]))]).await;
+    let session = open(&url, None, keys()).await.unwrap();
+    assert_eq!((session.project_id(), session.expires_at(), session.renew_at()), ("p-7", None, None));
+    assert_eq!(*heard.lock().unwrap(), ["GET /v3/projects?name=eu-xx with signature"]);
+    for ids in [&[][..], &["a", "b"][..]] {
+        let (url, _) = server(vec![("200 OK", "", projects(ids))]).await;
+        assert_eq!(open(&url, None, given_token()).await.err(), Some(OpenError::ProjectNotFound { found: ids.len() }));
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_list_projects_but_names_one_is_authenticated() {
+    let refusal = r#"{"error":{"code":"403","message":"no"}}"#;
+    let (url, _) = server(vec![("403 Forbidden", "", refusal.into()), ("403 Forbidden", "", refusal.into())]).await;
+    assert_eq!(open(&url, Some("p-1"), keys()).await.unwrap().project_id(), "p-1");
+    assert!(open(&url, None, keys()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_listing_is_read_to_its_end_page_by_page() {
+    let page = |from: usize, to: usize| {
+        let records: Vec<_> =
+            (from..to).map(|n| serde_json::json!({ "backup_id": format!("b-{n:04}"), "backup_type": "Manual" })).collect();
+        serde_json::json!({ "total_num": 1001, "backup_record_response": records }).to_string()
+    };
+    let (session, heard) = opened(vec![("200 OK", "", page(0, 1000)), ("200 OK", "", page(999, 1001))]).await;
+    let scope = ListScope::Instance { instance_id: "i-1".into(), since: None };
+    let backups = session.list(Engine::DCS, &scope, Urgency::Poll, Timestamp::now).await.unwrap();
+    assert_eq!(backups.len(), 1001);
+    assert!(backups.iter().all(|backup| backup.instance_id == "i-1"));
+    let path = "GET /v2/p-1/instances/i-1/backups";
+    assert_eq!(
+        *heard.lock().unwrap(),
+        [format!("{path}?limit=1000&offset=0 with token"), format!("{path}?limit=1000&offset=999 with token")]
+    );
+}
+
+#[tokio::test]
+async fn a_listing_that_does_not_hold_together_says_so() {
+    let (session, _) = opened(vec![("200 OK", "", r#"{"backups":[],"total_count":3}"#.into())]).await;
+    let error = session.list(Engine::TaurusDB, &ListScope::Project { since: None }, Urgency::Urgent, Timestamp::now).await.unwrap_err();
+    assert!(matches!(error, ListError::Incomplete(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_deletion_is_asked_for_where_the_service_has_one() {
+    let (session, heard) = opened(vec![("204 No Content", "", String::new())]).await;
+    session.delete(Engine::DCS, "i-1", "b-1", Timestamp::now).await.unwrap();
+    assert_eq!(*heard.lock().unwrap(), ["DELETE /v2/p-1/instances/i-1/backups/b-1 with token"]);
+    let error = session.delete(Engine::GaussDBforMySQL, "i-1", "b-1", Timestamp::now).await.unwrap_err();
+    assert_eq!((error.class, error.delivery), (Class::Unsupported, Delivery::NotSent));
+}
+
+#[tokio::test]
+async fn a_refused_token_is_remembered_for_who_keeps_the_account() {
+    let (session, _) = opened(vec![("401 Unauthorized", "", r#"{"error_code":"APIGW.0307","error_msg":"renew"}"#.into())]).await;
+    assert!(!session.refused());
+    let new = NewBackup { instance_id: "i-1".into(), mark: "dbb-x".into(), description: "d".into(), backup_format: None };
+    let error = session.create(Engine::TaurusDB, &new, Timestamp::now(), || true).await.unwrap_err();
+    assert!(error.is_definite_rejection() && session.refused());
+}
+
+#[tokio::test]
+async fn an_accepted_create_without_an_id_leaves_the_outcome_unknown() {
+    let (session, heard) = opened(vec![("201 Created", "", r#"{"backup":{}}"#.into())]).await;
+    let new = NewBackup { instance_id: "i-1".into(), mark: "dbb-x".into(), description: "d".into(), backup_format: None };
+    let error = session.create(Engine::TaurusDB, &new, Timestamp::now(), || true).await.unwrap_err();
+    assert!(error.class == Class::Unreadable && !error.is_definite_rejection(), "{error}");
+    assert_eq!(heard.lock().unwrap().len(), 1, "nothing is sent twice");
+}
+
+#[tokio::test]
+async fn an_engine_without_an_endpoint_is_an_error_only_when_it_is_used() {
+    let (session, _) = opened(vec![]).await;
+    let scope = ListScope::Project { since: None };
+    let error = session.list(Engine::GeminiDB, &scope, Urgency::Urgent, Timestamp::now).await.unwrap_err();
+    assert!(error.to_string().contains("eu-xx"), "{error}");
+    assert!(matches!(error, ListError::Cloud(error) if error.class == Class::Misconfigured && error.delivery == Delivery::NotSent));
+}
