@@ -40,6 +40,9 @@ const WATCH_TIMEOUT: Duration = Duration::from_secs(300);
 /// What keeps it from starting: no cluster to talk to, no port to listen on, no TLS roots.
 pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
     telemetry::start(flags.log_format, &flags.log_level)?;
+    if flags.leader_elect {
+        return Err("--leader-elect=true is not there yet: run one replica with --leader-elect=false".into());
+    }
     let stop = shutdown::on_signal()?;
     let listener = http::bind(&flags.listen).await?;
     let config = Config::infer()

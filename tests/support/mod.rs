@@ -14,15 +14,21 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub async fn eventually<T>(what: &str, within: Duration, mut condition: impl AsyncFnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + within;
     let mut last = "the first look did not end".to_owned();
+    // One more look at the end, and a look that does not come back is not waited for.
     loop {
-        match timeout_at(deadline, condition()).await {
+        let is_last = Instant::now() >= deadline;
+        match timeout_at(deadline.max(Instant::now() + LOOK), condition()).await {
             Ok(Ok(value)) => return value,
+            Ok(Err(reason)) if is_last => panic!("{what}: not within {within:?}: {reason}"),
             Ok(Err(reason)) => last = reason,
-            Err(_) => panic!("{what}: not within {within:?}: {last}"),
+            Err(_) => panic!("{what}: not within {within:?}: a look hangs; before it: {last}"),
         }
         sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// How long a single look may take when the time is over.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Everything is on loopback: no proxy of the surroundings may get in between.
 const NO_PROXY: [(&str, Option<&OsStr>); 6] =

@@ -127,6 +127,7 @@ fn wrong_flags_are_named_with_what_would_be_right() {
         (&["run", "--concurrency=0"][..], "--concurrency"),
         (&["run", "--log-format=xml"][..], "possible values"),
         (&["run", "--listen=nowhere"][..], "cannot listen on nowhere"),
+        (&["run", "--leader-elect=true"][..], "run one replica"),
         (&["walk"][..], "unrecognized subcommand"),
     ] {
         let (succeeded, said) = run(flags);
