@@ -113,6 +113,8 @@ pub struct Absence {
     pub first: Moment,
     /// Start of the latest.
     pub last: Moment,
+    /// It was asked for by its id, too, and not found.
+    pub asked_by_id: bool,
 }
 
 /// What stands in the way.
@@ -212,8 +214,8 @@ impl Memory {
         };
     }
 
-    /// A complete listing, started at `started`, showed these of the object's backups.
-    pub fn saw(&mut self, started: Moment, found: Vec<RemoteBackup>) {
+    /// A complete listing, started at `started`, showed these of the object's backups. `by_id`: it was asked for this one backup by its id.
+    pub fn saw(&mut self, started: Moment, found: Vec<RemoteBackup>, by_id: bool) {
         self.looking = false;
         if found.is_empty() {
             if let Some(doubt) = &mut self.doubt {
@@ -221,8 +223,8 @@ impl Memory {
                 doubt.misses += 1;
                 doubt.last_miss = Some(started);
             }
-            let first = self.absence.map_or(started, |absence| absence.first);
-            self.absence = Some(Absence { first, last: started });
+            let before = self.absence.unwrap_or(Absence { first: started, last: started, asked_by_id: false });
+            self.absence = Some(Absence { last: started, asked_by_id: before.asked_by_id || by_id, ..before });
         } else {
             self.absence = None;
         }

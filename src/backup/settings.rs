@@ -73,6 +73,12 @@ impl Settings {
         if running_for < self.poll_interval * 40 { self.poll_interval } else { self.poll_interval * 4 }
     }
 
+    /// Between two looks at a settled backup: the resync interval, 20 % more or less by what `lot` says, so that a thousand do not come at once.
+    pub fn resync_after(&self, lot: u64) -> Duration {
+        let percent = 80 + u32::try_from(lot % 41).unwrap_or_default();
+        self.resync_interval * percent / 100
+    }
+
     /// Between two readings of an account's Secret: 2 polls while blocked (30 s), 20 otherwise (5 min).
     pub fn secret_reread(&self, blocked: bool) -> Duration {
         if blocked { self.poll_interval * 2 } else { self.poll_interval * 20 }
@@ -94,6 +100,13 @@ mod tests {
         assert_eq!([1, 2, 3, 10].map(|n| s.attempt_backoff(n)), [secs(60), secs(240), secs(960), secs(960)]);
         assert_eq!((s.poll_after(secs(599)), s.poll_after(secs(600))), (secs(15), secs(60)));
         assert_eq!((s.secret_reread(true), s.secret_reread(false)), (secs(30), secs(300)));
+    }
+
+    #[test]
+    fn settled_backups_are_spread_over_a_fifth_around_the_interval() {
+        let s = Settings::default();
+        let hours = |lot| s.resync_after(lot).as_secs_f64() / 3600.0;
+        assert_eq!((hours(0), hours(20), hours(40), hours(41)), (9.6, 12.0, 14.4, 9.6));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The status that says truthfully what was observed.
 
-use super::{observed::Observed, reason::Reason};
+use super::{observed::Observed, reason::Reason, settings::Settings};
 use crate::{
     api::{
         conditions::{self, Blocked, Standing, Verdict, types},
@@ -45,6 +45,12 @@ pub fn restated(o: &Observed<'_>) -> DatabaseBackupStatus {
 pub fn time_left(o: &Observed<'_>) -> Duration {
     let deadline = Duration::from_secs(u64::try_from(o.spec.progress_deadline_seconds).unwrap_or_default());
     deadline.saturating_sub(o.now.since_wall(o.object.created))
+}
+
+/// How long a blocked object waits before it looks again: as long as it has been blocked, which doubles each time, from 2 polls to 120.
+pub fn blocked_pause(o: &Observed<'_>) -> Duration {
+    let blocked_for = o.memory.blocked.map(|blocked| o.now.since(blocked.since)).unwrap_or_default();
+    blocked_for.clamp(o.settings.blocked_retry(1), o.settings.blocked_retry(u32::MAX))
 }
 
 /// What is left of the grace in which a blocked object counts as being worked on.
@@ -100,9 +106,16 @@ pub fn stored(time: Timestamp) -> Time {
     Time(time.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc)).unwrap_or(time))
 }
 
-/// Whether two statuses say the same; when the cloud was last read alone is not worth a write.
-pub fn says_the_same(a: &DatabaseBackupStatus, b: &DatabaseBackupStatus) -> bool {
-    let mut a = a.clone();
-    a.last_sync_time.clone_from(&b.last_sync_time);
-    a == *b
+/// Whether two statuses say the same. When the cloud was last read is not worth a write alone, unless the one that is stored is older than half a
+/// resync interval: then the slow look has been here.
+pub fn says_the_same(stored: &DatabaseBackupStatus, next: &DatabaseBackupStatus, settings: &Settings) -> bool {
+    let age = match (&stored.last_sync_time, &next.last_sync_time) {
+        (Some(stored), Some(next)) => next.0.duration_since(stored.0).unsigned_abs(),
+        _ => Duration::ZERO,
+    };
+    let mut stored = stored.clone();
+    if age < settings.resync_interval / 2 {
+        stored.last_sync_time.clone_from(&next.last_sync_time);
+    }
+    stored == *next
 }

@@ -276,7 +276,7 @@ impl Reconcile<'_> {
             self.ctx.fleet.memory(self.uid, |memory| memory.report(reason, was_stalled, now));
         }
         let mut told = self.duplicates(before);
-        if report.is_news(before) {
+        if report.is_news(before, &self.ctx.options.settings) {
             told.extend(notices(before, &report.status));
             match writes::status(self.ctx, object, report.status).await? {
                 Written::Stored(stored) => log(&stored),

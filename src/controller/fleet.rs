@@ -11,8 +11,9 @@ use crate::{
     },
     backup::{
         clock::Moment,
-        memory::Memory,
+        memory::{Absence, Memory},
         observed::{Place, Turn},
+        settings::Settings,
         turn::{Claim, Contender, claim, turn},
     },
     cloud::engine::Engine,
@@ -51,9 +52,9 @@ struct Waker {
     sender: UnboundedSender<ObjectRef<DatabaseBackup>>,
 }
 
-/// A backup that the cloud is taking, as far as is known: somebody has to look at it.
+/// A backup that somebody has to look at.
 #[derive(Clone, Debug)]
-pub struct Running {
+pub struct Watched {
     /// The object's UID.
     pub uid: String,
     /// The account to look with.
@@ -68,8 +69,14 @@ pub struct Running {
     pub mark: String,
     /// When it was asked for, by the wall clock.
     pub asked: Timestamp,
+    /// Whether the cloud is taking it, as far as is known; else it is settled, and looked at from time to time.
+    pub is_running: bool,
     /// When this process last saw it, by a listing or by the answer to its create call.
     pub seen: Option<Moment>,
+    /// When it is due by the wall clock, if it is settled.
+    pub resync_at: Timestamp,
+    /// When the latest listing lacked it.
+    pub absent: Option<Absence>,
 }
 
 impl Fleet {
@@ -178,9 +185,9 @@ impl Fleet {
         self.send_all(&objects);
     }
 
-    /// Every backup that the cloud is taking, as far as is known.
-    pub fn running(&self) -> Vec<Running> {
-        lock(&self.members).by_uid.iter().filter_map(|(uid, member)| member.running(uid)).collect()
+    /// Every backup that has an id and is not over.
+    pub fn watched(&self, settings: &Settings) -> Vec<Watched> {
+        lock(&self.members).by_uid.iter().filter_map(|(uid, member)| member.watched(uid, settings)).collect()
     }
 
     /// How many objects are in each phase; those without one yet count as Pending.
@@ -272,18 +279,28 @@ impl Member {
         place_of(&AccountKey::of(&self.object))
     }
 
-    fn running(&self, uid: &str) -> Option<Running> {
-        let status = self.status().filter(|status| status.phase == Some(Phase::Running))?;
+    fn watched(&self, uid: &str, settings: &Settings) -> Option<Watched> {
+        let status = self.status().filter(|status| matches!(status.phase, Some(Phase::Running | Phase::Completed | Phase::Missing)))?;
         let sent = self.memory.own_intent(status).map(|own| own.begun);
-        Some(Running {
+        let lot = uid.bytes().fold(0_u64, |lot, byte| lot.wrapping_mul(31).wrapping_add(byte.into()));
+        let asked = status.request_time.as_ref().map_or_else(|| created(&self.object), |t| t.0);
+        Some(Watched {
             uid: uid.to_owned(),
             account: AccountKey::of(&self.object),
             engine: self.object.spec.source.engine,
             instance_id: self.object.spec.source.instance_id.clone(),
             backup_id: status.backup_id.clone()?,
             mark: status.backup_name.clone().unwrap_or_default(),
-            asked: status.request_time.as_ref().map_or_else(|| created(&self.object), |t| t.0),
+            asked,
+            is_running: status.phase == Some(Phase::Running),
             seen: self.memory.sighting.as_ref().map(|sighting| sighting.started).or(sent),
+            resync_at: status
+                .last_sync_time
+                .as_ref()
+                .map_or(asked, |t| t.0)
+                .saturating_add(settings.resync_after(lot))
+                .unwrap_or(Timestamp::MAX),
+            absent: self.memory.absence,
         })
     }
 }

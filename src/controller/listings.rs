@@ -1,12 +1,13 @@
 //! Listings of the cloud, outside reconciles: a look for one object, and the polls that every running backup shares.
 
-use super::{accounts::AccountKey, context::Context, fleet::Running};
+use super::{accounts::AccountKey, context::Context, fleet::Watched};
 use crate::{
     api::backup::DatabaseBackup,
     backup::{
         clock::Moment,
         memory::Trouble,
         outcome::{self, Circumstances},
+        settings::Settings,
     },
     cloud::{
         backup::{ListScope, RemoteBackup, RemoteState},
@@ -30,12 +31,12 @@ pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, 
     let id = object.status.as_ref().and_then(|status| status.backup_id.clone()).or(object.spec.source.existing_backup_id.clone());
     let ctx = ctx.clone();
     tokio::spawn(async move {
-        let started = ctx.clock.now();
+        let (started, by_id) = (ctx.clock.now(), matches!(scope, ListScope::Backup { .. }));
         match session.list(engine, &scope, Urgency::Urgent, || ctx.clock.now().wall).await {
             Ok(backups) => {
                 let mine = |backup: &RemoteBackup| Some(&backup.id) == id.as_ref() || Some(&backup.mark) == mark.as_ref();
                 let found = backups.into_iter().filter(mine).collect();
-                ctx.fleet.memory(&uid, |memory| memory.saw(started, found));
+                ctx.fleet.memory(&uid, |memory| memory.saw(started, found, by_id));
             }
             Err(error) => {
                 recheck_if_refused(&ctx, &session, &account);
@@ -70,6 +71,8 @@ struct Topic {
     account: AccountKey,
     engine: Engine,
     instance_id: Option<String>,
+    /// Whether it is about running backups; the settled ones have listings of their own, which go back to the beginning.
+    running: bool,
 }
 
 /// When a topic may be polled again.
@@ -81,14 +84,14 @@ struct Pace {
 
 type Paces = Arc<Mutex<HashMap<Topic, Pace>>>;
 
-/// Polls for running backups until it is aborted: one listing for everything that waits for the same account and engine.
+/// Polls until it is aborted: one listing for everything that waits for the same account and engine.
 pub async fn poll(ctx: Arc<Context>) {
     let paces = Paces::default();
     let mut tick = tokio::time::interval((ctx.options.settings.poll_interval / 5).max(Duration::from_millis(10)));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let topics = topics(ctx.fleet.running());
+        let topics = topics(ctx.fleet.watched(&ctx.options.settings));
         paces.lock().unwrap_or_else(PoisonError::into_inner).retain(|topic, pace| pace.under_way || topics.contains_key(topic));
         let crowds = crowds(&topics);
         for (topic, waiting) in topics {
@@ -98,35 +101,33 @@ pub async fn poll(ctx: Arc<Context>) {
     }
 }
 
-fn topics(running: Vec<Running>) -> BTreeMap<Topic, Vec<Running>> {
-    let mut topics: BTreeMap<Topic, Vec<Running>> = BTreeMap::new();
-    for backup in running {
+fn topics(watched: Vec<Watched>) -> BTreeMap<Topic, Vec<Watched>> {
+    let mut topics: BTreeMap<Topic, Vec<Watched>> = BTreeMap::new();
+    for backup in watched {
         let instance_id = (!backup.engine.service().lists_by_project()).then(|| backup.instance_id.clone());
-        topics.entry(Topic { account: backup.account.clone(), engine: backup.engine, instance_id }).or_default().push(backup);
+        let topic = Topic { account: backup.account.clone(), engine: backup.engine, instance_id, running: backup.is_running };
+        topics.entry(topic).or_default().push(backup);
     }
     topics
 }
 
-/// How many instances of an account are polled one by one.
-fn crowds(topics: &BTreeMap<Topic, Vec<Running>>) -> HashMap<AccountKey, u32> {
+/// How many instances of an account with running backups are polled one by one.
+fn crowds(topics: &BTreeMap<Topic, Vec<Watched>>) -> HashMap<AccountKey, u32> {
     let mut crowds = HashMap::new();
-    for topic in topics.keys().filter(|topic| topic.instance_id.is_some()) {
+    for topic in topics.keys().filter(|topic| topic.running && topic.instance_id.is_some()) {
         *crowds.entry(topic.account.clone()).or_default() += 1;
     }
     crowds
 }
 
-fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, waiting: Vec<Running>, crowd: u32) {
+fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, waiting: Vec<Watched>, crowd: u32) {
     let Some(session) = ctx.accounts.session(&topic.account) else { return };
     let now = ctx.clock.now();
     let interval = interval(ctx, &session, &topic, &waiting, crowd, now);
     {
         let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
-        let pace = paces.get(&topic).copied();
-        // What this process has never seen is looked at at once, as after a restart; what it has just asked for, after an interval.
-        let due = |pace: Pace| !pace.under_way && pace.not_before.mono <= now.mono;
-        let seen_lately = waiting.iter().all(|backup| backup.seen.is_some_and(|seen| now.since(seen) < interval));
-        if !pace.is_none_or(due) || seen_lately {
+        let is_open = paces.get(&topic).is_none_or(|pace| !pace.under_way && pace.not_before.mono <= now.mono);
+        if !is_open || !waiting.iter().any(|backup| backup.is_due(&ctx.options.settings, interval, now)) {
             return;
         }
         paces.insert(topic.clone(), Pace { not_before: now.plus(interval), under_way: true });
@@ -139,8 +140,23 @@ fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, waiting: Vec<Run
     });
 }
 
+impl Watched {
+    /// A running backup that this process has never seen is due at once, as after a restart; one that it has just asked for, after an interval. A
+    /// settled one is due when its slow look is, or when one that a listing lacked has to be looked for again.
+    fn is_due(&self, settings: &Settings, interval: Duration, now: Moment) -> bool {
+        if self.is_running {
+            return self.seen.is_none_or(|seen| now.since(seen) >= interval);
+        }
+        let seen_lately = self.seen.is_some_and(|seen| now.since(seen) < settings.resync_interval / 2);
+        match self.absent {
+            Some(absence) => now.since(absence.last) >= settings.gone_after && absence.last.since(absence.first) < settings.gone_after,
+            None => !seen_lately && self.resync_at <= now.wall,
+        }
+    }
+}
+
 /// How often a topic is polled: as its youngest backup wants it, and never so that single instances take more than half of the account's rate.
-fn interval(ctx: &Context, session: &Session, topic: &Topic, waiting: &[Running], crowd: u32, now: Moment) -> Duration {
+fn interval(ctx: &Context, session: &Session, topic: &Topic, waiting: &[Watched], crowd: u32, now: Moment) -> Duration {
     let settings = &ctx.options.settings;
     let wanted = waiting.iter().map(|backup| settings.poll_after(now.since_wall(backup.asked))).min().unwrap_or(settings.poll_interval);
     if topic.instance_id.is_none() {
@@ -150,7 +166,7 @@ fn interval(ctx: &Context, session: &Session, topic: &Topic, waiting: &[Running]
 }
 
 /// One listing for everything in `waiting`. Answers with the pause that the cloud asked for, if it did.
-async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, waiting: &[Running]) -> Option<Duration> {
+async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, waiting: &[Watched]) -> Option<Duration> {
     let started = ctx.clock.now();
     match session.list(topic.engine, &scope(topic, waiting), Urgency::Poll, || ctx.clock.now().wall).await {
         Ok(backups) => {
@@ -176,9 +192,10 @@ async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, wa
     }
 }
 
-/// The window begins an hour before the oldest backup that is waited for: clocks differ, and a project's history is long.
-fn scope(topic: &Topic, waiting: &[Running]) -> ListScope {
-    let oldest = waiting.iter().map(|backup| backup.asked).min();
+/// The window begins an hour before the oldest backup that is waited for: clocks differ, and a project's history is long. For settled backups
+/// there is none: an imported one may be of any age.
+fn scope(topic: &Topic, waiting: &[Watched]) -> ListScope {
+    let oldest = waiting.iter().map(|backup| backup.asked).min().filter(|_| topic.running);
     let since = oldest.and_then(|oldest: Timestamp| oldest.checked_sub(SignedDuration::from_hours(1)).ok());
     match &topic.instance_id {
         Some(instance_id) => ListScope::Instance { instance_id: instance_id.clone(), since },
@@ -187,7 +204,7 @@ fn scope(topic: &Topic, waiting: &[Running]) -> ListScope {
 }
 
 /// Tells every waiting object what the listing showed of it, and wakes those for which that is news.
-fn tell(ctx: &Context, waiting: &[Running], backups: &[RemoteBackup], started: Moment) {
+fn tell(ctx: &Context, waiting: &[Watched], backups: &[RemoteBackup], started: Moment) {
     let mut by_key: HashMap<&str, Vec<&RemoteBackup>> = HashMap::new();
     for backup in backups {
         by_key.entry(&backup.id).or_default().push(backup);
@@ -204,7 +221,7 @@ fn tell(ctx: &Context, waiting: &[Running], backups: &[RemoteBackup], started: M
         let still_running = matches!(found.as_slice(), [only] if only.state == RemoteState::Running);
         let was_in_trouble = ctx.fleet.memory(&object.uid, |memory| {
             let trouble = memory.trouble.is_some();
-            memory.saw(started, found);
+            memory.saw(started, found, false);
             trouble
         });
         if !still_running || was_in_trouble == Some(true) {

@@ -7,6 +7,7 @@ use crate::{
         memory::{Doubt, Stage},
         observed::Observed,
         reason::Reason,
+        status::blocked_pause,
     },
     cloud::backup::{ListScope, RemoteBackup},
 };
@@ -51,8 +52,8 @@ fn ambiguous(o: &Observed<'_>, backups: &[RemoteBackup]) -> Step {
         backups[0].mark,
         ids.join(", ")
     );
-    // Another look after a blocked object's delay: a person has to act, so nothing is urgent.
-    look_or(o, o.settings.blocked_retry(1), Reason::AmbiguousRemote, &message)
+    // A person has to act, so nothing is urgent.
+    look_or(o, blocked_pause(o), Reason::AmbiguousRemote, &message)
 }
 
 /// Looks again once the sighting is `after` old, and reports until then.

@@ -3,7 +3,11 @@
 use super::{Step, epoch, hold, place, wait_at, watch};
 use crate::{
     api::status::{DatabaseBackupStatus, Origin},
-    backup::{observed::Observed, observed::Place, reason::Reason},
+    backup::{
+        observed::{Observed, Place},
+        reason::Reason,
+        status::blocked_pause,
+    },
     cloud::backup::RemoteBackup,
 };
 
@@ -32,7 +36,7 @@ fn look_or(o: &Observed<'_>, id: &str, reason: Reason, message: &str) -> Step {
             true => Step::Rest(None),
         };
     };
-    let pause = o.settings.blocked_retry(1);
+    let pause = blocked_pause(o);
     let age = o.now.since(sighting.started);
     if age >= pause && !o.memory.looking {
         return Step::Look(watch::lookup(o, id));

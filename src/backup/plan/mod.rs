@@ -28,6 +28,7 @@ mod watch;
 use super::{
     observed::{Account, Observed, Place},
     reason::Reason,
+    settings::Settings,
     status::{conclude, grace_left, restated, says_the_same, time_left},
 };
 use crate::{
@@ -161,8 +162,8 @@ pub fn epoch(account: &Account) -> Option<u64> {
 
 impl Report {
     /// Whether writing it would change anything that is worth a write.
-    pub fn is_news(&self, stored: &DatabaseBackupStatus) -> bool {
-        !says_the_same(stored, &self.status)
+    pub fn is_news(&self, stored: &DatabaseBackupStatus, settings: &Settings) -> bool {
+        !says_the_same(stored, &self.status, settings)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
         name::{backup_name, default_description},
         observed::{Account, Observed, Permit, Place, Turn},
         reason::Reason,
-        status::{conclude, stored},
+        status::{blocked_pause, conclude, stored},
     },
     cloud::backup::{CreatedBackup, NewBackup},
 };
@@ -116,7 +116,7 @@ fn ask(o: &Observed<'_>) -> Step {
             "ClusterCloudAccount {} does not allow namespace {}: see its allowedNamespaces",
             o.spec.account_ref.name, o.object.namespace
         );
-        return hold(o, Reason::NamespaceNotAllowed, &message, None);
+        return hold(o, Reason::NamespaceNotAllowed, &message, Some(blocked_pause(o)));
     }
     if o.stopping {
         return Step::Rest(None);

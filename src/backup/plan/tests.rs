@@ -9,7 +9,7 @@ use crate::{
     },
     backup::{
         clock::Moment,
-        memory::{Absence, Memory, Sighting, Stage},
+        memory::{Memory, Stage},
         observed::{Object, Permit, Turn},
         outcome::Circumstances,
         settings::Settings,
@@ -132,7 +132,7 @@ impl World {
 
     /// A listing that is complete shows these.
     fn see(&mut self, found: Vec<RemoteBackup>) {
-        self.memory.saw(self.now, found);
+        self.memory.saw(self.now, found, false);
     }
 
     /// The process ends, and another takes over.
@@ -245,7 +245,7 @@ fn a_running_backup_that_still_runs_is_not_written_again() {
     let seen = remote(&world, RemoteState::Running);
     world.see(vec![seen]);
     let Step::Report(report) = world.plan() else { panic!() };
-    assert!(!report.is_news(&before));
+    assert!(!report.is_news(&before, &Settings::default()));
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_time_with_fractions_is_not_written_again_and_again() {
     let json = serde_json::to_string(&world.status).unwrap();
     world.status = serde_json::from_str(&json).unwrap();
     let stored = world.status.clone();
-    assert!(!world.report().is_news(&stored));
+    assert!(!world.report().is_news(&stored, &Settings::default()));
 }
 
 #[test]
@@ -394,7 +394,7 @@ fn a_refused_description_fails_for_good_with_the_code_and_the_request_id() {
     world.restart();
     world.pass(100_000);
     let status = world.status.clone();
-    assert!(!world.report().is_news(&status), "final is final");
+    assert!(!world.report().is_news(&status, &Settings::default()), "final is final");
 }
 
 #[test]
@@ -494,7 +494,7 @@ fn a_blocked_object_stalls_when_the_grace_is_over_and_recovers_when_the_cause_is
     world.restart();
     let status = world.status.clone();
     let report = world.report();
-    assert!(!report.is_news(&status), "a restart does not begin the grace anew");
+    assert!(!report.is_news(&status, &Settings::default()), "a restart does not begin the grace anew");
     world.account = Account::Ready { place: place(), allowed: true, epoch: 2 };
     assert!(matches!(world.plan(), Step::WriteIntent(_)));
 }
@@ -607,14 +607,17 @@ fn a_backup_that_listings_lack_long_enough_is_gone() {
     assert_eq!(reason(&world.report()), "Running", "one listing says little");
     world.pass(600);
     world.see(vec![]);
+    assert_eq!(world.plan(), Step::Look(ListScope::Backup { backup_id: "b-1".into() }), "it is asked for by its id");
+    world.memory.saw(world.now, vec![], true);
     assert_eq!(reason(&world.report()), "BackoffAfterFailure", "gone before it was complete: a spent attempt");
 
     let mut world = World::running();
     let seen = remote(&world, RemoteState::Completed);
     world.see(vec![seen.clone()]);
     world.report();
-    world.memory.sighting = Some(Sighting { started: world.now, found: vec![] });
-    world.memory.absence = Some(Absence { first: world.now, last: world.now.plus(Duration::from_secs(600)) });
+    world.see(vec![]);
+    world.pass(600);
+    world.memory.saw(world.now, vec![], true);
     assert_eq!(world.report().status.phase, Some(Phase::Missing));
     world.see(vec![seen]);
     assert_eq!(world.report().status.phase, Some(Phase::Completed), "and back");

@@ -7,6 +7,7 @@ use crate::{
         status::{DatabaseBackupStatus, Origin, Phase},
     },
     backup::{
+        memory::Absence,
         observed::Observed,
         reason::Reason,
         status::{conclude, expiration, spend_attempt, take_over, time_left},
@@ -20,10 +21,13 @@ pub(super) fn plan(o: &Observed<'_>) -> Step {
     if let Some(backup) = sighting.and_then(|sighting| sighting.found.iter().find(|backup| backup.id == id)) {
         return follow(o, o.status.clone(), backup);
     }
-    if is_gone(o) {
-        return gone(o, &format!("the cloud no longer lists backup {id}"));
+    match o.memory.absence.filter(|absence| is_long(o, *absence)) {
+        Some(absence) if absence.asked_by_id || !o.spec.source.engine.service().finds_by_id() => {
+            gone(o, o.status.clone(), &format!("the cloud no longer lists backup {id}"))
+        }
+        Some(_) if !o.memory.looking && place(o).is_ok() => Step::Look(lookup(o, id)),
+        _ => unchanged(o, id),
     }
-    unchanged(o, id)
 }
 
 /// What a listing says of the backup decides the phase.
@@ -40,7 +44,7 @@ pub(super) fn follow(o: &Observed<'_>, mut next: DatabaseBackupStatus, backup: &
             let message = format!("{} reported backup {} as {}{why}", o.spec.source.engine.as_str(), backup.id, backup.cloud_status);
             failed(o, next, &backup.id, &message)
         }
-        RemoteState::Gone => gone_with(o, next, &format!("the cloud says that backup {} is {}", backup.id, backup.cloud_status)),
+        RemoteState::Gone => gone(o, next, &format!("the cloud says that backup {} is {}", backup.id, backup.cloud_status)),
     }
 }
 
@@ -77,17 +81,12 @@ fn failed(o: &Observed<'_>, mut next: DatabaseBackupStatus, id: &str, message: &
 }
 
 /// Two complete listings, `--gone-after` apart, lack it.
-fn is_gone(o: &Observed<'_>) -> bool {
-    let missing_already = o.status.phase == Some(Phase::Missing);
-    !missing_already && o.memory.absence.is_some_and(|absence| absence.last.since(absence.first) >= o.settings.gone_after)
-}
-
-fn gone(o: &Observed<'_>, message: &str) -> Step {
-    gone_with(o, o.status.clone(), message)
+fn is_long(o: &Observed<'_>, absence: Absence) -> bool {
+    o.status.phase != Some(Phase::Missing) && absence.last.since(absence.first) >= o.settings.gone_after
 }
 
 /// A backup that was complete is missing; one that never was has failed.
-fn gone_with(o: &Observed<'_>, next: DatabaseBackupStatus, message: &str) -> Step {
+fn gone(o: &Observed<'_>, next: DatabaseBackupStatus, message: &str) -> Step {
     let had_it = matches!(o.status.phase, Some(Phase::Completed | Phase::Missing));
     if had_it || next.origin == Some(Origin::Imported) {
         return report(o, next, Phase::Missing, Reason::RemoteMissing, message, None);
