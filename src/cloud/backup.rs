@@ -79,20 +79,29 @@ pub struct RemoteBackup {
     pub failure: Option<String>,
 }
 
+/// A span of time; the services want both ends or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// From.
+    pub begin: Timestamp,
+    /// To.
+    pub end: Timestamp,
+}
+
 /// Which backups a listing is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ListScope {
-    /// Manual backups of the whole project that began at or after `since`; everything where it is absent. Not for DCS, which lists per instance.
+    /// Manual backups of the whole project that began within `window`; everything where it is absent. Not for DCS, which lists per instance.
     Project {
-        /// Start of the window.
-        since: Option<Timestamp>,
+        /// When the backups began.
+        window: Option<Window>,
     },
     /// All manual backups of one instance.
     Instance {
         /// The instance.
         instance_id: String,
-        /// Start of the window; everything where it is absent.
-        since: Option<Timestamp>,
+        /// When the backups began; everything where it is absent.
+        window: Option<Window>,
     },
     /// One backup by its id. Not for DCS, whose API cannot.
     Backup {

@@ -10,7 +10,7 @@ use crate::{
         settings::Settings,
     },
     cloud::{
-        backup::{ListScope, RemoteBackup, RemoteState},
+        backup::{ListScope, RemoteBackup, RemoteState, Window},
         engine::Engine,
         session::{ListError, Session, Urgency},
     },
@@ -168,7 +168,7 @@ fn interval(ctx: &Context, session: &Session, topic: &Topic, waiting: &[Watched]
 /// One listing for everything in `waiting`. Answers with the pause that the cloud asked for, if it did.
 async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, waiting: &[Watched]) -> Option<Duration> {
     let started = ctx.clock.now();
-    match session.list(topic.engine, &scope(topic, waiting), Urgency::Poll, || ctx.clock.now().wall).await {
+    match session.list(topic.engine, &scope(topic, waiting, started.wall), Urgency::Poll, || ctx.clock.now().wall).await {
         Ok(backups) => {
             tell(ctx, waiting, &backups, started);
             None
@@ -192,14 +192,18 @@ async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, wa
     }
 }
 
-/// The window begins an hour before the oldest backup that is waited for: clocks differ, and a project's history is long. For settled backups
-/// there is none: an imported one may be of any age.
-fn scope(topic: &Topic, waiting: &[Watched]) -> ListScope {
+/// The window begins an hour before the oldest backup that is waited for, since clocks differ and a project's history is long, and ends a day ahead.
+/// For settled backups there is none: an imported one may be of any age.
+fn scope(topic: &Topic, waiting: &[Watched], now: Timestamp) -> ListScope {
     let oldest = waiting.iter().map(|backup| backup.asked).min().filter(|_| topic.running);
-    let since = oldest.and_then(|oldest: Timestamp| oldest.checked_sub(SignedDuration::from_hours(1)).ok());
+    let window = oldest.and_then(|oldest| {
+        let begin = oldest.checked_sub(SignedDuration::from_hours(1)).ok()?;
+        let end = now.checked_add(SignedDuration::from_hours(24)).ok()?;
+        Some(Window { begin, end })
+    });
     match &topic.instance_id {
-        Some(instance_id) => ListScope::Instance { instance_id: instance_id.clone(), since },
-        None => ListScope::Project { since },
+        Some(instance_id) => ListScope::Instance { instance_id: instance_id.clone(), window },
+        None => ListScope::Project { window },
     }
 }
 

@@ -106,3 +106,27 @@ async fn when_every_attempt_failed_the_object_has_failed_for_good() {
     assert_eq!((status.failed_attempts.len(), world.backups_in_cloud()), (2, 2));
     assert!(is_true(&status, "Stalled") && crate::world::message(&status).contains("2 of 2 attempts failed"), "{status:?}");
 }
+
+#[tokio::test]
+async fn a_backup_that_somebody_deletes_in_the_cloud_is_missing_and_one_that_is_only_unreadable_is_not() {
+    let mut world = World::without_operator().await;
+    world.account("cloud", 1000).await;
+    world.start_operator_with(&["--resync-interval=1s"]);
+    for (name, engine, service) in [("taurus", "TaurusDB", "taurusdb"), ("redis", "DCS", "dcs")] {
+        world.cloud.add_instance(service, name);
+        world.ask(name, engine, name).await;
+        let status = world.until_phase(name, Phase::Completed).await;
+        world.cloud.deny(service, true);
+        let reads = world.cloud.count(Some(service), "list");
+        assert!(
+            world.cloud.wait_until(crate::world::PATIENCE, |cloud| cloud.count(Some(service), "list") >= reads + 3),
+            "{engine}: it looks"
+        );
+        assert_eq!(world.status(name).await.phase, Some(Phase::Completed), "{engine}: unreadable is not gone");
+        world.cloud.deny(service, false);
+        assert!(world.cloud.lose_backup(&status.backup_id.unwrap_or_default()));
+        let status = world.until_phase(name, Phase::Missing).await;
+        assert!(is_true(&status, "Stalled"), "{engine}");
+    }
+    assert_eq!(world.cloud.count(None, "create"), 2, "nothing is taken again");
+}

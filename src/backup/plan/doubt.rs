@@ -97,5 +97,5 @@ fn happened(o: &Observed<'_>, doubt: &Doubt) -> Option<String> {
 
 /// No time window: whatever the instance has.
 fn scope(o: &Observed<'_>) -> ListScope {
-    ListScope::Instance { instance_id: o.spec.source.instance_id.clone(), since: None }
+    ListScope::Instance { instance_id: o.spec.source.instance_id.clone(), window: None }
 }

@@ -269,7 +269,7 @@ fn a_lost_answer_leads_to_adoption_not_to_a_second_backup() {
     let report = world.report();
     assert_eq!((reason(&report), report.status.create_outcome), ("OutcomeUnknown", Some(CreateOutcome::Unknown)));
     world.pass(5);
-    assert!(matches!(world.plan(), Step::Look(ListScope::Instance { since: None, .. })));
+    assert!(matches!(world.plan(), Step::Look(ListScope::Instance { window: None, .. })));
     let seen = remote(&world, RemoteState::Running);
     world.see(vec![seen]);
     let report = world.report();

@@ -135,6 +135,6 @@ pub fn lookup(o: &Observed<'_>, id: &str) -> ListScope {
     if o.spec.source.engine.service().finds_by_id() {
         ListScope::Backup { backup_id: id.to_owned() }
     } else {
-        ListScope::Instance { instance_id: o.spec.source.instance_id.clone(), since: None }
+        ListScope::Instance { instance_id: o.spec.source.instance_id.clone(), window: None }
     }
 }

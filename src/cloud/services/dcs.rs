@@ -48,9 +48,9 @@ impl Service for Dcs {
     fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request {
         let mut query = vec![("limit", self.page_size().to_string()), ("offset", offset.to_string())];
         let instance = match scope {
-            ListScope::Instance { instance_id, since } => {
-                if let Some(since) = since {
-                    query.push(("begin_time", dcs_query_time(*since)));
+            ListScope::Instance { instance_id, window } => {
+                if let Some(window) = window {
+                    query.push(("begin_time", dcs_query_time(window.begin)));
                     query.push(("end_time", "20991231000000".into()));
                 }
                 instance_id.as_str()

@@ -136,6 +136,7 @@ const CODES: &[Codes] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::backup::Window;
 
     #[test]
     fn create_names_the_instance_in_the_path_and_always_sends_a_description() {
@@ -167,9 +168,10 @@ mod tests {
 
     #[test]
     fn a_window_has_both_ends() {
-        let request = GeminiDB.list("p", &ListScope::Project { since: "2025-01-02T03:04:05Z".parse().ok() }, 99);
+        let window = Window { begin: "2025-01-02T03:04:05Z".parse().unwrap(), end: "2025-01-03T03:04:05Z".parse().unwrap() };
+        let request = GeminiDB.list("p", &ListScope::Project { window: Some(window) }, 99);
         assert!(request.query.contains(&("begin_time", "2025-01-02T03:04:05+0000".into())));
-        assert!(request.query.iter().any(|(name, _)| *name == "end_time"));
+        assert!(request.query.contains(&("end_time", "2025-01-03T03:04:05+0000".into())));
         assert!(request.query.contains(&("offset", "99".into())));
     }
 }

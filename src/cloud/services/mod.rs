@@ -130,28 +130,24 @@ fn page(
 /// The query parameters of a scope, for services that list a project.
 fn project_query(scope: &ListScope, manual: &str, page_size: usize, offset: usize) -> Vec<(&'static str, String)> {
     let mut query = vec![("limit", page_size.to_string()), ("offset", offset.to_string())];
-    let since = match scope {
+    let window = match scope {
         ListScope::Backup { backup_id } => {
             query.push(("backup_id", backup_id.clone()));
             None
         }
-        ListScope::Instance { instance_id, since } => {
+        ListScope::Instance { instance_id, window } => {
             query.push(("instance_id", instance_id.clone()));
-            *since
+            *window
         }
-        ListScope::Project { since } => *since,
+        ListScope::Project { window } => *window,
     };
     query.push(("backup_type", manual.to_owned()));
-    if let Some(since) = since {
-        // The services want both ends or none; the end only has to lie ahead.
-        query.push(("begin_time", super::parse::query_time(since)));
-        query.push(("end_time", END_OF_WINDOW.to_owned()));
+    if let Some(window) = window {
+        query.push(("begin_time", super::parse::query_time(window.begin)));
+        query.push(("end_time", super::parse::query_time(window.end)));
     }
     query
 }
-
-/// Ahead of everything that is waited for.
-const END_OF_WINDOW: &str = "2099-12-31T00:00:00+0000";
 
 #[cfg(test)]
 mod tests {
@@ -193,7 +189,7 @@ mod tests {
     #[test]
     fn a_record_without_an_instance_belongs_to_the_one_that_was_asked_for() {
         let body = br#"{"backup_record_response":[{"backup_id":"a"},{"backup_id":"b","instance_id":"other"}],"total_num":2}"#;
-        let scope = ListScope::Instance { instance_id: "i-1".into(), since: None };
+        let scope = ListScope::Instance { instance_id: "i-1".into(), window: None };
         let page = Engine::DCS.service().read_page(200, body).unwrap().asked_for(&scope);
         let instances: Vec<&str> = page.records.iter().map(|record| record.backup.instance_id.as_str()).collect();
         assert_eq!(instances, ["i-1", "other"]);

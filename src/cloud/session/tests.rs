@@ -153,7 +153,7 @@ async fn a_listing_is_read_to_its_end_page_by_page() {
         serde_json::json!({ "total_num": 1001, "backup_record_response": records }).to_string()
     };
     let (session, heard) = opened(vec![("200 OK", "", page(0, 1000)), ("200 OK", "", page(999, 1001))]).await;
-    let scope = ListScope::Instance { instance_id: "i-1".into(), since: None };
+    let scope = ListScope::Instance { instance_id: "i-1".into(), window: None };
     let backups = session.list(Engine::DCS, &scope, Urgency::Poll, Timestamp::now).await.unwrap();
     assert_eq!(backups.len(), 1001);
     assert!(backups.iter().all(|backup| backup.instance_id == "i-1"));
@@ -167,7 +167,7 @@ async fn a_listing_is_read_to_its_end_page_by_page() {
 #[tokio::test]
 async fn a_listing_that_does_not_hold_together_says_so() {
     let (session, _) = opened(vec![("200 OK", "", r#"{"backups":[],"total_count":3}"#.into())]).await;
-    let error = session.list(Engine::TaurusDB, &ListScope::Project { since: None }, Urgency::Urgent, Timestamp::now).await.unwrap_err();
+    let error = session.list(Engine::TaurusDB, &ListScope::Project { window: None }, Urgency::Urgent, Timestamp::now).await.unwrap_err();
     assert!(matches!(error, ListError::Incomplete(_)), "{error}");
 }
 
@@ -201,7 +201,7 @@ async fn an_accepted_create_without_an_id_leaves_the_outcome_unknown() {
 #[tokio::test]
 async fn an_engine_without_an_endpoint_is_an_error_only_when_it_is_used() {
     let (session, _) = opened(vec![]).await;
-    let scope = ListScope::Project { since: None };
+    let scope = ListScope::Project { window: None };
     let error = session.list(Engine::GeminiDB, &scope, Urgency::Urgent, Timestamp::now).await.unwrap_err();
     assert!(error.to_string().contains("eu-xx"), "{error}");
     assert!(matches!(error, ListError::Cloud(error) if error.class == Class::Misconfigured && error.delivery == Delivery::NotSent));
