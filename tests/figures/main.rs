@@ -1,0 +1,144 @@
+//! `make figures`: how fast and how frugal the operator is, on a control plane and a simulated cloud of its own. Measures, and asserts nothing.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::match_wild_err_arm,
+    reason = "it ends where something is not as it has to be"
+)]
+
+#[path = "../simulator/mod.rs"]
+mod simulator;
+#[path = "../support/mod.rs"]
+mod support;
+
+use database_backup_operator::api::{backup::DatabaseBackup, status::Phase};
+use kube::{Api, ResourceExt, api::ListParams};
+use simulator::{DOMAIN, PASSWORD, Simulator, USER};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+use support::{control_plane::ControlPlane, eventually, operator::Operator};
+
+const MANY: usize = 1000;
+const PATIENCE: Duration = Duration::from_secs(300);
+
+#[tokio::main]
+async fn main() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/database-backup-operator");
+    let size = std::fs::metadata(&binary).expect("run `make figures`, which builds it").len();
+    println!("binary                                        {:.1} MB", to_f64(size) / 1e6);
+    let (plane, cloud) = (ControlPlane::start().await, Simulator::start().await);
+    cloud.any_instance(true);
+    cloud.hold_backups(true);
+    prepare(&plane, &cloud).await;
+    let log = plane.folder().join("operator.log");
+    let start = || Operator::start(&binary, plane.kubeconfig(), &log, &["--cluster-resource-namespace=default"]);
+    let operator = start();
+    let ready = ["wait", "--for=condition=Ready", "ccacct/cloud", "--timeout=60s"];
+    plane.kubectl_ok(&ready).await;
+    println!("RSS with 0 objects                            {:.1} MiB", rss(&operator));
+
+    let backups: Api<DatabaseBackup> = Api::default_namespaced(plane.client().await);
+    let mut latencies: Vec<Duration> = Vec::new();
+    for n in 0..50 {
+        let (before, object) = (cloud.count(None, "create"), object(&format!("single-{n}")));
+        let asked = Instant::now();
+        backups.create(&kube::api::PostParams::default(), &object).await.expect("created");
+        while cloud.count(None, "create") == before {
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+        latencies.push(asked.elapsed());
+    }
+    latencies.sort();
+    println!("object created → create call, p50 / p98        {:.1} / {:.1} ms", millis(latencies[25]), millis(latencies[49]));
+
+    let asked = Instant::now();
+    let creating = futures::future::join_all((0..8_usize).map(|lane| {
+        let backups = backups.clone();
+        async move {
+            for n in (lane..MANY).step_by(8) {
+                backups.create(&kube::api::PostParams::default(), &object(&format!("many-{n}"))).await.expect("created");
+            }
+        }
+    }));
+    creating.await;
+    println!("{MANY} objects created in                       {:.1} s", asked.elapsed().as_secs_f64());
+    until(&backups, MANY + 50, Phase::Running).await;
+    println!("all of them Running after                     {:.1} s", asked.elapsed().as_secs_f64());
+    println!("RSS with {} running objects                 {:.1} MiB", MANY + 50, rss(&operator));
+    cloud.reset_calls();
+    let cpu = cpu_seconds(&operator);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    println!("list calls in a minute with {} running      {}", MANY + 50, cloud.count(None, "list"));
+    println!("CPU seconds in that minute                    {:.2}", cpu_seconds(&operator) - cpu);
+    operator.kill();
+    cloud.hold_backups(false);
+    cloud.complete_all();
+    cloud.reset_calls();
+    let restarted = Instant::now();
+    let operator = start();
+    until(&backups, MANY + 50, Phase::Completed).await;
+    println!("after a restart all Completed within          {:.1} s", restarted.elapsed().as_secs_f64());
+    println!("list / create calls for that                  {} / {}", cloud.count(None, "list"), cloud.count(None, "create"));
+    println!("RSS with {} completed objects               {:.1} MiB", MANY + 50, rss(&operator));
+    println!("backups in the cloud for {} objects         {}", MANY + 50, cloud.backups().len());
+}
+
+async fn prepare(plane: &ControlPlane, cloud: &Simulator) {
+    plane.kubectl_ok(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")]).await;
+    plane.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all"]).await;
+    let urls = cloud.endpoints();
+    plane
+        .apply(&format!(
+            "{{apiVersion: v1, kind: Secret, metadata: {{name: cloud}}, stringData: {{domainName: {DOMAIN}, username: {USER}, password: {PASSWORD}}}}}
+---
+{{apiVersion: dbbackup.dev/v1alpha1, kind: ClusterCloudAccount, metadata: {{name: cloud}}, spec: {{cloud: OpenTelekomCloud, region: eu-de,
+  credentials: {{passwordSecretRef: {{name: cloud}}}}, allowedNamespaces: {{from: All}}, maxRequestsPerSecond: 1000,
+  endpoints: {{iam: \"{}\", taurusdb: \"{}\"}}}}}}",
+            urls.iam, urls.taurusdb
+        ))
+        .await;
+}
+
+fn object(name: &str) -> DatabaseBackup {
+    let spec = serde_json::json!({
+        "accountRef": { "kind": "ClusterCloudAccount", "name": "cloud" },
+        "source": { "engine": "TaurusDB", "instanceId": format!("{name}in07") },
+    });
+    DatabaseBackup::new(name, serde_json::from_value(spec).expect("a valid spec"))
+}
+
+async fn until(backups: &Api<DatabaseBackup>, count: usize, phase: Phase) {
+    eventually(&format!("{count} objects {}", phase.as_str()), PATIENCE, async || {
+        let listed = backups.list(&ListParams::default().fields(&format!("status.phase={}", phase.as_str()))).await;
+        let there = listed.map_err(|error| error.to_string())?.items.iter().map(ResourceExt::name_any).count();
+        if there == count { Ok(()) } else { Err(format!("{there}")) }
+    })
+    .await;
+}
+
+fn rss(operator: &Operator) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", operator.pid())).expect("it runs, on Linux");
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("a size");
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).expect("a number") / 1024.0
+}
+
+/// User and system time so far, at the usual 100 ticks a second.
+fn cpu_seconds(operator: &Operator) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", operator.pid())).expect("it runs, on Linux");
+    let after_name = stat.rsplit(") ").next().expect("fields");
+    after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+#[allow(clippy::cast_precision_loss)] // megabytes with one decimal
+fn to_f64(bytes: u64) -> f64 {
+    bytes as f64
+}
