@@ -165,6 +165,13 @@ impl Accounts {
         }
     }
 
+    /// A backup is gone: it no longer queues for a permit.
+    pub fn withdraw(&self, backup: &DatabaseBackup) {
+        if let Some(entry) = self.lock().entries.get(&AccountKey::of(backup)) {
+            entry.permits.withdraw(&backup.uid().unwrap_or_default());
+        }
+    }
+
     fn forget(&self, key: &AccountKey) {
         self.lock().entries.remove(key);
     }
@@ -246,12 +253,14 @@ impl Entry {
 pub async fn run<K: AccountObject>(ctx: Arc<Context>, api: Api<K>, namespace: Option<&str>) {
     let (sender, receiver) = unbounded_channel();
     ctx.accounts.lock().recheck.push((K::KIND, namespace.map(ToOwned::to_owned), sender));
-    let telling = ctx.clone();
+    let (telling, scope) = (ctx.clone(), namespace.map(ToOwned::to_owned));
     let first = std::sync::atomic::AtomicBool::new(true);
     let (stream, store) = watch(api, move |seen| match seen {
         Seen::Object(_) => {}
         Seen::Gone(account) => telling.account_gone(&account.key()),
-        Seen::All(accounts) => telling.accounts_listed(&accounts, first.swap(false, std::sync::atomic::Ordering::Relaxed)),
+        Seen::All(accounts) => {
+            telling.accounts_listed(scope.as_deref(), &accounts, first.swap(false, std::sync::atomic::Ordering::Relaxed));
+        }
     });
     let rechecks = UnboundedReceiverStream::new(receiver).map(|key: AccountKey| {
         let reference = ObjectRef::new(&key.name);
@@ -277,6 +286,7 @@ pub async fn run_if_allowed(ctx: Arc<Context>, api: Api<ClusterCloudAccount>) {
                 tracing::warn!("this operator may not read ClusterCloudAccounts; backups that name one will say so");
                 ctx.accounts.lock().cluster_kind_denied = true;
                 ctx.accounts.synced(AccountKind::ClusterCloudAccount);
+                ctx.fleet.wake_unfinished();
             }
             _ => {
                 ctx.accounts.lock().cluster_kind_denied = false;
@@ -301,12 +311,11 @@ impl Context {
         self.fleet.wake_account(key);
     }
 
-    fn accounts_listed<K: AccountObject>(&self, accounts: &[Arc<K>], first: bool) {
+    /// A listing of a namespace (absent: all, or the cluster kind) showed exactly these accounts.
+    fn accounts_listed<K: AccountObject>(&self, scope: Option<&str>, accounts: &[Arc<K>], first: bool) {
         let listed: Vec<AccountKey> = accounts.iter().map(|account| account.key()).collect();
         let known: Vec<AccountKey> = self.accounts.lock().entries.keys().filter(|key| key.kind == K::KIND).cloned().collect();
-        let scope: Option<String> = listed.first().and_then(|key| key.namespace.clone());
-        // With several namespaces watched, a listing speaks of its own namespace only.
-        for key in known.iter().filter(|key| !listed.contains(key) && (scope.is_none() || key.namespace == scope)) {
+        for key in known.iter().filter(|key| !listed.contains(key) && (scope.is_none() || key.namespace.as_deref() == scope)) {
             self.account_gone(key);
         }
         if first {

@@ -75,7 +75,10 @@ pub async fn run(ctx: Arc<Context>, api: Api<DatabaseBackup>, namespace: Option<
     let (telling, scope) = (ctx.clone(), namespace.map(ToOwned::to_owned));
     let (stream, store) = watch(api, move |seen| match seen {
         Seen::Object(object) => drop(telling.fleet.track(object)),
-        Seen::Gone(object) => telling.fleet.forget(&object.uid().unwrap_or_default()),
+        Seen::Gone(object) => {
+            telling.accounts.withdraw(&object);
+            telling.fleet.forget(&object.uid().unwrap_or_default());
+        }
         Seen::All(objects) => telling.fleet.replace(scope.as_deref(), objects),
     });
     Controller::for_stream(stream, store)
@@ -119,7 +122,8 @@ async fn reconcile(object: Arc<DatabaseBackup>, ctx: Arc<Context>) -> Result<Act
     let object = ctx.fleet.track(object);
     let uid = object.uid().unwrap_or_default();
     let before = ctx.fleet.claim(&uid, ctx.clock.now());
-    let result = Reconcile { ctx: &ctx, uid: &uid, turn: Turn::NotAsked, permit: Permit::NotAsked }.run(object.clone()).await;
+    let result =
+        Reconcile { ctx: &ctx, uid: &uid, turn: Turn::NotAsked, permit: Permit::NotAsked, allowed: None }.run(object.clone()).await;
     ctx.fleet.end_turn(&uid);
     if ctx.fleet.claim(&uid, ctx.clock.now()) != before {
         ctx.fleet.wake_instance(&object.spec.source.instance_id, &uid);
@@ -133,6 +137,8 @@ struct Reconcile<'a> {
     uid: &'a str,
     turn: Turn,
     permit: Permit,
+    /// Whether the account allows the namespace, once that was looked up.
+    allowed: Option<bool>,
 }
 
 /// What a step led to.
@@ -157,7 +163,7 @@ impl Reconcile<'_> {
     async fn step(&mut self, object: &Arc<DatabaseBackup>) -> Result<Next, Error> {
         let ctx = self.ctx;
         let mut account = ctx.accounts.for_backup(&object.spec.account_ref, &object.namespace().unwrap_or_default());
-        allow(ctx, object, &mut account).await?;
+        self.allow(object, &mut account).await?;
         let unseen = DatabaseBackupStatus::default();
         let status = object.status.as_ref().unwrap_or(&unseen);
         let now = ctx.clock.now();
@@ -198,6 +204,17 @@ impl Reconcile<'_> {
             Step::Rest(wake) => return Ok(Next::Rest(wake)),
         }
         Ok(Next::Again(object.clone()))
+    }
+
+    /// Finds out whether the namespace may use its account; only a cluster account with a selector has to be looked after, and once is enough.
+    async fn allow(&mut self, object: &DatabaseBackup, account: &mut Use) -> Result<(), kube::Error> {
+        let (Some(rule), Account::Ready { allowed, .. }) = (&account.allowed, &mut account.account) else { return Ok(()) };
+        *allowed = match self.allowed {
+            Some(known) => known,
+            None => super::verify::allows(self.ctx, rule, &object.namespace().unwrap_or_default()).await?,
+        };
+        self.allowed = Some(*allowed);
+        Ok(())
     }
 
     fn take_turn(&mut self, account: &Use, now: crate::backup::clock::Moment) {
@@ -338,13 +355,4 @@ fn nudge(annotations: &BTreeMap<String, String>) -> u64 {
     let mut hasher = DefaultHasher::new();
     annotations.hash(&mut hasher);
     hasher.finish()
-}
-
-/// Whether the namespace may use its account; only a cluster account with a selector has to look.
-async fn allow(ctx: &Context, object: &DatabaseBackup, account: &mut Use) -> Result<(), kube::Error> {
-    let Some(rule) = account.allowed.take() else { return Ok(()) };
-    if let Account::Ready { allowed, .. } = &mut account.account {
-        *allowed = super::verify::allows(ctx, &rule, &object.namespace().unwrap_or_default()).await?;
-    }
-    Ok(())
 }

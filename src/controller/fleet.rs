@@ -11,7 +11,7 @@ use crate::{
     },
     backup::{
         clock::Moment,
-        memory::{Absence, Memory},
+        memory::Memory,
         observed::{Place, Turn},
         settings::Settings,
         turn::{Claim, Contender, claim, turn},
@@ -73,10 +73,8 @@ pub struct Watched {
     pub is_running: bool,
     /// When this process last saw it, by a listing or by the answer to its create call.
     pub seen: Option<Moment>,
-    /// When it is due by the wall clock, if it is settled.
-    pub resync_at: Timestamp,
-    /// When the latest listing lacked it.
-    pub absent: Option<Absence>,
+    /// A settled one is due for its slow look.
+    pub is_due: bool,
 }
 
 impl Fleet {
@@ -185,9 +183,13 @@ impl Fleet {
         self.send_all(&objects);
     }
 
-    /// Every backup that has an id and is not over.
-    pub fn watched(&self, settings: &Settings) -> Vec<Watched> {
-        lock(&self.members).by_uid.iter().filter_map(|(uid, member)| member.watched(uid, settings)).collect()
+    /// Every running backup; and, where any settled one is due for its slow look, the settled ones, since one listing serves all of them.
+    pub fn watched(&self, settings: &Settings, now: Moment) -> Vec<Watched> {
+        let members = lock(&self.members);
+        // Thousands of settled objects are asked this every few seconds, so nothing is copied for the answer.
+        let any_due = members.by_uid.iter().any(|(uid, member)| member.is_due(uid, settings, now));
+        let wanted = members.by_uid.iter().filter(|(_, member)| member.phase() == Some(Phase::Running) || any_due);
+        wanted.filter_map(|(uid, member)| member.watched(uid, settings, now)).collect()
     }
 
     /// How many objects are in each phase; those without one yet count as Pending.
@@ -279,11 +281,23 @@ impl Member {
         place_of(&AccountKey::of(&self.object))
     }
 
-    fn watched(&self, uid: &str, settings: &Settings) -> Option<Watched> {
+    /// Settled, and due for its slow look; or lacking in a listing, and due for the next one that says whether it is gone.
+    fn is_due(&self, uid: &str, settings: &Settings, now: Moment) -> bool {
+        let Some(status) = self.status().filter(|status| matches!(status.phase, Some(Phase::Completed | Phase::Missing))) else {
+            return false;
+        };
+        if let Some(absence) = self.memory.absence.filter(|absence| absence.last.since(absence.first) < settings.gone_after) {
+            return now.since(absence.last) >= settings.gone_after;
+        }
+        let seen_lately = self.memory.sighting.as_ref().is_some_and(|seen| now.since(seen.started) < settings.resync_interval / 2);
+        let lot = uid.bytes().fold(0_u64, |lot, byte| lot.wrapping_mul(31).wrapping_add(byte.into()));
+        let synced = status.last_sync_time.as_ref().map_or_else(|| created(&self.object), |time| time.0);
+        !seen_lately && now.since_wall(synced) >= settings.resync_after(lot)
+    }
+
+    fn watched(&self, uid: &str, settings: &Settings, now: Moment) -> Option<Watched> {
         let status = self.status().filter(|status| matches!(status.phase, Some(Phase::Running | Phase::Completed | Phase::Missing)))?;
         let sent = self.memory.own_intent(status).map(|own| own.begun);
-        let lot = uid.bytes().fold(0_u64, |lot, byte| lot.wrapping_mul(31).wrapping_add(byte.into()));
-        let asked = status.request_time.as_ref().map_or_else(|| created(&self.object), |t| t.0);
         Some(Watched {
             uid: uid.to_owned(),
             account: AccountKey::of(&self.object),
@@ -291,16 +305,10 @@ impl Member {
             instance_id: self.object.spec.source.instance_id.clone(),
             backup_id: status.backup_id.clone()?,
             mark: status.backup_name.clone().unwrap_or_default(),
-            asked,
+            asked: status.request_time.as_ref().map_or_else(|| created(&self.object), |time| time.0),
             is_running: status.phase == Some(Phase::Running),
             seen: self.memory.sighting.as_ref().map(|sighting| sighting.started).or(sent),
-            resync_at: status
-                .last_sync_time
-                .as_ref()
-                .map_or(asked, |t| t.0)
-                .saturating_add(settings.resync_after(lot))
-                .unwrap_or(Timestamp::MAX),
-            absent: self.memory.absence,
+            is_due: self.is_due(uid, settings, now),
         })
     }
 }

@@ -7,7 +7,6 @@ use crate::{
         clock::Moment,
         memory::Trouble,
         outcome::{self, Circumstances},
-        settings::Settings,
     },
     cloud::{
         backup::{ListScope, RemoteBackup, RemoteState, Window},
@@ -91,7 +90,7 @@ pub async fn poll(ctx: Arc<Context>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let topics = topics(ctx.fleet.watched(&ctx.options.settings));
+        let topics = topics(ctx.fleet.watched(&ctx.options.settings, ctx.clock.now()));
         paces.lock().unwrap_or_else(PoisonError::into_inner).retain(|topic, pace| pace.under_way || topics.contains_key(topic));
         let crowds = crowds(&topics);
         for (topic, waiting) in topics {
@@ -127,7 +126,7 @@ fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, waiting: Vec<Wat
     {
         let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
         let is_open = paces.get(&topic).is_none_or(|pace| !pace.under_way && pace.not_before.mono <= now.mono);
-        if !is_open || !waiting.iter().any(|backup| backup.is_due(&ctx.options.settings, interval, now)) {
+        if !is_open || !waiting.iter().any(|backup| backup.wants_a_look(interval, now)) {
             return;
         }
         paces.insert(topic.clone(), Pace { not_before: now.plus(interval), under_way: true });
@@ -141,17 +140,9 @@ fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, waiting: Vec<Wat
 }
 
 impl Watched {
-    /// A running backup that this process has never seen is due at once, as after a restart; one that it has just asked for, after an interval. A
-    /// settled one is due when its slow look is, or when one that a listing lacked has to be looked for again.
-    fn is_due(&self, settings: &Settings, interval: Duration, now: Moment) -> bool {
-        if self.is_running {
-            return self.seen.is_none_or(|seen| now.since(seen) >= interval);
-        }
-        let seen_lately = self.seen.is_some_and(|seen| now.since(seen) < settings.resync_interval / 2);
-        match self.absent {
-            Some(absence) => now.since(absence.last) >= settings.gone_after && absence.last.since(absence.first) < settings.gone_after,
-            None => !seen_lately && self.resync_at <= now.wall,
-        }
+    /// A running backup that this process has never seen is due at once, as after a restart; one that it has just asked for, after an interval.
+    fn wants_a_look(&self, interval: Duration, now: Moment) -> bool {
+        if self.is_running { self.seen.is_none_or(|seen| now.since(seen) >= interval) } else { self.is_due }
     }
 }
 

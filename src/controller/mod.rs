@@ -28,15 +28,14 @@ use crate::api::{
 };
 use context::Context;
 use kube::Api;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Runs every controller until the context's stop token is cancelled, and everything that was under way has ended.
 pub async fn run(ctx: Arc<Context>, namespaces: &[String]) {
     let polls = tokio::spawn(listings::poll(ctx.clone()));
-    let scopes: Vec<Option<&str>> = match namespaces {
-        [] => vec![None],
-        some => some.iter().map(|namespace| Some(namespace.as_str())).collect(),
-    };
+    // Each namespace once: two controllers of one object would work on it at the same time.
+    let once: BTreeSet<&str> = namespaces.iter().map(String::as_str).collect();
+    let scopes: Vec<Option<&str>> = if once.is_empty() { vec![None] } else { once.into_iter().map(Some).collect() };
     ctx.accounts.expect(AccountKind::CloudAccount, scopes.len());
     ctx.accounts.expect(AccountKind::ClusterCloudAccount, 1);
     let in_namespaces = scopes.iter().map(|scope| {

@@ -93,7 +93,7 @@ async fn with_namespaces_to_watch_it_leaves_the_others_alone_and_a_missing_one_d
     let mut world = World::without_operator().await;
     world.account("cloud", 1000).await;
     world.plane.kubectl_ok(&["create", "namespace", "elsewhere"]).await;
-    world.start_operator_with(&["--watch-namespaces=default,not-there-yet"]);
+    world.start_operator_with(&["--watch-namespaces=default,not-there-yet,default"]);
     for instance in ["i-1", "i-2"] {
         world.cloud.add_instance("dcs", instance);
     }

@@ -1,6 +1,6 @@
 //! The cloud was asked and did not answer: look before anything is asked again.
 
-use super::{Step, epoch, hold, place, wait_at, watch};
+use super::{Step, hold, place, trouble, wait_at, watch};
 use crate::{
     api::status::{CreateOutcome, DatabaseBackupStatus, Origin, Phase},
     backup::{
@@ -59,10 +59,11 @@ fn ambiguous(o: &Observed<'_>, backups: &[RemoteBackup]) -> Step {
 /// Looks again once the sighting is `after` old, and reports until then.
 fn look_or(o: &Observed<'_>, after: std::time::Duration, reason: Reason, message: &str) -> Step {
     let age = o.memory.sighting.as_ref().map_or(after, |sighting| o.now.since(sighting.started));
-    if age >= after && !o.memory.looking && place(o).is_ok() {
+    let wait = trouble(o).map(|trouble| o.now.until(trouble.retry_at)).unwrap_or_default().max(after.saturating_sub(age));
+    if wait.is_zero() && !o.memory.looking && place(o).is_ok() {
         return Step::Look(scope(o));
     }
-    hold(o, reason, message, Some(after.saturating_sub(age)))
+    hold(o, reason, message, Some(wait).filter(|wait| !wait.is_zero()))
 }
 
 fn search(o: &Observed<'_>, doubt: &Doubt) -> Step {
@@ -78,8 +79,7 @@ fn search(o: &Observed<'_>, doubt: &Doubt) -> Step {
     // A takeover writes nothing first: until the first look is done, what stands in the status is as good as what could be said.
     let Some(happened) = happened(o, doubt) else { return Step::Rest(wake) };
     let message = format!("{happened}; looking for {} before asking again", o.status.backup_name.as_deref().unwrap_or_default());
-    let trouble = o.memory.trouble.as_ref().filter(|trouble| trouble.is_current(epoch(o.account), o.object.nudge, o.now));
-    let (reason, message) = match trouble {
+    let (reason, message) = match trouble(o) {
         Some(trouble) => (trouble.reason, format!("{} (and {message})", trouble.message)),
         None => (Reason::OutcomeUnknown, message),
     };

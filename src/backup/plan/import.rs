@@ -1,6 +1,6 @@
 //! A backup that exists is adopted: never created, never deleted.
 
-use super::{Step, epoch, hold, place, wait_at, watch};
+use super::{Step, hold, place, trouble, wait_at, watch};
 use crate::{
     api::status::{DatabaseBackupStatus, Origin},
     backup::{
@@ -20,7 +20,7 @@ pub(super) fn plan(o: &Observed<'_>) -> Step {
     if let Some(backup) = o.memory.sighting.iter().flat_map(|sighting| &sighting.found).find(|backup| backup.id == id) {
         return found(o, place, backup);
     }
-    if let Some(trouble) = o.memory.trouble.as_ref().filter(|t| t.is_current(epoch(o.account), o.object.nudge, o.now)) {
+    if let Some(trouble) = trouble(o) {
         return hold(o, trouble.reason, &trouble.message, Some(o.now.until(trouble.retry_at)));
     }
     let message = format!("{} has no backup {id} of instance {} in this project", o.spec.source.engine.as_str(), o.spec.source.instance_id);

@@ -26,6 +26,7 @@ mod tests;
 mod watch;
 
 use super::{
+    memory::Trouble,
     observed::{Account, Observed, Place},
     reason::Reason,
     settings::Settings,
@@ -150,6 +151,11 @@ fn wait_at(o: &Observed<'_>, gate: Gate) -> Step {
         Gate::Verifying => Step::Rest(None),
         Gate::Closed(reason, message) => hold(o, reason, &message, None),
     }
+}
+
+/// What stands in the way of another try, if it is not time for one.
+fn trouble<'a>(o: &Observed<'a>) -> Option<&'a Trouble> {
+    o.memory.trouble.as_ref().filter(|trouble| trouble.is_current(epoch(o.account), o.object.nudge, o.now))
 }
 
 /// The account's epoch, if it is ready.

@@ -1,6 +1,6 @@
 //! The cloud has to be asked for a backup: everything first, then the intent, then the call.
 
-use super::{Step, doubt, epoch, hold, place, rejected, report, wait_at};
+use super::{Step, doubt, hold, place, rejected, report, trouble, wait_at};
 use crate::{
     api::status::{CreateOutcome, DatabaseBackupStatus, Origin, Phase},
     backup::{
@@ -97,7 +97,7 @@ impl Observed<'_> {
 
 /// The last try did not get through, and it is not time for another.
 fn in_trouble(o: &Observed<'_>) -> Option<Step> {
-    let trouble = o.memory.trouble.as_ref().filter(|t| t.is_current(epoch(o.account), o.object.nudge, o.now))?;
+    let trouble = trouble(o)?;
     let answered = o.intent_is_open() && o.memory.own_intent(o.status).is_some_and(|own| own.stage == Stage::Rejected);
     let next = if answered { rejected(o) } else { o.status.clone() };
     let phase = if trouble.is_final { Phase::Failed } else { Phase::Pending };

@@ -624,6 +624,38 @@ fn a_backup_that_listings_lack_long_enough_is_gone() {
 }
 
 #[test]
+fn a_look_that_fails_is_not_repeated_at_once() {
+    let fail = |world: &mut World| {
+        world.memory.looking = true;
+        let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &world.settings };
+        let trouble = crate::backup::outcome::unreadable(&refusal(503, ""), world.memory.trouble.as_ref(), circumstances);
+        world.memory.could_not_look(trouble);
+    };
+    // For a backup that listings lack.
+    let mut world = World::running();
+    world.see(vec![]);
+    world.pass(600);
+    world.see(vec![]);
+    assert!(matches!(world.plan(), Step::Look(_)));
+    fail(&mut world);
+    assert!(matches!(world.plan(), Step::Report(report) if report.wake.is_some()));
+    world.pass(60);
+    assert!(matches!(world.plan(), Step::Look(_)));
+    // For one of several under one mark.
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    let one = remote(&world, RemoteState::Running);
+    world.see(vec![one.clone(), RemoteBackup { id: "b-2".into(), ..one }]);
+    world.report();
+    world.pass(1800);
+    assert!(matches!(world.plan(), Step::Look(_)));
+    fail(&mut world);
+    assert!(matches!(world.plan(), Step::Report(report) if report.wake.is_some()));
+}
+
+#[test]
 fn an_edited_policy_is_observed_without_a_word_about_the_backup() {
     let mut world = World::running();
     let seen = remote(&world, RemoteState::Completed);

@@ -1,6 +1,6 @@
 //! The backup's id is known: say truthfully where it stands.
 
-use super::{Gate, Report, Step, epoch, hold, place, report};
+use super::{Gate, Report, Step, hold, place, report, trouble};
 use crate::{
     api::{
         conditions::Standing,
@@ -25,8 +25,20 @@ pub(super) fn plan(o: &Observed<'_>) -> Step {
         Some(absence) if absence.asked_by_id || !o.spec.source.engine.service().finds_by_id() => {
             gone(o, o.status.clone(), &format!("the cloud no longer lists backup {id}"))
         }
-        Some(_) if !o.memory.looking && place(o).is_ok() => Step::Look(lookup(o, id)),
-        _ => unchanged(o, id),
+        Some(_) => ask_by_id(o, id),
+        None => unchanged(o, id),
+    }
+}
+
+/// Listings lack it: before it counts as gone it is asked for by its id.
+fn ask_by_id(o: &Observed<'_>, id: &str) -> Step {
+    if o.memory.looking || place(o).is_err() {
+        return unchanged(o, id);
+    }
+    match (trouble(o), unchanged(o, id)) {
+        (None, _) => Step::Look(lookup(o, id)),
+        (Some(trouble), Step::Report(report)) => Step::Report(Box::new(Report { wake: Some(o.now.until(trouble.retry_at)), ..*report })),
+        (Some(_), step) => step,
     }
 }
 
@@ -115,8 +127,7 @@ fn unseen(o: &Observed<'_>, id: &str) -> Step {
         Err(Gate::Verifying) => return Step::Rest(Some(time_left(o)).filter(|left| !left.is_zero())),
         Ok(_) => {}
     }
-    let trouble = o.memory.trouble.as_ref().filter(|trouble| trouble.is_current(epoch(o.account), o.object.nudge, o.now));
-    match trouble.filter(|trouble| trouble.reason.standing() == Standing::Blocked || trouble.failures >= 3) {
+    match trouble(o).filter(|trouble| trouble.reason.standing() == Standing::Blocked || trouble.failures >= 3) {
         Some(trouble) => hold(o, trouble.reason, &trouble.message, None),
         None => as_before(o, id),
     }
