@@ -12,7 +12,7 @@ test: tools ## Run every test. The control plane is built on the first run.
 	@tests/control-plane/build >/dev/null
 	cargo test
 
-lint: ## Check formatting, clippy and documentation.
+lint: tools ## Check formatting, clippy and documentation.
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
@@ -21,10 +21,11 @@ figures: tools ## Measure speed, memory and calls with a thousand objects (5 min
 	@cargo build --quiet --release --bin database-backup-operator
 	@cargo run --quiet --release --example figures
 
-crds: ## Write crds/ anew from the types.
+crds: tools ## Write crds/ anew from the types.
 	BLESS=1 cargo test --lib api::crds
 
 image: ## Build the container image.
+	@command -v docker >/dev/null || { echo "docker is missing: install it, or build the Dockerfile with podman or buildah" >&2; exit 1; }
 	docker build -t database-backup-operator:$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1) .
 
 .PHONY: tools

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod clock;
 pub mod events;
+pub mod lease;
 pub mod memory;
 pub mod name;
 pub mod observed;

@@ -192,7 +192,7 @@ impl Reconcile<'_> {
             memory: &memory,
             settings: &ctx.options.settings,
             now,
-            stopping: ctx.stop.is_cancelled(),
+            stopping: !ctx.may_act(),
         };
         match plan(&observed) {
             Step::TakeTurn => self.take_turn(&account, now),
@@ -255,9 +255,9 @@ impl Reconcile<'_> {
             memory.own.clone()
         });
         let (Some(session), Some(Some(own))) = (&account.session, own) else { return };
-        let (clock, stop, lifetime) = (ctx.clock, ctx.stop.clone(), ctx.options.settings.intent_lifetime());
-        let check = move || own.is_fresh(lifetime, clock.now()) && !stop.is_cancelled();
-        let answer = session.create(object.spec.source.engine, new, clock.now().wall, check).await;
+        let lifetime = ctx.options.settings.intent_lifetime();
+        let check = || own.is_fresh(lifetime, ctx.clock.now()) && ctx.may_act();
+        let answer = session.create(object.spec.source.engine, new, ctx.clock.now().wall, check).await;
         match &answer {
             Ok(created) => tracing::info!(backup_id = created.backup_id, backup_name = new.mark, "the cloud took on the backup"),
             Err(error) => tracing::warn!(%error, backup_name = new.mark, "the create call was not accepted"),

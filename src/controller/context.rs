@@ -7,7 +7,10 @@ use crate::{
 };
 use jiff::Timestamp;
 use kube::runtime::events::Recorder;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +36,49 @@ pub struct Context {
     pub accounts: Accounts,
     /// Cancelled when the process is about to end: nothing new is started.
     pub stop: CancellationToken,
+    /// Whether this process may act.
+    pub leadership: Leadership,
+}
+
+impl Context {
+    /// Whether something new may be started now.
+    pub fn may_act(&self) -> bool {
+        !self.stop.is_cancelled() && self.leadership.is_held(self.clock.now())
+    }
+}
+
+/// Whether this process may act: always, or while it holds the Lease.
+#[derive(Clone, Debug)]
+pub struct Leadership {
+    /// Milliseconds of the process's own clock.
+    held_until: Arc<AtomicU64>,
+}
+
+impl Leadership {
+    /// Nobody else is there.
+    pub fn always() -> Self {
+        Self { held_until: Arc::new(AtomicU64::new(u64::MAX)) }
+    }
+
+    /// Until it is won.
+    pub fn none() -> Self {
+        Self { held_until: Arc::default() }
+    }
+
+    /// Whether it is held at this moment.
+    pub fn is_held(&self, now: Moment) -> bool {
+        now.mono.as_millis() < u128::from(self.held_until.load(Ordering::SeqCst))
+    }
+
+    /// It is held until then.
+    pub fn hold_until(&self, until: Moment) {
+        self.held_until.store(u64::try_from(until.mono.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+
+    /// It is held no longer.
+    pub fn lose(&self) {
+        self.held_until.store(0, Ordering::SeqCst);
+    }
 }
 
 /// The flags that reconciles depend on.

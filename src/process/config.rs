@@ -34,8 +34,20 @@ pub struct Run {
     pub cluster_resource_namespace: Option<String>,
 
     /// Whether one of several replicas is chosen to act.
-    #[arg(long, env = "DBBACKUP_LEADER_ELECT", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(long, env = "DBBACKUP_LEADER_ELECT", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
     pub leader_elect: bool,
+
+    /// Name of the Lease that the acting replica holds.
+    #[arg(long, env = "DBBACKUP_LEASE_NAME", default_value = "database-backup-operator")]
+    pub lease_name: String,
+
+    /// Namespace of the Lease. Default: the operator's own namespace.
+    #[arg(long, env = "DBBACKUP_LEASE_NAMESPACE")]
+    pub lease_namespace: Option<String>,
+
+    /// How long a Lease that is not renewed keeps others from acting; at least 2s.
+    #[arg(long, env = "DBBACKUP_LEASE_DURATION", default_value = "15s", value_parser = lease_duration)]
+    pub lease_duration: Duration,
 
     /// Address of /healthz, /readyz and /metrics. Default: `[::]:8080`, or `0.0.0.0:8080` where there is no IPv6.
     #[arg(long, env = "DBBACKUP_LISTEN", default_value = "[::]:8080")]
@@ -121,6 +133,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+/// The API keeps whole seconds, and five requests have to fit in.
+fn lease_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        short if short < Duration::from_secs(2) => Err(format!("\"{text}\" is too short for a lease: at least 2s")),
+        long => Ok(long),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,5 +160,7 @@ mod tests {
     fn leader_election_can_be_switched_off_by_flag() {
         let cli = Cli::parse_from(["x", "run", "--leader-elect=false"]);
         assert!(matches!(cli.command, Command::Run(run) if !run.leader_elect));
+        let cli = Cli::parse_from(["x", "run"]);
+        assert!(matches!(cli.command, Command::Run(run) if run.leader_elect), "on by default");
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod config;
 mod http;
+mod lease;
 mod shutdown;
 mod telemetry;
 
@@ -11,7 +12,7 @@ use crate::{
     controller::{
         self,
         accounts::Accounts,
-        context::{Clock, Context},
+        context::{Clock, Context, Leadership},
         fleet::Fleet,
         metrics::Metrics,
         served,
@@ -22,6 +23,7 @@ use kube::{
     Client, Config,
     runtime::events::{Recorder, Reporter},
 };
+use lease::Election;
 use std::{
     error::Error,
     sync::{Arc, atomic::AtomicBool, atomic::Ordering},
@@ -37,42 +39,65 @@ const WATCH_TIMEOUT: Duration = Duration::from_secs(300);
 /// Runs the operator until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// What keeps it from starting: no cluster to talk to, no port to listen on, no TLS roots.
+/// What keeps it from starting: no cluster to talk to, no port to listen on, no TLS roots. A lost lease: somebody else acts from now on.
 pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
     telemetry::start(flags.log_format, &flags.log_level)?;
-    if flags.leader_elect {
-        return Err("--leader-elect=true is not there yet: run one replica with --leader-elect=false".into());
-    }
     let stop = shutdown::on_signal()?;
     let listener = http::bind(&flags.listen).await?;
     let config = Config::infer()
         .await
         .map_err(|error| format!("no cluster to talk to: {error} (in a Pod, mount its ServiceAccount; outside, set KUBECONFIG)"))?;
-    let own_namespace = config.default_namespace.clone();
-    let metrics = Arc::new(Metrics::new());
-    let ctx = Arc::new(Context {
-        client: client(config.clone(), REQUEST_TIMEOUT)?,
-        watcher: client(config.clone(), WATCH_TIMEOUT)?,
-        cloud: Arc::new(cloud::client::Client::new(metrics.clone())?),
-        recorder: Recorder::new(client(config, REQUEST_TIMEOUT)?, reporter()),
-        clock: Clock::start(),
-        options: flags.options(own_namespace),
-        metrics,
-        fleet: Fleet::default(),
-        accounts: Accounts::default(),
-        stop,
-    });
+    let ctx = Arc::new(context(&flags, &config, stop)?);
     let served = Arc::new(AtomicBool::new(false));
     let http = tokio::spawn(http::serve(listener, ctx.clone(), served.clone()));
     served::wait(&ctx).await;
     served.store(true, Ordering::Relaxed);
+    let result = if flags.leader_elect { lead(&flags, &config, &ctx).await } else { act(&flags, &ctx).await };
+    http.abort();
+    tracing::info!("stopped");
+    result
+}
+
+fn context(flags: &Run, config: &Config, stop: Stop) -> Result<Context, Box<dyn Error>> {
+    let metrics = Arc::new(Metrics::new());
+    Ok(Context {
+        client: client(config.clone(), REQUEST_TIMEOUT)?,
+        watcher: client(config.clone(), WATCH_TIMEOUT)?,
+        cloud: Arc::new(cloud::client::Client::new(metrics.clone())?),
+        recorder: Recorder::new(client(config.clone(), REQUEST_TIMEOUT)?, reporter()),
+        clock: Clock::start(),
+        options: flags.options(config.default_namespace.clone()),
+        metrics,
+        fleet: Fleet::default(),
+        accounts: Accounts::default(),
+        stop,
+        leadership: if flags.leader_elect { Leadership::none() } else { Leadership::always() },
+    })
+}
+
+async fn act(flags: &Run, ctx: &Arc<Context>) -> Result<(), Box<dyn Error>> {
     if !ctx.stop.is_cancelled() {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
         controller::run(ctx.clone(), &flags.watch_namespaces).await;
     }
-    tracing::info!("stopped");
-    http.abort();
     Ok(())
+}
+
+/// Acts while this process holds the lease. What was under way when it is lost is left to whoever holds it then.
+async fn lead(flags: &Run, config: &Config, ctx: &Arc<Context>) -> Result<(), Box<dyn Error>> {
+    let namespace = flags.lease_namespace.as_deref().unwrap_or(&config.default_namespace);
+    let own_client = client(config.clone(), flags.lease_duration / 5)?;
+    let mut election = Election::new(own_client, namespace, &flags.lease_name, flags.lease_duration, ctx.clock, ctx.leadership.clone());
+    tokio::select! {
+        () = election.win() => {}
+        () = ctx.stop.cancelled() => return Ok(()),
+    }
+    let ended = tokio::select! {
+        ended = act(flags, ctx) => ended,
+        () = election.keep() => Err("the lease was lost: another replica acts from now on".into()),
+    };
+    election.release().await;
+    ended
 }
 
 fn client(mut config: Config, timeout: Duration) -> Result<Client, kube::Error> {

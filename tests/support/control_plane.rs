@@ -201,7 +201,7 @@ impl ControlPlane {
         &self.kubeconfig
     }
 
-    /// A kubeconfig with a fresh token of a ServiceAccount, which has to exist; its namespace is that of the context.
+    /// A kubeconfig with a fresh token of a `ServiceAccount`, which has to exist; its namespace is that of the context.
     pub async fn kubeconfig_for_service_account(&self, namespace: &str, name: &str) -> PathBuf {
         let token = self.kubectl_ok(&["create", "token", name, "--namespace", namespace, "--duration", "1h"]).await;
         let path = self.folder.path().join(format!("kubeconfig-{namespace}-{name}"));

@@ -17,11 +17,13 @@ pub async fn eventually<T>(what: &str, within: Duration, mut condition: impl Asy
     // One more look at the end, and a look that does not come back is not waited for.
     loop {
         let is_last = Instant::now() >= deadline;
-        match timeout_at(deadline.max(Instant::now() + LOOK), condition()).await {
-            Ok(Ok(value)) => return value,
-            Ok(Err(reason)) if is_last => panic!("{what}: not within {within:?}: {reason}"),
-            Ok(Err(reason)) => last = reason,
-            Err(_) => panic!("{what}: not within {within:?}: a look hangs; before it: {last}"),
+        let Ok(look) = timeout_at(deadline.max(Instant::now() + LOOK), condition()).await else {
+            panic!("{what}: not within {within:?}: a look hangs; before it: {last}")
+        };
+        match look {
+            Ok(value) => return value,
+            Err(reason) if is_last => panic!("{what}: not within {within:?}: {reason}"),
+            Err(reason) => last = reason,
         }
         sleep(Duration::from_millis(50)).await;
     }

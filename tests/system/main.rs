@@ -20,6 +20,7 @@ mod crowds;
 mod engines;
 mod exactly_once;
 mod imports;
+mod leadership;
 mod manifests;
 mod process;
 mod secrecy;

@@ -127,7 +127,7 @@ fn wrong_flags_are_named_with_what_would_be_right() {
         (&["run", "--concurrency=0"][..], "--concurrency"),
         (&["run", "--log-format=xml"][..], "possible values"),
         (&["run", "--listen=nowhere"][..], "cannot listen on nowhere"),
-        (&["run", "--leader-elect=true"][..], "run one replica"),
+        (&["run", "--lease-duration=1s"][..], "at least 2s"),
         (&["walk"][..], "unrecognized subcommand"),
     ] {
         let (succeeded, said) = run(flags);

@@ -1,0 +1,83 @@
+//! One of several operators acts.
+
+use crate::{
+    simulator::faults::{Fault, FaultKind},
+    support::{eventually, operator::Operator},
+    world::{PATIENCE, World},
+};
+use database_backup_operator::api::status::Phase;
+use std::{path::Path, time::Duration};
+
+const FLAGS: [&str; 5] =
+    ["--leader-elect=true", "--lease-duration=2s", "--poll-interval=300ms", "--settle-delay=5s", "--cluster-resource-namespace=operator"];
+
+fn start(world: &World, name: &str) -> Operator {
+    let log = world.plane.folder().join(format!("{name}.log"));
+    Operator::start(Path::new(env!("CARGO_BIN_EXE_database-backup-operator")), world.plane.kubeconfig(), &log, &FLAGS)
+}
+
+async fn until_leading(operator: &Operator) {
+    eventually("it leads", PATIENCE, async || operator.logs().contains("leading").then_some(()).ok_or(operator.logs())).await;
+}
+
+async fn world() -> World {
+    let world = World::without_operator().await;
+    world.account("cloud", 1000).await;
+    for instance in ["i-1", "i-2", "i-3"] {
+        world.cloud.add_instance("dcs", instance);
+    }
+    world
+}
+
+#[tokio::test]
+async fn the_second_stands_by_and_takes_over_when_the_first_ends() {
+    let world = world().await;
+    let first = start(&world, "first");
+    until_leading(&first).await;
+    let second = start(&world, "second");
+    world.ask("before", "DCS", "i-1").await;
+    world.until_phase("before", Phase::Completed).await;
+    assert!(!second.logs().contains("leading"), "one acts");
+    assert_eq!(second.get("/readyz").await.map(|(status, _)| status), Ok(200), "and the other is ready");
+    assert!(first.terminate().await.success());
+    until_leading(&second).await;
+    world.ask("after", "DCS", "i-2").await;
+    world.until_phase("after", Phase::Completed).await;
+    second.kill();
+    let third = start(&world, "third");
+    until_leading(&third).await;
+    world.ask("last", "DCS", "i-3").await;
+    world.until_phase("last", Phase::Completed).await;
+    assert_eq!(world.backups_in_cloud(), 3);
+}
+
+#[tokio::test]
+async fn a_paused_leader_that_wakes_up_sends_nothing_and_ends_with_an_error() {
+    let world = world().await;
+    let first = start(&world, "first");
+    until_leading(&first).await;
+    let second = start(&world, "second");
+    // The call of the first is on its way, and carried out late.
+    world.cloud.inject(Fault::new(FaultKind::Delay(Duration::from_secs(1))).at("create"));
+    world.ask("contested", "DCS", "i-1").await;
+    assert!(world.cloud.wait_until(PATIENCE, |cloud| cloud.count(None, "create") == 1));
+    first.pause();
+    until_leading(&second).await;
+    world.ask("next", "DCS", "i-2").await;
+    world.until_phase("next", Phase::Completed).await;
+    world.until_phase("contested", Phase::Completed).await;
+    first.resume();
+    eventually("the first has ended", PATIENCE, async || if first.is_running() { Err("it runs".to_owned()) } else { Ok(()) }).await;
+    assert!(first.logs().contains("the lease was lost"), "{}", first.logs());
+    assert_eq!((world.backups_in_cloud(), world.cloud.count(None, "create")), (2, 2), "no call was sent twice");
+}
+
+#[tokio::test]
+async fn a_leader_that_cannot_renew_stops_before_its_lease_ends() {
+    let world = world().await;
+    let first = start(&world, "first");
+    until_leading(&first).await;
+    world.plane.stop_api_server();
+    eventually("it has ended", PATIENCE, async || if first.is_running() { Err("it runs".to_owned()) } else { Ok(()) }).await;
+    assert!(first.logs().contains("the lease was lost"), "{}", first.logs());
+}
