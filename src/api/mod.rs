@@ -11,3 +11,6 @@ pub const GROUP: &str = "dbbackup.dev";
 
 /// Field manager and reporter of everything the operator writes.
 pub const MANAGER: &str = "database-backup-operator";
+
+/// Keeps an object until its backup in the cloud is gone; there only under `deletionPolicy: Delete`.
+pub const FINALIZER: &str = "dbbackup.dev/remote-backup";

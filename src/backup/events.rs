@@ -40,6 +40,7 @@ pub fn notices(before: &DatabaseBackupStatus, after: &DatabaseBackupStatus) -> V
             Some(Phase::Completed) => tell("Completed", "CreateBackup", false, &message),
             Some(Phase::Failed) => tell("Failed", "CreateBackup", true, &message),
             Some(Phase::Missing) => tell("RemoteMissing", "Watch", true, &message),
+            Some(Phase::Expired) => tell("Expired", "DeleteBackup", false, &message),
             _ => {}
         }
     }

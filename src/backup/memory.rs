@@ -3,7 +3,7 @@
 use super::{
     clock::Moment,
     observed::intent_is_open,
-    outcome::{Circumstances, refused},
+    outcome::{Circumstances, refused, undeleted},
     reason::Reason,
     settings::Settings,
 };
@@ -30,6 +30,8 @@ pub struct Memory {
     pub absence: Option<Absence>,
     /// What stands in the way, and when it is tried again.
     pub trouble: Option<Trouble>,
+    /// The deletion in the cloud that is under way.
+    pub removal: Option<Removal>,
     /// A listing for this object is on its way.
     pub looking: bool,
     /// The reason reported last.
@@ -117,6 +119,19 @@ pub struct Absence {
     pub asked_by_id: bool,
 }
 
+/// A deletion in the cloud.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Removal {
+    /// Everything that the object has in the cloud, by a listing since the deletion began and since the last DELETE call.
+    pub inventory: Option<Sighting>,
+    /// It was asked for by its id since then, and not found.
+    pub asked_by_id: bool,
+    /// The next listing may begin.
+    pub not_before: Moment,
+    /// The backup whose deletion the cloud has accepted, and when: it takes a while, and is not asked for again meanwhile.
+    pub accepted: Option<(String, Moment)>,
+}
+
 /// What stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Trouble {
@@ -174,6 +189,45 @@ impl Memory {
             self.doubt = Some(Doubt { request_time, since, looks: 0, misses: 0, last_miss: None });
             self.sighting = None;
         }
+    }
+
+    /// A deletion in the cloud begins, or goes on, or there is none.
+    pub fn notice_removal(&mut self, wanted: bool, now: Moment) {
+        match (wanted, &self.removal) {
+            (false, _) => self.removal = None,
+            (true, Some(_)) => {}
+            (true, None) => {
+                self.removal = Some(Removal { inventory: None, asked_by_id: false, not_before: now, accepted: None });
+                // What stood in the way of a create call or a look does not stand in the way of this.
+                self.trouble = None;
+            }
+        }
+    }
+
+    /// A complete listing of everything that the object has in the cloud.
+    pub fn took_stock(&mut self, started: Moment, found: Vec<RemoteBackup>, by_id: bool) {
+        self.looking = false;
+        self.trouble = None;
+        if let Some(removal) = &mut self.removal {
+            if by_id && found.is_empty() {
+                removal.asked_by_id = true;
+            } else {
+                removal.inventory = Some(Sighting { started, found });
+            }
+        }
+    }
+
+    /// A DELETE call came to an end. Whatever it said, only a new listing says what is left.
+    pub fn deleted(&mut self, backup_id: &str, answer: Result<(), Error>, place: Circumstances<'_>) {
+        let Some(removal) = &mut self.removal else { return };
+        let not_before = place.now.plus(place.settings.poll_interval / 3);
+        let accepted = answer.is_ok().then(|| (backup_id.to_owned(), place.now));
+        *removal = Removal { inventory: None, asked_by_id: false, not_before, accepted };
+        self.trouble = match answer {
+            Ok(()) => None,
+            Err(error) if error.class == Class::BackupNotFound => None,
+            Err(error) => Some(undeleted(&error, self.trouble.as_ref(), place)),
+        };
     }
 
     /// The intent in the status, if this process wrote it.

@@ -50,6 +50,8 @@ pub struct Object<'a> {
     pub created: Timestamp,
     /// It is being deleted.
     pub deleting: bool,
+    /// It has this operator's finalizer.
+    pub has_finalizer: bool,
     /// Changes whenever the object's annotations do: a person asks for another try.
     pub nudge: u64,
 }

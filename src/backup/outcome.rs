@@ -50,6 +50,15 @@ pub fn unreadable(error: &Error, before: Option<&Trouble>, place: Circumstances<
     trouble(outcome, error, before, place)
 }
 
+/// The trouble after a DELETE call that was refused or not answered. It is never given up.
+pub fn undeleted(error: &Error, before: Option<&Trouble>, place: Circumstances<'_>) -> Trouble {
+    let outcome = match outcome(error.class) {
+        Outcome::Final(reason) => Outcome::Again(reason),
+        again @ Outcome::Again(_) => again,
+    };
+    trouble(outcome, error, before, place)
+}
+
 /// The trouble after a listing that did not hold together.
 pub fn incomplete(message: &str, before: Option<&Trouble>, place: Circumstances<'_>) -> Trouble {
     let failures = failures(before, Reason::CloudUnavailable);

@@ -57,6 +57,16 @@ pub enum Reason {
     Unsupported,
     /// The cloud no longer has the backup.
     RemoteMissing,
+    /// Deleted in the cloud because its time was up.
+    Expired,
+    /// The object goes when its backup in the cloud is gone.
+    Deleting,
+    /// The account points elsewhere, so nothing may be deleted.
+    DeleteBlocked,
+    /// The account cannot be used, so nothing can be deleted.
+    CredentialsUnavailable,
+    /// The endpoint has no delete.
+    DeleteUnsupported,
 }
 
 impl Reason {
@@ -89,6 +99,11 @@ impl Reason {
             Self::InvalidRequest => "InvalidRequest",
             Self::Unsupported => "Unsupported",
             Self::RemoteMissing => "RemoteMissing",
+            Self::Expired => "Expired",
+            Self::Deleting => "Deleting",
+            Self::DeleteBlocked => "DeleteBlocked",
+            Self::CredentialsUnavailable => "CredentialsUnavailable",
+            Self::DeleteUnsupported => "DeleteUnsupported",
         }
     }
 
@@ -118,7 +133,8 @@ impl Reason {
             Self::ProgressDeadlineExceeded | Self::BackupFailed | Self::InvalidRequest | Self::Unsupported | Self::RemoteMissing => {
                 Standing::Stopped
             }
-            Self::Completed => Standing::Ready,
+            Self::Completed | Self::Expired => Standing::Ready,
+            Self::Deleting | Self::DeleteBlocked | Self::CredentialsUnavailable | Self::DeleteUnsupported => Standing::Leaving,
         }
     }
 }

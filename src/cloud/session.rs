@@ -138,6 +138,11 @@ impl Session {
         &self.region
     }
 
+    /// The account's request rate.
+    pub fn permits(&self) -> Arc<Permits> {
+        self.permits.clone()
+    }
+
     /// Requests a second that the account allows.
     pub fn rate(&self) -> u32 {
         self.permits.rate()

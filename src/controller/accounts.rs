@@ -13,7 +13,8 @@ use crate::{
         conditions::Standing,
     },
     backup::{
-        account::{AccountMemory, Verification, seen_by_backups, status},
+        account::{AccountMemory, AccountReason, Verification, seen_by_backups, status},
+        clock::Moment,
         observed::{Account, Place},
         reason::Reason,
     },
@@ -78,7 +79,18 @@ struct State {
     cluster_kind_denied: bool,
     recheck: Vec<(AccountKind, Option<String>, UnboundedSender<AccountKey>)>,
     epochs: u64,
+    former: HashMap<AccountKey, Former>,
 }
+
+/// The last good session of an account that can no longer be used.
+struct Former {
+    session: Arc<Session>,
+    place: Place,
+    since: Moment,
+}
+
+/// How long a former session is kept.
+const KEPT: Duration = Duration::from_secs(3600);
 
 /// One account.
 struct Entry {
@@ -124,10 +136,17 @@ impl Accounts {
         }
     }
 
-    /// What a backup in `namespace` needs of the account it names.
-    pub fn for_backup(&self, reference: &AccountRef, namespace: &str) -> Use {
-        let key = AccountKey::named(reference, namespace);
+    /// What a backup needs of the account it names. One that is being deleted may use the last good credentials for a while after they are gone: the
+    /// deletion of a namespace takes the Secret first.
+    pub fn for_backup(&self, backup: &DatabaseBackup, now: Moment) -> Use {
+        let key = AccountKey::of(backup);
         let state = self.lock();
+        let former = state.former.get(&key).filter(|former| now.since(former.since) < KEPT && backup.metadata.deletion_timestamp.is_some());
+        if let Some(former) = former.filter(|_| !state.is_ready(&key)) {
+            let account = Account::Ready { place: former.place.clone(), allowed: false, epoch: 0 };
+            let permits = Some(former.session.permits());
+            return Use { account, session: Some(former.session.clone()), permits, allowed: None };
+        }
         let nothing = |account| Use { account, session: None, permits: None, allowed: None };
         let Some(entry) = state.entries.get(&key) else { return nothing(state.why_absent(&key)) };
         let account = match &entry.verification {
@@ -172,8 +191,11 @@ impl Accounts {
         }
     }
 
-    fn forget(&self, key: &AccountKey) {
-        self.lock().entries.remove(key);
+    fn forget(&self, key: &AccountKey, now: Moment) {
+        let mut state = self.lock();
+        if let Some(entry) = state.entries.remove(key) {
+            state.keep_former(key, &entry, now);
+        }
     }
 
     /// The session that is open, what it was opened with, and what is remembered.
@@ -209,6 +231,17 @@ pub(super) struct Held {
 }
 
 impl State {
+    fn is_ready(&self, key: &AccountKey) -> bool {
+        self.entries.get(key).is_some_and(|entry| matches!(entry.verification, Some(Ok(_))))
+    }
+
+    fn keep_former(&mut self, key: &AccountKey, entry: &Entry, now: Moment) {
+        self.former.retain(|_, former| now.since(former.since) < KEPT);
+        if let (Some(Ok(place)), Some(session)) = (&entry.verification, &entry.session) {
+            self.former.insert(key.clone(), Former { session: session.clone(), place: place.clone(), since: now });
+        }
+    }
+
     fn why_absent(&self, key: &AccountKey) -> Account {
         if key.kind == AccountKind::ClusterCloudAccount && self.cluster_kind_denied {
             let message = "this operator may not read ClusterCloudAccounts: use a CloudAccount, or grant it the right".to_owned();
@@ -307,7 +340,7 @@ fn retry<K>(_account: Arc<K>, _error: &kube::Error, ctx: Arc<Context>) -> Action
 
 impl Context {
     fn account_gone(&self, key: &AccountKey) {
-        self.accounts.forget(key);
+        self.accounts.forget(key, self.clock.now());
         self.fleet.wake_account(key);
     }
 
@@ -379,7 +412,13 @@ impl Context {
         state.epochs += 1;
         let epoch = state.epochs;
         // Deleted meanwhile: there is nothing to keep.
-        let Some(entry) = state.entries.get_mut(key) else { return false };
+        let Some(mut entry) = state.entries.remove(key) else { return false };
+        match verification {
+            Ok(_) => drop(state.former.remove(key)),
+            // Credentials that the cloud refuses are good for nothing any more.
+            Err(error) if error.reason == AccountReason::AuthenticationFailed => {}
+            Err(_) => state.keep_former(key, &entry, self.clock.now()),
+        }
         let same_session = match (&entry.session, &session) {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
             (a, b) => a.is_none() && b.is_none(),
@@ -393,6 +432,7 @@ impl Context {
         entry.opened_with = opened_with;
         entry.memory = memory;
         entry.allowed = allowed;
+        state.entries.insert(key.clone(), entry);
         changed
     }
 }

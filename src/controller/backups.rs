@@ -10,11 +10,13 @@ use super::{
 };
 use crate::{
     api::{
+        FINALIZER,
         backup::DatabaseBackup,
         conditions::{is_true, types},
         status::{CreateOutcome, DatabaseBackupStatus, Phase},
     },
     backup::{
+        clock::Moment,
         events::{Notice, notices},
         memory::Stage,
         observed::{Account, Object, Observed, Permit, Turn},
@@ -162,13 +164,14 @@ impl Reconcile<'_> {
 
     async fn step(&mut self, object: &Arc<DatabaseBackup>) -> Result<Next, Error> {
         let ctx = self.ctx;
-        let mut account = ctx.accounts.for_backup(&object.spec.account_ref, &object.namespace().unwrap_or_default());
+        let mut account = ctx.accounts.for_backup(object, ctx.clock.now());
         self.allow(object, &mut account).await?;
         let unseen = DatabaseBackupStatus::default();
         let status = object.status.as_ref().unwrap_or(&unseen);
         let now = ctx.clock.now();
         let noticed = ctx.fleet.memory(self.uid, |memory| {
             memory.notice(status, now);
+            memory.notice_removal(is_removed(object, status, now), now);
             memory.clone()
         });
         let Some(memory) = noticed else { return Ok(Next::Rest(None)) };
@@ -182,6 +185,7 @@ impl Reconcile<'_> {
                 generation: object.metadata.generation,
                 created: created(object),
                 deleting: object.metadata.deletion_timestamp.is_some(),
+                has_finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
                 nudge: nudge(object.annotations()),
             },
             spec: &object.spec,
@@ -199,7 +203,10 @@ impl Reconcile<'_> {
             Step::TakePermit => self.take_permit(&account),
             Step::WriteIntent(next) => return self.write_intent(object, *next, now).await,
             Step::Send(new) => self.send(object, &account, &new).await,
-            Step::Look(scope) => self.look(object, &account, scope),
+            Step::Look(scope) => self.look(object, &account, scope, false),
+            Step::TakeStock(scope) => self.look(object, &account, scope, true),
+            Step::SetFinalizer(present) => return self.set_finalizer(object, present).await,
+            Step::Delete { backup_id } => self.delete(object, &account, &backup_id).await,
             Step::Report(report) => return self.report(object, status, *report, now).await,
             Step::Rest(wake) => return Ok(Next::Rest(wake)),
         }
@@ -217,7 +224,7 @@ impl Reconcile<'_> {
         Ok(())
     }
 
-    fn take_turn(&mut self, account: &Use, now: crate::backup::clock::Moment) {
+    fn take_turn(&mut self, account: &Use, now: Moment) {
         if let Account::Ready { place, .. } = &account.account {
             self.turn = self.ctx.fleet.take_turn(self.uid, place, |key| self.ctx.accounts.place(key), now);
         }
@@ -229,12 +236,7 @@ impl Reconcile<'_> {
     }
 
     /// The intent is remembered before it is written, so that one whose write was not answered is known for this process's own.
-    async fn write_intent(
-        &mut self,
-        object: &Arc<DatabaseBackup>,
-        next: DatabaseBackupStatus,
-        begun: crate::backup::clock::Moment,
-    ) -> Result<Next, Error> {
+    async fn write_intent(&mut self, object: &Arc<DatabaseBackup>, next: DatabaseBackupStatus, begun: Moment) -> Result<Next, Error> {
         if let Some(request_time) = &next.request_time {
             self.ctx.fleet.memory(self.uid, |memory| memory.intend(request_time.0, begun));
         }
@@ -269,11 +271,40 @@ impl Reconcile<'_> {
         ctx.fleet.memory(self.uid, |memory| memory.answered(answer, circumstances));
     }
 
-    fn look(&self, object: &DatabaseBackup, account: &Use, scope: ListScope) {
-        self.ctx.fleet.memory(self.uid, |memory| memory.looking = true);
+    /// Starts a listing in the background. `stock`: of everything that the object ever had in the cloud.
+    fn look(&self, object: &DatabaseBackup, account: &Use, scope: ListScope, stock: bool) {
         if let Some(session) = account.session.clone() {
-            listings::look(self.ctx, object, session, scope, nudge(object.annotations()));
+            self.ctx.fleet.memory(self.uid, |memory| memory.looking = true);
+            listings::look(self.ctx, object, session, scope, nudge(object.annotations()), stock);
         }
+    }
+
+    async fn set_finalizer(&self, object: &Arc<DatabaseBackup>, present: bool) -> Result<Next, Error> {
+        let told = object.status.as_ref().is_some_and(|status| status.delete_reason.is_some());
+        if !present && told && object.metadata.deletion_timestamp.is_some() {
+            let note = "the cloud holds nothing of this object any more".to_owned();
+            let notice = Notice { reason: "RemoteDeleted", action: "DeleteBackup", is_warning: false, note };
+            writes::tell(self.ctx, object, vec![notice]).await;
+        }
+        match writes::finalizer(self.ctx, object, present).await? {
+            Written::Stored(newer) | Written::Conflict(newer) => Ok(Next::Again(newer)),
+            Written::Gone => Ok(Next::Rest(None)),
+        }
+    }
+
+    async fn delete(&self, object: &DatabaseBackup, account: &Use, backup_id: &str) {
+        let (ctx, source) = (self.ctx, &object.spec.source);
+        let Some(session) = &account.session else { return };
+        let answer = session.delete(source.engine, &source.instance_id, backup_id, || ctx.clock.now().wall).await;
+        match &answer {
+            Ok(()) => tracing::info!(backup_id, "the cloud deletes the backup"),
+            Err(error) => tracing::warn!(%error, backup_id, "the backup was not deleted"),
+        }
+        if session.refused() {
+            ctx.accounts.recheck(&AccountKey::of(object));
+        }
+        let circumstances = self.circumstances(object, &account.account);
+        ctx.fleet.memory(self.uid, |memory| memory.deleted(backup_id, answer, circumstances));
     }
 
     fn circumstances(&self, object: &DatabaseBackup, account: &Account) -> Circumstances<'_> {
@@ -286,7 +317,7 @@ impl Reconcile<'_> {
         object: &Arc<DatabaseBackup>,
         before: &DatabaseBackupStatus,
         report: Report,
-        now: crate::backup::clock::Moment,
+        now: Moment,
     ) -> Result<Next, Error> {
         if let Some(reason) = report.reason {
             let was_stalled = is_true(&before.conditions, types::STALLED);
@@ -348,6 +379,11 @@ fn log(object: &DatabaseBackup) {
         name = object.name_any(),
         "status written"
     );
+}
+
+/// Whether the backup in the cloud is to be deleted.
+fn is_removed(object: &DatabaseBackup, status: &DatabaseBackupStatus, now: Moment) -> bool {
+    object.metadata.deletion_timestamp.is_some() || status.expiration_time.as_ref().is_some_and(|at| at.0 <= now.wall)
 }
 
 /// Changes whenever the annotations do.

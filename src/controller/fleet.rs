@@ -258,8 +258,11 @@ impl Member {
         self.status().and_then(|status| status.phase)
     }
 
+    /// Whether anything is still to be done for it, a deletion among it.
     fn is_unfinished(&self) -> bool {
-        matches!(self.phase(), None | Some(Phase::Pending | Phase::Running))
+        let is_under_way = matches!(self.phase(), None | Some(Phase::Pending | Phase::Running));
+        let expires = self.phase() == Some(Phase::Completed) && self.status().is_some_and(|status| status.expiration_time.is_some());
+        is_under_way || expires || self.object.metadata.deletion_timestamp.is_some()
     }
 
     fn contender(&self, now: Moment) -> Contender {

@@ -22,8 +22,9 @@ use std::{
     time::Duration,
 };
 
-/// Looks for one object's backup. What it finds goes into the object's memory, and the object is woken.
-pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, scope: ListScope, nudge: u64) {
+/// Looks for one object's backup; or, to take stock, for everything that it ever had in the cloud. What it finds goes into the object's memory, and
+/// the object is woken.
+pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, scope: ListScope, nudge: u64, stock: bool) {
     let uid = object.uid().unwrap_or_default();
     let (engine, account) = (object.spec.source.engine, AccountKey::of(object));
     let mark = object.status.as_ref().and_then(|status| status.backup_name.clone());
@@ -32,6 +33,7 @@ pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, 
     tokio::spawn(async move {
         let (started, by_id) = (ctx.clock.now(), matches!(scope, ListScope::Backup { .. }));
         match session.list(engine, &scope, Urgency::Urgent, || ctx.clock.now().wall).await {
+            Ok(backups) if stock => drop(ctx.fleet.memory(&uid, |memory| memory.took_stock(started, backups, by_id))),
             Ok(backups) => {
                 let mine = |backup: &RemoteBackup| Some(&backup.id) == id.as_ref() || Some(&backup.mark) == mark.as_ref();
                 let found = backups.into_iter().filter(mine).collect();

@@ -2,15 +2,16 @@
 
 use super::context::Context;
 use crate::{
-    api::{MANAGER, backup::DatabaseBackup, status::DatabaseBackupStatus},
+    api::{FINALIZER, MANAGER, backup::DatabaseBackup, status::DatabaseBackupStatus},
     backup::events::Notice,
 };
 use kube::{
     Api, Resource, ResourceExt,
-    api::PostParams,
+    api::{Patch, PatchParams, PostParams},
     runtime::events::{Event, EventType},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
 use std::{fmt::Debug, sync::Arc};
 
 /// What became of a write.
@@ -30,11 +31,7 @@ pub async fn status(ctx: &Context, object: &DatabaseBackup, status: DatabaseBack
     next.status = Some(status);
     match api.replace_status(&name, &params(), &next).await {
         Ok(stored) => Ok(Written::Stored(remember(ctx, stored))),
-        Err(kube::Error::Api(refused)) if refused.is_conflict() => Ok(api
-            .get_opt(&name)
-            .await?
-            .filter(|now| now.uid() == object.uid())
-            .map_or(Written::Gone, |now| Written::Conflict(remember(ctx, now)))),
+        Err(kube::Error::Api(refused)) if refused.is_conflict() => changed_meanwhile(&api, ctx, object).await,
         Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(Written::Gone),
         Err(error) => Err(error),
     }
@@ -47,6 +44,27 @@ fn remember(ctx: &Context, mut object: DatabaseBackup) -> Arc<DatabaseBackup> {
 
 fn api_of(ctx: &Context, object: &DatabaseBackup) -> Api<DatabaseBackup> {
     Api::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default())
+}
+
+/// Puts the finalizer on an object, or takes it off, in the same way; the other finalizers are not this operator's business.
+pub async fn finalizer(ctx: &Context, object: &DatabaseBackup, present: bool) -> Result<Written, kube::Error> {
+    let mut finalizers: Vec<&str> = object.finalizers().iter().map(String::as_str).filter(|name| *name != FINALIZER).collect();
+    if present {
+        finalizers.push(FINALIZER);
+    }
+    let patch = json!({ "metadata": { "resourceVersion": object.resource_version(), "finalizers": finalizers } });
+    let (name, api) = (object.name_any(), api_of(ctx, object));
+    match api.patch(&name, &PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() }, &Patch::Merge(&patch)).await {
+        Ok(stored) => Ok(Written::Stored(remember(ctx, stored))),
+        Err(kube::Error::Api(refused)) if refused.is_conflict() => changed_meanwhile(&api, ctx, object).await,
+        Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(Written::Gone),
+        Err(error) => Err(error),
+    }
+}
+
+async fn changed_meanwhile(api: &Api<DatabaseBackup>, ctx: &Context, object: &DatabaseBackup) -> Result<Written, kube::Error> {
+    let newer = api.get_opt(&object.name_any()).await?.filter(|now| now.uid() == object.uid());
+    Ok(newer.map_or(Written::Gone, |now| Written::Conflict(remember(ctx, now))))
 }
 
 /// Writes the status of an account in the same way. A conflict is no error: the newer version is reconciled anyway.

@@ -23,4 +23,5 @@ mod imports;
 mod leadership;
 mod manifests;
 mod process;
+mod removal;
 mod secrecy;

@@ -6,6 +6,7 @@
 //! | the cloud was asked and did not answer | `doubt` |
 //! | the backup's id is known | `watch` |
 //! | a backup that exists is to be adopted | `import` |
+//! | the backup is to be deleted | `removal` |
 //!
 //! # The protocol
 //! 1. Everything first: a ready account, the instance's turn, a permit. Each is a step of its own, and each changes what is observed next.
@@ -20,6 +21,7 @@
 
 mod doubt;
 mod import;
+mod removal;
 mod submit;
 #[cfg(test)]
 mod tests;
@@ -54,6 +56,15 @@ pub enum Step {
     Send(NewBackup),
     /// Start a complete listing for this object in the background; the object is woken when it is there.
     Look(ListScope),
+    /// Put the finalizer on the object, or take it off, and plan again.
+    SetFinalizer(bool),
+    /// Start a complete listing of everything that the object ever had in the cloud, in the background; the object is woken when it is there.
+    TakeStock(ListScope),
+    /// Delete this backup in the cloud, keep what comes of it in memory, and plan again.
+    Delete {
+        /// The cloud's id of the backup.
+        backup_id: String,
+    },
     /// Write this status if it says anything new, and rest.
     Report(Box<Report>),
     /// Nothing to do but wait, at most so long; absent: until something changes.
@@ -74,7 +85,14 @@ pub struct Report {
 /// The next step for an object.
 pub fn plan(o: &Observed<'_>) -> Step {
     if o.object.deleting {
-        return Step::Rest(None);
+        return removal::of_object(o);
+    }
+    // Before the first intent: what is in the cloud must not outlive an object that wants it deleted.
+    if removal::wants_finalizer(o) != o.object.has_finalizer {
+        return Step::SetFinalizer(removal::wants_finalizer(o));
+    }
+    if removal::is_expired(o) {
+        return removal::expire(o);
     }
     match o.status.phase {
         Some(Phase::Failed | Phase::Expired) => settled(o),

@@ -34,6 +34,7 @@ struct World {
     settings: Settings,
     now: Moment,
     deleting: bool,
+    has_finalizer: bool,
     generation: i64,
     nudge: u64,
 }
@@ -69,6 +70,7 @@ impl World {
             settings: Settings::default(),
             now: Moment { wall: "2026-01-01T00:00:10Z".parse().unwrap(), mono: Duration::from_secs(10) },
             deleting: false,
+            has_finalizer: false,
             generation: 1,
             nudge: 0,
         }
@@ -76,6 +78,8 @@ impl World {
 
     fn plan(&mut self) -> Step {
         self.memory.notice(&self.status, self.now);
+        let expired = self.status.expiration_time.as_ref().is_some_and(|at| at.0 <= self.now.wall);
+        self.memory.notice_removal(self.deleting || expired, self.now);
         plan(&Observed {
             object: Object {
                 namespace: "shop",
@@ -84,6 +88,7 @@ impl World {
                 generation: Some(self.generation),
                 created: "2026-01-01T00:00:00Z".parse().unwrap(),
                 deleting: self.deleting,
+                has_finalizer: self.has_finalizer,
                 nudge: self.nudge,
             },
             spec: &self.spec,
@@ -706,4 +711,139 @@ fn a_call_that_was_cut_off_counts_as_unanswered() {
     let report = world.report();
     assert_eq!(reason(&report), "OutcomeUnknown");
     assert!(matches!(world.memory.own.as_ref().map(|own| &own.stage), Some(Stage::Unanswered(_))));
+}
+
+#[test]
+fn the_finalizer_is_there_before_the_first_intent_and_only_under_delete() {
+    let mut world = World::new();
+    world.spec.deletion_policy = DeletionPolicy::Delete;
+    assert_eq!(world.plan(), Step::SetFinalizer(true));
+    world.has_finalizer = true;
+    assert!(matches!(world.plan(), Step::WriteIntent(_)));
+    world.spec.deletion_policy = DeletionPolicy::Retain;
+    assert_eq!(world.plan(), Step::SetFinalizer(false));
+}
+
+/// A completed backup whose object is deleted under `Delete`.
+fn being_deleted() -> World {
+    let mut world = World::running();
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    world.report();
+    world.spec.deletion_policy = DeletionPolicy::Delete;
+    (world.has_finalizer, world.deleting) = (true, true);
+    world
+}
+
+#[test]
+fn only_what_a_fresh_listing_shows_under_this_objects_mark_and_instance_is_deleted() {
+    let mut world = being_deleted();
+    assert!(matches!(world.plan(), Step::TakeStock(ListScope::Instance { window: None, .. })), "nothing is deleted on memory");
+    let mine = remote(&world, RemoteState::Completed);
+    let another = RemoteBackup { id: "b-9".into(), mark: "somebody-elses".into(), ..mine.clone() };
+    let elsewhere = RemoteBackup { id: "b-8".into(), instance_id: "another".into(), ..mine.clone() };
+    world.memory.took_stock(world.now, vec![another.clone(), elsewhere.clone(), mine.clone()], false);
+    assert_eq!(world.report().status.delete_reason, Some(crate::api::status::DeleteReason::ObjectDeleted), "told before it is done");
+    assert_eq!(world.plan(), Step::Delete { backup_id: "b-1".into() });
+    let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &Settings::default() };
+    world.memory.deleted("b-1", Ok(()), circumstances);
+    world.pass(5);
+    assert!(matches!(world.plan(), Step::TakeStock(_)), "confirmed by a listing");
+    world.memory.took_stock(world.now, vec![mine], false);
+    assert_eq!(reason(&world.report()), "Deleting", "the cloud takes a while, and is not asked again at once");
+    world.pass(15);
+    assert!(matches!(world.plan(), Step::TakeStock(_)));
+    world.memory.took_stock(world.now, vec![another, elsewhere], false);
+    assert_eq!(world.plan(), Step::TakeStock(ListScope::Backup { backup_id: "b-1".into() }), "and by its id");
+    world.memory.took_stock(world.now, vec![], true);
+    assert_eq!(world.plan(), Step::SetFinalizer(false));
+}
+
+#[test]
+fn a_running_backup_is_waited_for_before_it_is_deleted() {
+    let mut world = being_deleted();
+    assert!(matches!(world.plan(), Step::TakeStock(_)));
+    let mine = remote(&world, RemoteState::Running);
+    world.memory.took_stock(world.now, vec![mine], false);
+    assert_eq!(reason(&world.report()), "Deleting");
+    world.pass(15);
+    assert!(matches!(world.plan(), Step::TakeStock(_)));
+}
+
+#[test]
+fn a_call_without_an_answer_is_cleared_up_before_the_object_is_let_go() {
+    let mut world = World::new();
+    world.spec.deletion_policy = DeletionPolicy::Delete;
+    world.has_finalizer = true;
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    world.deleting = true;
+    let mut looks = 0;
+    for _ in 0..1000 {
+        match world.plan() {
+            Step::TakeStock(_) => world.memory.took_stock(world.now, vec![], false),
+            Step::Look(_) => {
+                looks += 1;
+                world.see(vec![]);
+            }
+            Step::Report(_) | Step::Rest(_) => world.pass(1),
+            Step::SetFinalizer(false) => break,
+            step => panic!("{step:?}"),
+        }
+    }
+    assert!(looks >= 2 && world.now.mono >= Duration::from_secs(300), "{looks} looks, {:?}", world.now.mono);
+}
+
+#[test]
+fn flipping_to_retain_frees_the_object_at_once() {
+    let mut world = being_deleted();
+    world.account = Account::Blocked { reason: Reason::AccountNotReady, message: "there is no Secret".into() };
+    let report = world.report();
+    assert_eq!(reason(&report), "CredentialsUnavailable");
+    assert!(report.status.conditions[0].message.contains("set deletionPolicy to Retain"));
+    assert!(!has(&report, types::RECONCILING) && !has(&report, types::STALLED));
+    world.spec.deletion_policy = DeletionPolicy::Retain;
+    assert_eq!(world.plan(), Step::SetFinalizer(false));
+}
+
+#[test]
+fn an_account_that_points_elsewhere_blocks_the_deletion() {
+    let mut world = being_deleted();
+    world.account = Account::Ready { place: Place { project_id: "p-2".into(), ..place() }, allowed: true, epoch: 2 };
+    assert_eq!(reason(&world.report()), "DeleteBlocked");
+}
+
+#[test]
+fn an_object_that_never_asked_is_let_go_at_once() {
+    let mut world = World::new();
+    world.spec.deletion_policy = DeletionPolicy::Delete;
+    (world.has_finalizer, world.deleting) = (true, true);
+    assert_eq!(world.plan(), Step::SetFinalizer(false));
+}
+
+#[test]
+fn an_expired_backup_is_deleted_whatever_the_policy_and_the_object_stays() {
+    let mut world = World::running();
+    world.spec.expire_after_days = Some(1);
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen.clone()]);
+    world.report();
+    world.pass(2 * 86_400);
+    assert!(matches!(world.plan(), Step::TakeStock(_)));
+    world.memory.took_stock(world.now, vec![seen], false);
+    let report = world.report();
+    assert!(has(&report, types::READY) && report.status.phase == Some(Phase::Completed), "it is there until it is gone");
+    assert_eq!(world.plan(), Step::Delete { backup_id: "b-1".into() });
+    let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &Settings::default() };
+    world.memory.deleted("b-1", Err(refusal(400, "DBS.201208")), circumstances);
+    let report = world.report();
+    assert!(has(&report, types::READY) && report.status.conditions[0].message.contains("DBS.201208"), "it says why it waits");
+    world.pass(60);
+    assert!(matches!(world.plan(), Step::TakeStock(_)));
+    world.memory.took_stock(world.now, vec![], false);
+    world.memory.took_stock(world.now, vec![], true);
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.phase), ("Expired", Some(Phase::Expired)));
+    assert!(has(&report, types::READY));
 }

@@ -14,6 +14,7 @@ use crate::{
     },
     cloud::backup::{ListScope, RemoteBackup, RemoteState},
 };
+use std::time::Duration;
 
 pub(super) fn plan(o: &Observed<'_>) -> Step {
     let id = o.status.backup_id.as_deref().unwrap_or_default();
@@ -73,7 +74,8 @@ pub(super) fn running_message(o: &Observed<'_>, id: &str) -> String {
 fn completed(o: &Observed<'_>, next: DatabaseBackupStatus, id: &str) -> Step {
     let source = &o.spec.source;
     let message = format!("{} holds backup {id} of instance {}", source.engine.as_str(), source.instance_id);
-    report(o, next, Phase::Completed, Reason::Completed, &message, None)
+    let expires_in = next.expiration_time.as_ref().map(|at| Duration::try_from(at.0.duration_since(o.now.wall)).unwrap_or_default());
+    report(o, next, Phase::Completed, Reason::Completed, &message, expires_in)
 }
 
 /// The cloud gave up on this attempt. There is a next one if the limit allows; an imported backup has none.
@@ -94,7 +96,7 @@ fn failed(o: &Observed<'_>, mut next: DatabaseBackupStatus, id: &str, message: &
 
 /// Two complete listings, `--gone-after` apart, lack it.
 fn is_long(o: &Observed<'_>, absence: Absence) -> bool {
-    o.status.phase != Some(Phase::Missing) && absence.last.since(absence.first) >= o.settings.gone_after
+    o.status.phase != Some(Phase::Missing) && o.status.delete_reason.is_none() && absence.last.since(absence.first) >= o.settings.gone_after
 }
 
 /// A backup that was complete is missing; one that never was has failed.

@@ -1,0 +1,158 @@
+//! Deleting and expiring: what is the object's goes with it, and nothing ever hangs.
+
+use crate::{
+    simulator::faults::{Fault, FaultKind},
+    support::eventually,
+    world::{PATIENCE, World, is_true, message},
+};
+use database_backup_operator::api::status::Phase;
+use kube::ResourceExt;
+use std::time::Duration;
+
+const DELETE: &str = "deletionPolicy: Delete";
+
+/// Backups that are still in the cloud.
+fn left(world: &World) -> Vec<String> {
+    world.cloud.backups().into_iter().filter(|backup| !backup.deleted).map(|backup| backup.id).collect()
+}
+
+async fn delete(world: &World, name: &str) {
+    world.plane.kubectl_ok(&["delete", "dbb", name, "--wait=false"]).await;
+}
+
+async fn until_gone(world: &World, name: &str) {
+    world.plane.kubectl_ok(&["wait", "--for=delete", "dbb", name, "--timeout=60s"]).await;
+}
+
+#[tokio::test]
+async fn with_delete_the_backup_goes_with_its_object_and_what_belongs_to_others_stays() {
+    let world = World::start().await;
+    let mut others = Vec::new();
+    for (name, engine, service) in [("gemini", "GeminiDB", "geminidb"), ("taurus", "TaurusDB", "taurusdb"), ("redis", "DCS", "dcs")] {
+        world.cloud.add_instance(service, name);
+        others.push(world.cloud.add_backup(service, name, "made-by-hand"));
+        world.cloud.complete_all();
+        world.plane.apply(&World::manifest(name, engine, name, DELETE)).await;
+        world.until_phase(name, Phase::Completed).await;
+        assert_eq!(world.object(name).await.finalizers(), ["dbbackup.dev/remote-backup"], "{engine}");
+        delete(&world, name).await;
+        until_gone(&world, name).await;
+        assert_eq!(left(&world), others, "{engine}");
+    }
+    let events = world.plane.kubectl_ok(&["get", "events", "-o", "custom-columns=R:.reason", "--no-headers"]).await;
+    assert!(events.contains("RemoteDeleted"), "{events}");
+}
+
+#[tokio::test]
+async fn with_retain_there_is_no_finalizer_and_the_backup_stays_even_without_an_operator() {
+    let mut world = World::start().await;
+    world.cloud.add_instance("dcs", "i-1");
+    world.ask("kept", "DCS", "i-1").await;
+    world.until_phase("kept", Phase::Completed).await;
+    assert!(world.object("kept").await.finalizers().is_empty());
+    world.kill_operator();
+    world.plane.kubectl_ok(&["delete", "dbb", "kept", "--timeout=10s"]).await;
+    assert_eq!(left(&world).len(), 1);
+}
+
+#[tokio::test]
+async fn a_running_backup_and_every_failed_attempt_go_too() {
+    let world = World::start().await;
+    world.cloud.add_instance("taurusdb", "i-1in07");
+    world.cloud.fail_next_backups(1, Some("taurusdb"));
+    world.cloud.set_backup_duration(Duration::from_secs(2));
+    world.plane.apply(&World::manifest("busy", "TaurusDB", "i-1in07", DELETE)).await;
+    world.until("busy", "runs its second attempt", |status| status.attempts == Some(2) && status.phase == Some(Phase::Running)).await;
+    delete(&world, "busy").await;
+    world.until_reason("busy", "Deleting").await;
+    until_gone(&world, "busy").await;
+    assert_eq!((world.backups_in_cloud(), left(&world).len()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_call_without_an_answer_is_cleared_up_before_its_object_goes() {
+    let world = World::start().await;
+    for instance in ["i-1", "i-2"] {
+        world.cloud.add_instance("dcs", instance);
+    }
+    world.cloud.inject(Fault::new(FaultKind::LoseAnswer).at("create").containing("i-1"));
+    world.cloud.inject(Fault::new(FaultKind::CutBefore).at("create").containing("i-2"));
+    for (name, instance) in [("lost", "i-1"), ("cut", "i-2")] {
+        world.plane.apply(&World::manifest(name, "DCS", instance, DELETE)).await;
+        world.until_reason(name, "OutcomeUnknown").await;
+        delete(&world, name).await;
+    }
+    for name in ["lost", "cut"] {
+        until_gone(&world, name).await;
+    }
+    assert_eq!((world.backups_in_cloud(), left(&world).len()), (1, 0));
+}
+
+#[tokio::test]
+async fn flipping_to_retain_frees_an_object_whose_backup_cannot_be_deleted() {
+    let world = World::start().await;
+    world.cloud.add_instance("geminidb", "i-1in06");
+    world.plane.apply(&World::manifest("stuck", "GeminiDB", "i-1in06", DELETE)).await;
+    world.until_phase("stuck", Phase::Completed).await;
+    // Open Telekom Cloud's reference has no delete for GeminiDB.
+    world.cloud.unpublish("geminidb", "DELETE ");
+    delete(&world, "stuck").await;
+    let status = world.until_reason("stuck", "DeleteUnsupported").await;
+    assert!(message(&status).contains("APIGW.0101") && message(&status).contains("Retain"), "{}", message(&status));
+    world.plane.kubectl_ok(&["patch", "dbb", "stuck", "--type=merge", "-p", "{\"spec\":{\"deletionPolicy\":\"Retain\"}}"]).await;
+    until_gone(&world, "stuck").await;
+    assert_eq!(left(&world).len(), 1);
+}
+
+#[tokio::test]
+async fn a_deletion_goes_on_after_kills_and_refusals() {
+    let mut world = World::start().await;
+    world.cloud.add_instance("taurusdb", "i-1in07");
+    world.plane.apply(&World::manifest("tough", "TaurusDB", "i-1in07", DELETE)).await;
+    world.until_phase("tough", Phase::Completed).await;
+    world.cloud.inject(Fault::new(FaultKind::FailAfter { status: 500, code: "DBS.108000".into() }).at("delete"));
+    world.cloud.inject(Fault::new(FaultKind::Throttle { retry_after: None }).at("list"));
+    delete(&world, "tough").await;
+    world.kill_operator();
+    world.start_operator();
+    until_gone(&world, "tough").await;
+    assert!(left(&world).is_empty());
+}
+
+#[tokio::test]
+async fn credentials_that_went_first_are_remembered_for_objects_that_are_going() {
+    let world = World::start().await;
+    world.cloud.add_instance("dcs", "i-1");
+    world.plane.apply(&World::manifest("late", "DCS", "i-1", DELETE)).await;
+    world.until_phase("late", Phase::Completed).await;
+    world.plane.kubectl_ok(&["delete", "secret", "cloud", "-n", "operator"]).await;
+    world.plane.kubectl_ok(&["delete", "ccacct", "cloud"]).await;
+    delete(&world, "late").await;
+    until_gone(&world, "late").await;
+    assert!(left(&world).is_empty());
+}
+
+#[tokio::test]
+async fn an_expired_backup_is_deleted_and_its_object_stays_ready() {
+    let world = World::start().await;
+    world.cloud.add_instance("dcs", "i-1");
+    world.cloud.hold_backups(true);
+    world.plane.apply(&World::manifest("short", "DCS", "i-1", "expireAfterDays: 1")).await;
+    world.until_phase("short", Phase::Running).await;
+    world.cloud.hold_backups(false);
+    world.cloud.complete_all();
+    let status = world.until_phase("short", Phase::Completed).await;
+    assert!(status.expiration_time.is_some());
+    // A day later.
+    let yesterday = (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(25)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let patch = format!("{{\"status\":{{\"completionTime\":\"{yesterday}\",\"expirationTime\":\"{yesterday}\"}}}}");
+    world.plane.kubectl_ok(&["patch", "dbb", "short", "--subresource=status", "--type=merge", "-p", &patch]).await;
+    let status = world.until_phase("short", Phase::Expired).await;
+    assert!(is_true(&status, "Ready"), "{status:?}");
+    assert!(left(&world).is_empty());
+    eventually("the Event is there", PATIENCE, async || {
+        let events = world.plane.kubectl_ok(&["get", "events", "-o", "custom-columns=R:.reason", "--no-headers"]).await;
+        if events.contains("Expired") { Ok(()) } else { Err(events) }
+    })
+    .await;
+}
