@@ -136,6 +136,15 @@ impl Default for DatabaseBackupStatus {
     }
 }
 
+impl DatabaseBackupStatus {
+    /// Whether the latest intent is without a definite answer: the cloud may or may not have a backup for it.
+    pub fn intent_is_open(&self) -> bool {
+        let is_current = usize::try_from(self.attempts.unwrap_or_default()).unwrap_or_default() > self.failed_attempts.len();
+        let is_undecided = !matches!(self.create_outcome, Some(CreateOutcome::Rejected | CreateOutcome::Accepted));
+        is_current && is_undecided && self.backup_id.is_none() && self.backup_name.is_some()
+    }
+}
+
 /// One word for people.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {

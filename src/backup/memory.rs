@@ -2,8 +2,7 @@
 
 use super::{
     clock::Moment,
-    observed::intent_is_open,
-    outcome::{Circumstances, refused, undeleted},
+    outcome::{Circumstances, Trouble, refused, undeleted},
     reason::Reason,
     settings::Settings,
 };
@@ -132,25 +131,6 @@ pub struct Removal {
     pub accepted: Option<(String, Moment)>,
 }
 
-/// What stands in the way.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Trouble {
-    /// The reason to report.
-    pub reason: Reason,
-    /// The message to report.
-    pub message: String,
-    /// It will not pass: the object fails for good.
-    pub is_final: bool,
-    /// Failures in a row.
-    pub failures: u32,
-    /// When it is tried again.
-    pub retry_at: Moment,
-    /// The account's epoch when it happened: a newly verified account is worth another try.
-    pub epoch: Option<u64>,
-    /// The object's nudge when it happened: a changed annotation is worth another try.
-    pub nudge: u64,
-}
-
 /// Since when an object has been blocked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BlockedSince {
@@ -176,7 +156,7 @@ impl Memory {
         {
             own.stage = Stage::Unanswered("the call was cut off".into());
         }
-        let Some(request_time) = status.request_time.as_ref().map(|t| t.0).filter(|_| intent_is_open(status)) else {
+        let Some(request_time) = status.request_time.as_ref().map(|t| t.0).filter(|_| status.intent_is_open()) else {
             self.doubt = None;
             return;
         };

@@ -2,10 +2,7 @@
 
 use super::{clock::Moment, memory::Memory, reason::Reason, settings::Settings};
 use crate::{
-    api::{
-        backup::DatabaseBackupSpec,
-        status::{CreateOutcome, DatabaseBackupStatus},
-    },
+    api::{backup::DatabaseBackupSpec, status::DatabaseBackupStatus},
     cloud::engine::Cloud,
 };
 use jiff::Timestamp;
@@ -115,18 +112,11 @@ pub enum Permit {
 impl Observed<'_> {
     /// Whether the latest intent is without a definite answer: the cloud may or may not have a backup for it.
     pub fn intent_is_open(&self) -> bool {
-        intent_is_open(self.status)
+        self.status.intent_is_open()
     }
 
     /// Number of the current attempt, from 1: failed ones are over.
     pub fn attempt(&self) -> i32 {
         i32::try_from(self.status.failed_attempts.len()).unwrap_or(i32::MAX).saturating_add(1)
     }
-}
-
-/// Whether a status holds an intent without a definite answer.
-pub fn intent_is_open(status: &DatabaseBackupStatus) -> bool {
-    let current = usize::try_from(status.attempts.unwrap_or_default()).unwrap_or_default() > status.failed_attempts.len();
-    let undecided = !matches!(status.create_outcome, Some(CreateOutcome::Rejected | CreateOutcome::Accepted));
-    current && undecided && status.backup_id.is_none() && status.backup_name.is_some()
 }

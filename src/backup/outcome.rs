@@ -1,10 +1,29 @@
 //! What an error of the cloud means for a backup: the one place where reasons and delays are chosen.
 
-use super::{clock::Moment, memory::Trouble, reason::Reason, settings::Settings};
+use super::{clock::Moment, reason::Reason, settings::Settings};
 use crate::{
     api::conditions::Standing,
     cloud::errors::{Class, Error},
 };
+
+/// What stands in the way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Trouble {
+    /// The reason to report.
+    pub reason: Reason,
+    /// The message to report.
+    pub message: String,
+    /// It will not pass: the object fails for good.
+    pub is_final: bool,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When it is tried again.
+    pub retry_at: Moment,
+    /// The account's epoch when it happened: a newly verified account is worth another try.
+    pub epoch: Option<u64>,
+    /// The object's nudge when it happened: a changed annotation is worth another try.
+    pub nudge: u64,
+}
 
 /// What to do after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,12 +2,7 @@
 //!
 //! This is a courtesy to the instance and keeps the cloud's "busy" answers rare; nothing's safety rests on it.
 
-use super::{
-    clock::Moment,
-    memory::Memory,
-    observed::{Turn, intent_is_open},
-    reason::Reason,
-};
+use super::{clock::Moment, memory::Memory, observed::Turn, reason::Reason};
 use crate::api::{conditions::Standing, status::DatabaseBackupStatus, status::Phase};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -48,7 +43,7 @@ pub fn claim(
     if importing || matches!(status.phase, Some(Phase::Completed | Phase::Failed | Phase::Missing | Phase::Expired)) {
         return Claim::Nothing;
     }
-    if status.backup_id.is_some() || intent_is_open(status) {
+    if status.backup_id.is_some() || status.intent_is_open() {
         return if now.since_wall(created) < deadline { Claim::Holds } else { Claim::Nothing };
     }
     match memory.reported {

@@ -3,7 +3,7 @@
 use super::{
     context::Context,
     verify::{AccountObject, Verified, verify},
-    watching::{Seen, watch},
+    watching::{self, Seen, watch},
     writes,
 };
 use crate::{
@@ -307,7 +307,7 @@ pub async fn run<K: AccountObject>(ctx: Arc<Context>, api: Api<K>, namespace: Op
         .with_config(kube::runtime::Config::default().concurrency(ctx.options.concurrency))
         .graceful_shutdown_on(ctx.stop.clone().cancelled_owned())
         .run(reconcile::<K>, retry, ctx.clone())
-        .for_each(|result| super::backups::note_result(&ctx, K::KIND.as_str(), result))
+        .for_each(|result| watching::note(&ctx, K::KIND.as_str(), result))
         .await;
 }
 

@@ -5,7 +5,7 @@ use super::{
     context::Context,
     fleet::created,
     listings,
-    watching::{Seen, watch},
+    watching::{self, Seen, watch},
     writes::{self, Written},
 };
 use crate::{
@@ -28,11 +28,7 @@ use crate::{
 use futures::StreamExt;
 use kube::{
     Api, ResourceExt,
-    runtime::{
-        Controller,
-        controller::{self, Action},
-        reflector::ObjectRef,
-    },
+    runtime::{Controller, controller::Action, reflector::ObjectRef},
 };
 use std::{
     collections::BTreeMap,
@@ -88,31 +84,8 @@ pub async fn run(ctx: Arc<Context>, api: Api<DatabaseBackup>, namespace: Option<
         .with_config(kube::runtime::Config::default().concurrency(ctx.options.concurrency))
         .graceful_shutdown_on(ctx.stop.clone().cancelled_owned())
         .run(reconcile, retry, ctx.clone())
-        .for_each(|result| note_result(&ctx, "DatabaseBackup", result))
+        .for_each(|result| watching::note(&ctx, "DatabaseBackup", result))
         .await;
-}
-
-/// Counts and logs what a controller's stream says, at the one place where it is handled.
-pub(super) fn note_result<K, E>(
-    ctx: &Context,
-    kind: &'static str,
-    result: Result<(ObjectRef<K>, Action), controller::Error<E, kube::runtime::watcher::Error>>,
-) -> std::future::Ready<()>
-where
-    K: kube::Resource<DynamicType = ()>,
-    E: std::error::Error + 'static,
-{
-    match result {
-        Ok(_) => ctx.metrics.reconciled(kind, "ok"),
-        // Deleted while it was queued.
-        Err(controller::Error::ObjectNotFound(_)) => {}
-        Err(controller::Error::ReconcilerFailed(error, object)) => {
-            ctx.metrics.reconciled(kind, "error");
-            tracing::warn!(%error, object = %object, "a reconcile failed and is tried again");
-        }
-        Err(error) => tracing::warn!(%error, kind, "the watch failed and is tried again"),
-    }
-    std::future::ready(())
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's

@@ -5,8 +5,7 @@ use crate::{
     api::backup::DatabaseBackup,
     backup::{
         clock::Moment,
-        memory::Trouble,
-        outcome::{self, Circumstances},
+        outcome::{self, Circumstances, Trouble},
     },
     cloud::{
         backup::{ListScope, RemoteBackup, RemoteState, Window},

@@ -1,10 +1,12 @@
-//! Watches that feed the memory before they cause a reconcile.
+//! Watches that feed the memory before they cause a reconcile, and what comes out at the other end.
 
+use super::context::Context;
 use futures::{Stream, StreamExt, TryStreamExt};
 use kube::{
     Api, Resource, ResourceExt,
     runtime::{
         WatchStreamExt,
+        controller::{self, Action},
         reflector::{self, ObjectRef, Store},
         watcher,
     },
@@ -46,4 +48,27 @@ where
         .touched_objects()
         .boxed();
     (stream, reader)
+}
+
+/// Counts and logs what a controller's stream says, at the one place where it is handled.
+pub fn note<K, E>(
+    ctx: &Context,
+    kind: &'static str,
+    result: Result<(ObjectRef<K>, Action), controller::Error<E, watcher::Error>>,
+) -> std::future::Ready<()>
+where
+    K: kube::Resource<DynamicType = ()>,
+    E: std::error::Error + 'static,
+{
+    match result {
+        Ok(_) => ctx.metrics.reconciled(kind, "ok"),
+        // Deleted while it was queued.
+        Err(controller::Error::ObjectNotFound(_)) => {}
+        Err(controller::Error::ReconcilerFailed(error, object)) => {
+            ctx.metrics.reconciled(kind, "error");
+            tracing::warn!(%error, object = %object, "a reconcile failed and is tried again");
+        }
+        Err(error) => tracing::warn!(%error, kind, "the watch failed and is tried again"),
+    }
+    std::future::ready(())
 }

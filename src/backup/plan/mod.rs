@@ -28,8 +28,8 @@ mod tests;
 mod watch;
 
 use super::{
-    memory::Trouble,
     observed::{Account, Observed, Place},
+    outcome::Trouble,
     reason::Reason,
     settings::Settings,
     status::{conclude, grace_left, restated, says_the_same, time_left},

@@ -10,9 +10,10 @@ use crate::{
         status::{DatabaseBackupStatus, DeleteReason, Phase},
     },
     backup::{
-        memory::{Removal, Stage, Trouble},
+        memory::{Removal, Stage},
         name::backup_name,
         observed::Observed,
+        outcome::Trouble,
         reason::Reason,
         status::conclude,
     },

@@ -7,10 +7,10 @@ mod mysql;
 mod taurusdb;
 
 use super::{
-    backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup},
+    backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
     engine::Engine,
     errors::Codes,
-    parse::count,
+    parse::{count, exact, size, text, time},
     request::Request,
 };
 use serde_json::{Map, Value};
@@ -125,6 +125,25 @@ fn page(
         .map(|item| item.as_object().and_then(&record).ok_or_else(|| Unreadable(format!("a record of {list} has no id"))))
         .collect::<Result<_, _>>()?;
     Ok(Page { records, total })
+}
+
+/// A record in the shape that the database services share; they differ in the unit of sizes and in their words.
+fn database_record(item: &Map<String, Value>, size_unit: u32, state: fn(&str) -> RemoteState) -> Option<Record> {
+    let cloud_status = text(item.get("status"), 40).unwrap_or_default();
+    let backup = RemoteBackup {
+        id: exact(item.get("id"))?,
+        instance_id: exact(item.get("instance_id")).unwrap_or_default(),
+        mark: exact(item.get("name")).unwrap_or_default(),
+        state: state(&cloud_status),
+        cloud_status,
+        start_time: item.get("begin_time").and_then(Value::as_str).and_then(time),
+        completion_time: item.get("end_time").and_then(Value::as_str).and_then(time),
+        size: item.get("size").and_then(|value| size(value, size_unit)),
+        engine_version: text(item.get("datastore").and_then(|datastore| datastore.get("version")), 40),
+        failure: None,
+    };
+    let is_manual = item.get("type").and_then(Value::as_str).is_none_or(|kind| kind.eq_ignore_ascii_case("manual"));
+    Some(Record { backup, is_manual })
 }
 
 /// The query parameters of a scope, for services that list a project.

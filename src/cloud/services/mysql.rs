@@ -1,10 +1,10 @@
 //! What the two APIs of GaussDB(for MySQL) share: TaurusDB's `/v3` and the older `/mysql/v3` (vendor pages 001, 002, 004).
 
-use super::{Page, Record, Unreadable, object, page, project_query};
+use super::{Page, Record, Unreadable, database_record, object, page, project_query};
 use crate::cloud::{
-    backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
+    backup::{CreatedBackup, ListScope, NewBackup, RemoteState},
     errors::{Class, Codes},
-    parse::{exact, size, text, time, unit},
+    parse::{exact, text, time, unit},
     request::{JSON_UTF8, Operation, Request},
 };
 use http::Method;
@@ -53,21 +53,7 @@ pub(super) fn read_page(body: &[u8]) -> Result<Page, Unreadable> {
 }
 
 fn record(item: &Map<String, Value>) -> Option<Record> {
-    let cloud_status = text(item.get("status"), 40).unwrap_or_default();
-    let backup = RemoteBackup {
-        id: exact(item.get("id"))?,
-        instance_id: exact(item.get("instance_id")).unwrap_or_default(),
-        mark: exact(item.get("name")).unwrap_or_default(),
-        state: state(&cloud_status),
-        cloud_status,
-        start_time: item.get("begin_time").and_then(Value::as_str).and_then(time),
-        completion_time: item.get("end_time").and_then(Value::as_str).and_then(time),
-        size: item.get("size").and_then(|value| size(value, unit::MB)),
-        engine_version: text(item.get("datastore").and_then(|datastore| datastore.get("version")), 40),
-        failure: None,
-    };
-    let is_manual = item.get("type").and_then(Value::as_str).is_none_or(|kind| kind.eq_ignore_ascii_case("manual"));
-    Some(Record { backup, is_manual })
+    database_record(item, unit::MB, state)
 }
 
 fn state(word: &str) -> RemoteState {
