@@ -129,6 +129,8 @@ pub struct Removal {
     pub not_before: Moment,
     /// The backup whose deletion the cloud has accepted, and when: it takes a while, and is not asked for again meanwhile.
     pub accepted: Option<(String, Moment)>,
+    /// Marks under which a deletion was accepted: their create calls are in doubt no longer.
+    pub marks: Vec<String>,
 }
 
 /// Since when an object has been blocked.
@@ -177,7 +179,7 @@ impl Memory {
             (false, _) => self.removal = None,
             (true, Some(_)) => {}
             (true, None) => {
-                self.removal = Some(Removal { inventory: None, asked_by_id: false, not_before: now, accepted: None });
+                self.removal = Some(Removal { inventory: None, asked_by_id: false, not_before: now, accepted: None, marks: Vec::new() });
                 // What stood in the way of a create call or a look does not stand in the way of this.
                 self.trouble = None;
             }
@@ -202,7 +204,10 @@ impl Memory {
         let Some(removal) = &mut self.removal else { return };
         let not_before = place.now.plus(place.settings.poll_interval / 3);
         let accepted = answer.is_ok().then(|| (backup_id.to_owned(), place.now));
-        *removal = Removal { inventory: None, asked_by_id: false, not_before, accepted };
+        let mut marks = std::mem::take(&mut removal.marks);
+        let listed = removal.inventory.iter().flat_map(|inventory| &inventory.found);
+        marks.extend(listed.filter(|backup| accepted.is_some() && backup.id == backup_id).map(|backup| backup.mark.clone()));
+        *removal = Removal { inventory: None, asked_by_id: false, not_before, accepted, marks };
         self.trouble = match answer {
             Ok(()) => None,
             Err(error) if error.class == Class::BackupNotFound => None,

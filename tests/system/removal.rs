@@ -21,7 +21,12 @@ async fn delete(world: &World, name: &str) {
 }
 
 async fn until_gone(world: &World, name: &str) {
-    world.plane.kubectl_ok(&["wait", "--for=delete", "dbb", name, "--timeout=60s"]).await;
+    eventually(&format!("{name} is gone"), PATIENCE, async || match world.backups_here().get_opt(name).await {
+        Ok(None) => Ok(()),
+        Ok(Some(object)) => Err(format!("{:?}\n{}", object.status, world.newest_lines())),
+        Err(error) => Err(error.to_string()),
+    })
+    .await;
 }
 
 #[tokio::test]

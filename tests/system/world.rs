@@ -176,8 +176,12 @@ spec:
         self.plane.apply(&Self::manifest(name, engine, instance, "")).await;
     }
 
+    pub fn backups_here(&self) -> Api<DatabaseBackup> {
+        Api::default_namespaced(self.backups.clone().into_client())
+    }
+
     pub async fn object(&self, name: &str) -> DatabaseBackup {
-        Api::<DatabaseBackup>::default_namespaced(self.backups.clone().into_client()).get(name).await.expect("the object is there")
+        self.backups_here().get(name).await.expect("the object is there")
     }
 
     pub async fn status(&self, name: &str) -> DatabaseBackupStatus {
@@ -191,9 +195,7 @@ spec:
             if wanted(&status) {
                 return Ok(status);
             }
-            let tail: Vec<String> =
-                self.operator.iter().flat_map(|o| o.logs().lines().rev().take(12).map(ToOwned::to_owned).collect::<Vec<_>>()).collect();
-            Err(format!("{status:?}\nlog, newest first:\n{}", tail.join("\n")))
+            Err(format!("{status:?}\n{}", self.newest_lines()))
         })
         .await
     }
@@ -202,8 +204,20 @@ spec:
         self.until(name, phase.as_str(), |status| status.phase == Some(phase)).await
     }
 
+    /// Waits until an object has had a reason, and answers with the version that had it: some pass faster than anybody looks.
     pub async fn until_reason(&self, name: &str, reason: &str) -> DatabaseBackupStatus {
-        self.until(name, reason, |status| ready(status).is_some_and(|ready| ready.reason == reason)).await
+        eventually(&format!("{name} has been {reason}"), PATIENCE, async || {
+            let history = self.history(name);
+            let version = history.iter().find(|status| ready(status).is_some_and(|ready| ready.reason == reason));
+            version.cloned().ok_or_else(|| format!("{:?}\n{}", history.last(), self.newest_lines()))
+        })
+        .await
+    }
+
+    /// The end of the operator's log, newest first.
+    pub fn newest_lines(&self) -> String {
+        let logs = self.operator.as_ref().map(Operator::logs).unwrap_or_default();
+        logs.lines().rev().take(12).collect::<Vec<_>>().join("\n")
     }
 
     pub async fn until_account_is_verified(&self) {

@@ -28,7 +28,7 @@ pub(super) fn plan(o: &Observed<'_>) -> Option<Step> {
 }
 
 /// Backups that carry exactly this attempt's mark.
-fn hits(o: &Observed<'_>) -> Vec<RemoteBackup> {
+pub(super) fn hits(o: &Observed<'_>) -> Vec<RemoteBackup> {
     let mark = o.status.backup_name.as_deref().unwrap_or_default();
     let found = o.memory.sighting.iter().flat_map(|sighting| &sighting.found);
     found.filter(|backup| backup.mark == mark).cloned().collect()

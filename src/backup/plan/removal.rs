@@ -117,7 +117,7 @@ fn nothing_left(o: &Observed<'_>, why: DeleteReason, removal: &Removal) -> Step 
     if let Some(id) = o.status.backup_id.as_ref().filter(|_| o.spec.source.engine.service().finds_by_id() && !removal.asked_by_id) {
         return look(o, ListScope::Backup { backup_id: id.clone() });
     }
-    if is_in_doubt(o) {
+    if is_in_doubt(o, removal) {
         match doubt::plan(o) {
             None => {}
             Some(Step::Report(report)) => {
@@ -138,9 +138,11 @@ fn nothing_left(o: &Observed<'_>, why: DeleteReason, removal: &Removal) -> Step 
     }
 }
 
-fn is_in_doubt(o: &Observed<'_>) -> bool {
-    let known = matches!(o.memory.own_intent(o.status).map(|own| &own.stage), Some(Stage::Written | Stage::Rejected));
-    o.intent_is_open() && !known
+/// Whether a create call may still turn up: it has no answer, and its backup was never seen.
+fn is_in_doubt(o: &Observed<'_>, removal: &Removal) -> bool {
+    let answered = matches!(o.memory.own_intent(o.status).map(|own| &own.stage), Some(Stage::Written | Stage::Rejected));
+    let seen = !doubt::hits(o).is_empty() || o.status.backup_name.as_ref().is_some_and(|mark| removal.marks.contains(mark));
+    o.intent_is_open() && !answered && !seen
 }
 
 /// The account cannot be used.

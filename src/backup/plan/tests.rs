@@ -796,6 +796,33 @@ fn a_call_without_an_answer_is_cleared_up_before_the_object_is_let_go() {
 }
 
 #[test]
+fn a_call_without_an_answer_whose_backup_was_found_and_deleted_is_in_doubt_no_longer() {
+    for seen_before in [true, false] {
+        let mut world = World::new();
+        world.spec.deletion_policy = DeletionPolicy::Delete;
+        world.has_finalizer = true;
+        world.write_intent();
+        world.answer(Err(lost()));
+        world.report();
+        let mine = remote(&world, RemoteState::Completed);
+        if seen_before {
+            world.see(vec![mine.clone()]);
+        }
+        world.deleting = true;
+        assert!(matches!(world.plan(), Step::TakeStock(_)));
+        world.memory.took_stock(world.now, vec![mine], false);
+        world.report();
+        assert!(matches!(world.plan(), Step::Delete { .. }));
+        let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &Settings::default() };
+        world.memory.deleted("b-1", Ok(()), circumstances);
+        world.pass(5);
+        assert!(matches!(world.plan(), Step::TakeStock(_)));
+        world.memory.took_stock(world.now, vec![], false);
+        assert_eq!(world.plan(), Step::SetFinalizer(false), "seen before: {seen_before}");
+    }
+}
+
+#[test]
 fn flipping_to_retain_frees_the_object_at_once() {
     let mut world = being_deleted();
     world.account = Account::Blocked { reason: Reason::AccountNotReady, message: "there is no Secret".into() };
