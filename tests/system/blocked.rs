@@ -15,13 +15,9 @@ fn refusal(status: u16, code: &str, times: u32) -> Fault {
 async fn is_blocked(world: &World, name: &str, reason: &str) {
     let status = world.until_reason(name, reason).await;
     assert_eq!(status.phase, Some(Phase::Pending));
-    world.until(name, "is Stalled", |status| is_true(status, "Stalled")).await;
-    let history = world.history(name);
-    let first =
-        history.iter().find(|status| crate::world::ready(status).is_some_and(|ready| ready.reason == reason)).expect("it was there");
-    assert!(is_true(first, "Reconciling"), "the grace: {first:?}");
-    let after = world.status(name).await;
-    assert!(!is_true(&after, "Reconciling"), "never both: {after:?}");
+    assert!(is_true(&status, "Reconciling"), "the grace: {status:?}");
+    let stalled = world.until_seen(name, "Stalled", |status| is_true(status, "Stalled")).await;
+    assert!(!is_true(&stalled, "Reconciling"), "never both: {stalled:?}");
 }
 
 #[tokio::test]

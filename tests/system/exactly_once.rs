@@ -99,12 +99,12 @@ async fn bodies_that_make_no_sense_are_quoted_and_looked_behind() {
 async fn throttling_is_obeyed_and_spends_no_attempt() {
     let world = world().await;
     world.cloud.inject(on_create(FaultKind::Throttle { retry_after: Some(3) }));
+    let asked = std::time::Instant::now();
     world.ask("throttled", "TaurusDB", INSTANCE).await;
     let status = world.until_reason("throttled", "RateLimited").await;
     assert!(message(&status).contains("APIGW.0308"), "{}", message(&status));
-    let refused = std::time::Instant::now();
     let status = world.until_phase("throttled", Phase::Completed).await;
-    assert!(refused.elapsed() >= Duration::from_millis(2_500), "Retry-After was 3 s");
+    assert!(asked.elapsed() >= Duration::from_secs(3), "Retry-After was 3 s");
     assert_eq!((status.attempts, world.backups_in_cloud(), world.cloud.count(None, "create")), (Some(1), 1, 2));
 }
 
@@ -137,7 +137,7 @@ async fn killed_between_create_and_status_it_adopts_after_the_restart() {
 #[tokio::test]
 async fn killed_while_the_call_is_on_its_way_a_late_delivery_is_still_found() {
     let mut world = world().await;
-    world.cloud.inject(on_create(FaultKind::Delay(Duration::from_secs(2))));
+    world.cloud.inject(on_create(FaultKind::Delay(Duration::from_secs(3))));
     world.ask("late", "TaurusDB", INSTANCE).await;
     assert!(world.cloud.wait_until(PATIENCE, |cloud| cloud.count(None, "create") == 1), "the call arrived");
     world.kill_operator();

@@ -9,7 +9,7 @@ use database_backup_operator::api::status::Phase;
 use std::{path::Path, time::Duration};
 
 const FLAGS: [&str; 5] =
-    ["--leader-elect=true", "--lease-duration=2s", "--poll-interval=300ms", "--settle-delay=5s", "--cluster-resource-namespace=operator"];
+    ["--leader-elect=true", "--lease-duration=6s", "--poll-interval=300ms", "--settle-delay=5s", "--cluster-resource-namespace=operator"];
 
 fn start(world: &World, name: &str) -> Operator {
     let log = world.plane.folder().join(format!("{name}.log"));

@@ -65,7 +65,7 @@ async fn a_running_backup_and_every_failed_attempt_go_too() {
     let world = World::start().await;
     world.cloud.add_instance("taurusdb", "i-1in07");
     world.cloud.fail_next_backups(1, Some("taurusdb"));
-    world.cloud.set_backup_duration(Duration::from_secs(2));
+    world.cloud.set_backup_duration(Duration::from_secs(4));
     world.plane.apply(&World::manifest("busy", "TaurusDB", "i-1in07", DELETE)).await;
     world.until("busy", "runs its second attempt", |status| status.attempts == Some(2) && status.phase == Some(Phase::Running)).await;
     delete(&world, "busy").await;

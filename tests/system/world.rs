@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Long enough for the slowest machine; nothing waits that long on a good one.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Timings that keep every rule and a test short: the settle delay is 5 s, so an intent lives for 1 s.
 const FLAGS: [&str; 6] = [
@@ -204,11 +204,16 @@ spec:
         self.until(name, phase.as_str(), |status| status.phase == Some(phase)).await
     }
 
-    /// Waits until an object has had a reason, and answers with the version that had it: some pass faster than anybody looks.
+    /// Waits until an object has had a reason, and answers with the version that had it.
     pub async fn until_reason(&self, name: &str, reason: &str) -> DatabaseBackupStatus {
-        eventually(&format!("{name} has been {reason}"), PATIENCE, async || {
+        self.until_seen(name, reason, |status| ready(status).is_some_and(|ready| ready.reason == reason)).await
+    }
+
+    /// Waits until an object has been as wanted, and answers with the version that was: some pass faster than anybody looks.
+    pub async fn until_seen(&self, name: &str, what: &str, wanted: impl Fn(&DatabaseBackupStatus) -> bool) -> DatabaseBackupStatus {
+        eventually(&format!("{name} has been {what}"), PATIENCE, async || {
             let history = self.history(name);
-            let version = history.iter().find(|status| ready(status).is_some_and(|ready| ready.reason == reason));
+            let version = history.iter().find(|status| wanted(status));
             version.cloned().ok_or_else(|| format!("{:?}\n{}", history.last(), self.newest_lines()))
         })
         .await
