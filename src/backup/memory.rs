@@ -227,6 +227,11 @@ impl Memory {
         self.absence = None;
     }
 
+    /// The intent was not stored, since somebody else had written. Should theirs bear the same time, it is not this process's own.
+    pub fn not_intended(&mut self) {
+        self.own = None;
+    }
+
     /// The create call is about to be sent.
     pub fn sending(&mut self) {
         if let Some(own) = &mut self.own {

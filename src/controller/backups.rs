@@ -18,7 +18,7 @@ use crate::{
     backup::{
         clock::Moment,
         events::{Notice, notices},
-        memory::Stage,
+        memory::{Memory, Stage},
         observed::{Account, Object, Observed, Permit, Turn},
         outcome::Circumstances,
         plan::{Report, Step, carries_intent, epoch, plan},
@@ -218,7 +218,10 @@ impl Reconcile<'_> {
         match writes::status(self.ctx, object, next.clone()).await? {
             Written::Stored(stored) if carries_intent(stored.status.as_ref(), &next) => Ok(Next::Again(stored)),
             Written::Stored(_) => Err(Error::IntentDropped),
-            Written::Conflict(newer) => Ok(Next::Again(newer)),
+            Written::Conflict(newer) => {
+                self.ctx.fleet.memory(self.uid, Memory::not_intended);
+                Ok(Next::Again(newer))
+            }
             Written::Gone => Ok(Next::Rest(None)),
         }
     }
@@ -332,7 +335,7 @@ impl Reconcile<'_> {
 }
 
 /// The id that this process's own call was answered with, if the status holds another; told of once.
-fn other_id(memory: &mut crate::backup::memory::Memory, status: &DatabaseBackupStatus) -> Option<String> {
+fn other_id(memory: &mut Memory, status: &DatabaseBackupStatus) -> Option<String> {
     let id = match memory.own_intent(status).map(|own| &own.stage) {
         Some(Stage::Accepted(created)) if status.backup_id.as_ref().is_some_and(|id| *id != created.backup_id) => created.backup_id.clone(),
         _ => return None,

@@ -72,6 +72,7 @@ async fn a_missing_secret_and_a_missing_key_are_named() {
     world.ask("waiting", "DCS", "i-1").await;
     let status = world.until_reason("waiting", "AccountNotReady").await;
     assert!(message(&status).contains("key password is missing"), "{}", message(&status));
+    world.until_seen("waiting", "Stalled", |status| is_true(status, "Stalled")).await;
     world.secret("cloud", &[("password", PASSWORD)]).await;
     world.until_phase("waiting", Phase::Completed).await;
 }

@@ -19,6 +19,8 @@
 //! No two create calls of one attempt are under way while *pause + delivery delay + list lag + clock skew* stays under the settle delay less the
 //! intent's lifetime.
 
+#[cfg(test)]
+mod chaos;
 mod doubt;
 mod import;
 mod removal;

@@ -221,6 +221,16 @@ fn the_call_is_sent_only_on_a_fresh_intent_of_this_process() {
 }
 
 #[test]
+fn another_operators_intent_of_the_same_instant_is_not_taken_for_ones_own() {
+    let mut world = World::new();
+    let theirs = world.write_intent();
+    // This process had meant to write the same intent at the same microsecond, and was told of the conflict.
+    world.memory.not_intended();
+    world.status = theirs;
+    assert!(matches!(world.plan(), Step::Rest(_)), "theirs to send");
+}
+
+#[test]
 fn an_accepted_call_leads_to_running_with_both_ids() {
     let mut world = World::new();
     world.write_intent();
