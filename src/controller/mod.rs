@@ -26,6 +26,7 @@ use crate::api::{
     account::{CloudAccount, ClusterCloudAccount},
     backup::{AccountKind, DatabaseBackup},
 };
+use accounts::keeper;
 use context::Context;
 use kube::Api;
 use std::{collections::BTreeSet, sync::Arc};
@@ -40,9 +41,9 @@ pub async fn run(ctx: Arc<Context>, namespaces: &[String]) {
     ctx.accounts.expect(AccountKind::ClusterCloudAccount, 1);
     let in_namespaces = scopes.iter().map(|scope| {
         let (accounts, backups) = (api::<CloudAccount>(&ctx, *scope), api::<DatabaseBackup>(&ctx, *scope));
-        futures::future::join(accounts::run(ctx.clone(), accounts, *scope), backups::run(ctx.clone(), backups, *scope))
+        futures::future::join(keeper::run(ctx.clone(), accounts, *scope), backups::run(ctx.clone(), backups, *scope))
     });
-    let cluster = accounts::run_if_allowed(ctx.clone(), Api::<ClusterCloudAccount>::all(ctx.watcher.clone()));
+    let cluster = keeper::run_if_allowed(ctx.clone(), Api::<ClusterCloudAccount>::all(ctx.watcher.clone()));
     futures::future::join(futures::future::join_all(in_namespaces), cluster).await;
     polls.abort();
 }

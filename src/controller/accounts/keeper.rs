@@ -1,0 +1,182 @@
+//! The controllers of the two kinds of account: each is verified again and again, and backups hear of what changes.
+
+use super::AccountKey;
+use crate::{
+    api::{
+        account::{AllowedNamespaces, ClusterCloudAccount},
+        backup::AccountKind,
+        conditions::Standing,
+    },
+    backup::account::{AccountMemory, AccountReason, Verification, status},
+    cloud::session::Session,
+    controller::{
+        context::Context,
+        verify::{AccountObject, Verified, verify},
+        watching::{self, Seen, watch},
+        writes,
+    },
+};
+use futures::StreamExt;
+use kube::{
+    Api,
+    api::ListParams,
+    runtime::{Controller, controller::Action, reflector::ObjectRef},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+/// Keeps the accounts of a namespace (absent: all, or the cluster kind) verified until the process stops.
+pub async fn run<K: AccountObject>(ctx: Arc<Context>, api: Api<K>, namespace: Option<&str>) {
+    let (sender, receiver) = unbounded_channel();
+    ctx.accounts.lock().recheck.push((K::KIND, namespace.map(ToOwned::to_owned), sender));
+    let (telling, scope) = (ctx.clone(), namespace.map(ToOwned::to_owned));
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let (stream, store) = watch(api, move |seen| match seen {
+        Seen::Object(_) => {}
+        Seen::Gone(account) => telling.account_gone(&account.key()),
+        Seen::All(accounts) => {
+            telling.accounts_listed(scope.as_deref(), &accounts, first.swap(false, std::sync::atomic::Ordering::Relaxed));
+        }
+    });
+    let rechecks = UnboundedReceiverStream::new(receiver).map(|key: AccountKey| {
+        let reference = ObjectRef::new(&key.name);
+        match key.namespace {
+            Some(namespace) => reference.within(&namespace),
+            None => reference,
+        }
+    });
+    Controller::for_stream(stream, store)
+        .reconcile_on(rechecks)
+        .with_config(kube::runtime::Config::default().concurrency(ctx.options.concurrency))
+        .graceful_shutdown_on(ctx.stop.clone().cancelled_owned())
+        .run(reconcile::<K>, retry, ctx.clone())
+        .for_each(|result| watching::note(&ctx, K::KIND.as_str(), result))
+        .await;
+}
+
+/// Keeps cluster accounts verified where the operator may read them; where it may not, says so and asks again from time to time.
+pub async fn run_if_allowed(ctx: Arc<Context>, api: Api<ClusterCloudAccount>) {
+    loop {
+        match api.list(&ListParams::default().limit(1)).await {
+            Err(kube::Error::Api(refused)) if refused.is_forbidden() => {
+                tracing::warn!("this operator may not read ClusterCloudAccounts; backups that name one will say so");
+                ctx.accounts.lock().cluster_kind_denied = true;
+                ctx.accounts.synced(AccountKind::ClusterCloudAccount);
+                ctx.fleet.wake_unfinished();
+            }
+            _ => {
+                ctx.accounts.lock().cluster_kind_denied = false;
+                return run(ctx, api, None).await;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ctx.options.settings.secret_reread(false)) => {}
+            () = ctx.stop.cancelled() => return,
+        }
+    }
+}
+
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
+fn retry<K>(_account: Arc<K>, _error: &kube::Error, ctx: Arc<Context>) -> Action {
+    Action::requeue(ctx.options.settings.passing_retry(1))
+}
+
+impl Context {
+    fn account_gone(&self, key: &AccountKey) {
+        self.accounts.forget(key, self.clock.now());
+        self.fleet.wake_account(key);
+    }
+
+    /// A listing of a namespace (absent: all, or the cluster kind) showed exactly these accounts.
+    fn accounts_listed<K: AccountObject>(&self, scope: Option<&str>, accounts: &[Arc<K>], first: bool) {
+        let listed: Vec<AccountKey> = accounts.iter().map(|account| account.key()).collect();
+        let known: Vec<AccountKey> = self.accounts.lock().entries.keys().filter(|key| key.kind == K::KIND).cloned().collect();
+        for key in known.iter().filter(|key| !listed.contains(key) && (scope.is_none() || key.namespace.as_deref() == scope)) {
+            self.account_gone(key);
+        }
+        if first {
+            self.accounts.synced(K::KIND);
+            self.fleet.wake_unfinished();
+        }
+    }
+}
+
+async fn reconcile<K: AccountObject>(account: Arc<K>, ctx: Arc<Context>) -> Result<Action, kube::Error> {
+    let (key, spec) = (account.key(), account.facts());
+    let permits = ctx.accounts.permits(&ctx, &key, spec.rate);
+    let held = ctx.accounts.held(&key);
+    let Verified { verification, session, opened_with, asked } = verify(&ctx, &spec, &held, permits).await;
+    let now = ctx.clock.now();
+    let mut memory = held.memory.clone();
+    memory.note(&verification, asked, spec.status.as_ref(), &ctx.options.settings, now);
+    let next = status(&verification, &memory, spec.status.as_ref(), spec.generation, &ctx.options.settings, now);
+    let renew = session
+        .as_ref()
+        .and_then(|session| session.renew_at())
+        .map(|at| Duration::try_from(at.duration_since(now.wall)).unwrap_or_default());
+    let changed = ctx.keep(&key, &verification, session, opened_with, memory.clone(), spec.allowed.clone());
+    if changed {
+        ctx.fleet.wake_account(&key);
+    }
+    if spec.status.as_ref() != Some(&next) {
+        log(&key, &verification, spec.status.as_ref().is_some_and(|before| before.conditions == next.conditions));
+        writes::account_status(&account.api(&ctx), &account.with_status(next)).await?;
+    }
+    let wake = memory.wake(&ctx.options.settings, now);
+    Ok(Action::requeue(renew.map_or(wake, |renew| renew.min(wake)).max(MIN_PAUSE)))
+}
+
+/// Between two verifications of an account whatever happens.
+const MIN_PAUSE: Duration = Duration::from_millis(200);
+
+fn log(key: &AccountKey, verification: &Verification, is_old_news: bool) {
+    match verification {
+        _ if is_old_news => {}
+        Ok(place) => tracing::info!(account = %key, namespace = key.namespace, project = place.project_id, "account verified"),
+        Err(error) if error.reason.standing() == Standing::Blocked => {
+            tracing::warn!(account = %key, namespace = key.namespace, reason = error.reason.as_str(), %error, "account blocked");
+        }
+        Err(error) => tracing::info!(account = %key, namespace = key.namespace, reason = error.reason.as_str(), %error, "account waits"),
+    }
+}
+
+impl Context {
+    /// Stores a verification; answers whether backups see anything new.
+    fn keep(
+        &self,
+        key: &AccountKey,
+        verification: &Verification,
+        session: Option<Arc<Session>>,
+        opened_with: Option<String>,
+        memory: AccountMemory,
+        allowed: Option<AllowedNamespaces>,
+    ) -> bool {
+        let mut state = self.accounts.lock();
+        state.epochs += 1;
+        let epoch = state.epochs;
+        // Deleted meanwhile: there is nothing to keep.
+        let Some(mut entry) = state.entries.remove(key) else { return false };
+        match verification {
+            Ok(_) => drop(state.former.remove(key)),
+            // Credentials that the cloud refuses are good for nothing any more.
+            Err(error) if error.reason == AccountReason::AuthenticationFailed => {}
+            Err(_) => state.keep_former(key, &entry, self.clock.now()),
+        }
+        let same_session = match (&entry.session, &session) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        let changed = !same_session || entry.verification.as_ref() != Some(verification) || entry.allowed != allowed;
+        if changed {
+            entry.epoch = epoch;
+        }
+        entry.verification = Some(verification.clone());
+        entry.session = session;
+        entry.opened_with = opened_with;
+        entry.memory = memory;
+        entry.allowed = allowed;
+        state.entries.insert(key.clone(), entry);
+        changed
+    }
+}
