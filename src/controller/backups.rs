@@ -3,7 +3,7 @@
 use super::{
     accounts::{AccountKey, Use},
     context::Context,
-    fleet::created,
+    fleet::{created, nudge},
     listings,
     watching::{self, Seen, watch},
     writes::{self, Written},
@@ -30,12 +30,7 @@ use kube::{
     Api, ResourceExt,
     runtime::{Controller, controller::Action, reflector::ObjectRef},
 };
-use std::{
-    collections::BTreeMap,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
@@ -159,7 +154,7 @@ impl Reconcile<'_> {
                 created: created(object),
                 deleting: object.metadata.deletion_timestamp.is_some(),
                 has_finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
-                nudge: nudge(object.annotations()),
+                nudge: nudge(object),
             },
             spec: &object.spec,
             status,
@@ -251,7 +246,7 @@ impl Reconcile<'_> {
     fn look(&self, object: &DatabaseBackup, account: &Use, scope: ListScope, stock: bool) {
         if let Some(session) = account.session.clone() {
             self.ctx.fleet.memory(self.uid, |memory| memory.looking = true);
-            listings::look(self.ctx, object, session, scope, nudge(object.annotations()), stock);
+            listings::look(self.ctx, object, session, scope, stock);
         }
     }
 
@@ -285,7 +280,7 @@ impl Reconcile<'_> {
 
     fn circumstances(&self, object: &DatabaseBackup, account: &Account) -> Circumstances<'_> {
         let ctx = self.ctx;
-        Circumstances { now: ctx.clock.now(), epoch: epoch(account), nudge: nudge(object.annotations()), settings: &ctx.options.settings }
+        Circumstances { now: ctx.clock.now(), epoch: epoch(account), nudge: nudge(object), settings: &ctx.options.settings }
     }
 
     async fn report(
@@ -360,11 +355,4 @@ fn log(object: &DatabaseBackup) {
 /// Whether the backup in the cloud is to be deleted.
 fn is_removed(object: &DatabaseBackup, status: &DatabaseBackupStatus, now: Moment) -> bool {
     object.metadata.deletion_timestamp.is_some() || status.expiration_time.as_ref().is_some_and(|at| at.0 <= now.wall)
-}
-
-/// Changes whenever the annotations do.
-fn nudge(annotations: &BTreeMap<String, String>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    annotations.hash(&mut hasher);
-    hasher.finish()
 }

@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use std::{
     collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -69,6 +70,10 @@ pub struct Watched {
     pub mark: String,
     /// When it was asked for, by the wall clock.
     pub asked: Timestamp,
+    /// It was not asked for by this object, so nobody knows when it began.
+    pub is_imported: bool,
+    /// See [`nudge`].
+    pub nudge: u64,
     /// Whether the cloud is taking it, as far as is known; else it is settled, and looked at from time to time.
     pub is_running: bool,
     /// When this process last saw it, by a listing or by the answer to its create call.
@@ -309,11 +314,20 @@ impl Member {
             backup_id: status.backup_id.clone()?,
             mark: status.backup_name.clone().unwrap_or_default(),
             asked: status.request_time.as_ref().map_or_else(|| created(&self.object), |time| time.0),
+            is_imported: status.request_time.is_none(),
+            nudge: nudge(&self.object),
             is_running: status.phase == Some(Phase::Running),
             seen: self.memory.sighting.as_ref().map(|sighting| sighting.started).or(sent),
             is_due: self.is_due(uid, settings, now),
         })
     }
+}
+
+/// Changes whenever the object's annotations do.
+pub fn nudge(object: &DatabaseBackup) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    object.annotations().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// When an object was created; every stored object has the time.

@@ -1,6 +1,10 @@
 //! Listings of the cloud, outside reconciles: a look for one object, and the polls that every running backup shares.
 
-use super::{accounts::AccountKey, context::Context, fleet::Watched};
+use super::{
+    accounts::AccountKey,
+    context::Context,
+    fleet::{Watched, nudge},
+};
 use crate::{
     api::backup::DatabaseBackup,
     backup::{
@@ -23,7 +27,8 @@ use std::{
 
 /// Looks for one object's backup; or, to take stock, for everything that it ever had in the cloud. What it finds goes into the object's memory, and
 /// the object is woken.
-pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, scope: ListScope, nudge: u64, stock: bool) {
+pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, scope: ListScope, stock: bool) {
+    let nudge = nudge(object);
     let uid = object.uid().unwrap_or_default();
     let (engine, account) = (object.spec.source.engine, AccountKey::of(object));
     let mark = object.status.as_ref().and_then(|status| status.backup_name.clone());
@@ -169,11 +174,8 @@ async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, wa
             tracing::warn!(%error, account = %topic.account, engine = topic.engine.as_str(), "running backups could not be listed");
             recheck_if_refused(ctx, session, &topic.account);
             for backup in waiting {
-                let circumstances = circumstances(ctx, &topic.account, 0);
-                ctx.fleet.memory(&backup.uid, |memory| {
-                    let nudge = memory.trouble.as_ref().map_or(0, |trouble| trouble.nudge);
-                    memory.trouble = Some(trouble(&error, memory.trouble.as_ref(), Circumstances { nudge, ..circumstances }));
-                });
+                let circumstances = circumstances(ctx, &topic.account, backup.nudge);
+                ctx.fleet.memory(&backup.uid, |memory| memory.trouble = Some(trouble(&error, memory.trouble.as_ref(), circumstances)));
                 ctx.fleet.wake(&backup.uid);
             }
             match error {
@@ -185,9 +187,10 @@ async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, wa
 }
 
 /// The window begins an hour before the oldest backup that is waited for, since clocks differ and a project's history is long, and ends a day ahead.
-/// For settled backups there is none: an imported one may be of any age.
+/// There is none for settled backups, nor where an imported one is among them: it may be of any age.
 fn scope(topic: &Topic, waiting: &[Watched], now: Timestamp) -> ListScope {
-    let oldest = waiting.iter().map(|backup| backup.asked).min().filter(|_| topic.running);
+    let oldest =
+        waiting.iter().map(|backup| backup.asked).min().filter(|_| topic.running && !waiting.iter().any(|backup| backup.is_imported));
     let window = oldest.and_then(|oldest| {
         let begin = oldest.checked_sub(SignedDuration::from_hours(1)).ok()?;
         let end = now.checked_add(SignedDuration::from_hours(24)).ok()?;

@@ -84,6 +84,22 @@ async fn a_missing_permission_and_a_used_up_quota_block_until_they_are_there() {
 }
 
 #[tokio::test]
+async fn trouble_while_the_backup_runs_is_said_and_leaves_it_running() {
+    let world = World::start().await;
+    world.cloud.add_instance("taurusdb", "i-1in07");
+    world.cloud.hold_backups(true);
+    world.ask("running", "TaurusDB", "i-1in07").await;
+    world.until_phase("running", Phase::Running).await;
+    world.cloud.deny("taurusdb", true);
+    let status = world.until_reason("running", "AccessDenied").await;
+    assert_eq!(status.phase, Some(Phase::Running));
+    world.cloud.deny("taurusdb", false);
+    world.cloud.hold_backups(false);
+    world.cloud.complete_all();
+    world.until_phase("running", Phase::Completed).await;
+}
+
+#[tokio::test]
 async fn an_engine_that_the_region_lacks_is_said_to_be_so() {
     let world = World::start().await;
     let iam = world.cloud.endpoints().iam;

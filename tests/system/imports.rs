@@ -26,6 +26,19 @@ async fn an_existing_backup_is_adopted_and_nothing_is_created() {
 }
 
 #[tokio::test]
+async fn an_imported_backup_that_runs_is_listed_without_a_window_since_nobody_knows_when_it_began() {
+    let world = World::start().await;
+    world.cloud.add_instance("dcs", "i-1");
+    world.cloud.hold_backups(true);
+    let id = world.cloud.add_backup("dcs", "i-1", "made-by-hand");
+    world.plane.apply(&import("running", "DCS", "i-1", &id)).await;
+    world.until_phase("running", Phase::Running).await;
+    world.cloud.reset_calls();
+    assert!(world.cloud.wait_until(crate::world::PATIENCE, |cloud| cloud.count(Some("dcs"), "list") >= 2), "it polls");
+    assert!(world.cloud.calls().iter().all(|call| !call.path_and_query.contains("begin_time")));
+}
+
+#[tokio::test]
 async fn an_import_that_is_not_there_or_of_another_instance_says_so() {
     let world = World::start().await;
     for instance in ["i-1", "i-2"] {
