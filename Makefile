@@ -1,5 +1,5 @@
 # `make demo` and `make test` do everything on a fresh machine with Rust, Go and Python 3.
-.PHONY: help demo test figures lint crds image
+.PHONY: help demo test model figures lint crds image
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ lint: tools ## Check formatting, clippy and documentation.
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
+
+model: tools ## Check every interleaving with more faults than `make test` does (an hour and 10 GB).
+	MODEL=deep cargo test --release --lib backup::plan::model -- --test-threads 1
 
 figures: tools ## Measure speed, memory and calls with a thousand objects (5 minutes).
 	@cargo build --quiet --release --bin database-backup-operator

@@ -177,7 +177,7 @@ pub struct DcsOptions {
 }
 
 /// What happens to the backup in the cloud when the object is deleted.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DeletionPolicy {
     /// It stays.
     #[default]

@@ -4,6 +4,7 @@ use super::{
     clock::Moment,
     outcome::{Circumstances, Trouble, refused, undeleted},
     reason::Reason,
+    rule::{Rule, is_kept},
     settings::Settings,
 };
 use crate::{
@@ -27,6 +28,8 @@ pub struct Memory {
     pub sighting: Option<Sighting>,
     /// Since when listings have lacked the backup.
     pub absence: Option<Absence>,
+    /// The backup's id in the status, and since when this process has known of it.
+    pub identified: Option<(String, Moment)>,
     /// What stands in the way, and when it is tried again.
     pub trouble: Option<Trouble>,
     /// The deletion in the cloud that is under way.
@@ -86,6 +89,9 @@ impl Doubt {
     /// Whether the backup is known not to exist: two complete listings of this process lack it, the later one started a settle delay after the
     /// intent by the wall clock, and after this process first saw it by its own.
     pub fn is_settled(&self, settings: &Settings) -> bool {
+        if !is_kept(Rule::TwoListings) {
+            return self.misses > 0;
+        }
         self.misses >= 2
             && self.last_miss.is_some_and(|at| {
                 at.since(self.since) >= settings.settle_delay && at.since_wall(self.request_time) >= settings.settle_delay
@@ -118,11 +124,26 @@ pub struct Absence {
     pub asked_by_id: bool,
 }
 
+impl Absence {
+    /// It is still missing, as a look says that was begun at `started`.
+    fn prolonged(before: Option<Self>, started: Moment, by_id: bool) -> Self {
+        let before = before.unwrap_or(Self { first: started, last: started, asked_by_id: false });
+        Self { last: started, asked_by_id: before.asked_by_id || by_id, ..before }
+    }
+
+    /// Whether two looks that lack it are far enough apart to count.
+    pub fn is_long(&self, settings: &Settings) -> bool {
+        self.last.since(self.first) >= settings.gone_after
+    }
+}
+
 /// A deletion in the cloud.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Removal {
     /// Everything that the object has in the cloud, by a listing since the deletion began and since the last DELETE call.
     pub inventory: Option<Sighting>,
+    /// Since when the cloud has said that the instance is gone, where that means that all its backups are.
+    pub instance_missing: Option<Absence>,
     /// It was asked for by its id since then, and not found.
     pub asked_by_id: bool,
     /// The next listing may begin.
@@ -131,6 +152,12 @@ pub struct Removal {
     pub accepted: Option<(String, Moment)>,
     /// Marks under which a deletion was accepted: their create calls are in doubt no longer.
     pub marks: Vec<String>,
+}
+
+impl Removal {
+    fn begin(not_before: Moment) -> Self {
+        Self { inventory: None, instance_missing: None, asked_by_id: false, not_before, accepted: None, marks: Vec::new() }
+    }
 }
 
 /// Since when an object has been blocked.
@@ -158,6 +185,11 @@ impl Memory {
         {
             own.stage = Stage::Unanswered("the call was cut off".into());
         }
+        // What lacked a backup before its id was known says nothing about whether it is gone.
+        if self.identified.as_ref().map(|(id, _)| id) != status.backup_id.as_ref() {
+            self.identified = status.backup_id.clone().map(|id| (id, now));
+            self.absence = None;
+        }
         let Some(request_time) = status.request_time.as_ref().map(|t| t.0).filter(|_| status.intent_is_open()) else {
             self.doubt = None;
             return;
@@ -179,7 +211,7 @@ impl Memory {
             (false, _) => self.removal = None,
             (true, Some(_)) => {}
             (true, None) => {
-                self.removal = Some(Removal { inventory: None, asked_by_id: false, not_before: now, accepted: None, marks: Vec::new() });
+                self.removal = Some(Removal::begin(now));
                 // What stood in the way of a create call or a look does not stand in the way of this.
                 self.trouble = None;
             }
@@ -191,6 +223,7 @@ impl Memory {
         self.looking = false;
         self.trouble = None;
         if let Some(removal) = &mut self.removal {
+            removal.instance_missing = None;
             if by_id && found.is_empty() {
                 removal.asked_by_id = true;
             } else {
@@ -207,7 +240,7 @@ impl Memory {
         let mut marks = std::mem::take(&mut removal.marks);
         let listed = removal.inventory.iter().flat_map(|inventory| &inventory.found);
         marks.extend(listed.filter(|backup| accepted.is_some() && backup.id == backup_id).map(|backup| backup.mark.clone()));
-        *removal = Removal { inventory: None, asked_by_id: false, not_before, accepted, marks };
+        *removal = Removal { not_before, accepted, marks, ..Removal::begin(place.now) };
         self.trouble = match answer {
             Ok(()) => None,
             Err(error) if error.class == Class::BackupNotFound => None,
@@ -220,16 +253,12 @@ impl Memory {
         self.own.as_ref().filter(|own| status.request_time.as_ref().is_some_and(|t| t.0 == own.request_time))
     }
 
-    /// An intent is about to be written. Whatever was seen of an earlier attempt is no longer of interest.
+    /// An intent was stored, by this process and no other. Whatever was seen of an earlier attempt is no longer of interest. One whose write was not
+    /// answered is not remembered: should another process have planned in the same microsecond, what is stored may be its intent.
     pub fn intend(&mut self, request_time: Timestamp, begun: Moment) {
         self.own = Some(OwnIntent { request_time, begun, stage: Stage::Written });
         self.sighting = None;
         self.absence = None;
-    }
-
-    /// The intent was not stored, since somebody else had written. Should theirs bear the same time, it is not this process's own.
-    pub fn not_intended(&mut self) {
-        self.own = None;
     }
 
     /// The create call is about to be sent.
@@ -267,13 +296,30 @@ impl Memory {
                 doubt.misses += 1;
                 doubt.last_miss = Some(started);
             }
-            let before = self.absence.unwrap_or(Absence { first: started, last: started, asked_by_id: false });
-            self.absence = Some(Absence { last: started, asked_by_id: before.asked_by_id || by_id, ..before });
+            self.lacks(started, by_id);
         } else {
             self.absence = None;
         }
         self.trouble = None;
         self.sighting = Some(Sighting { started, found });
+    }
+
+    /// A listing begun at `started` lacks the backup; one from before its id was known says nothing.
+    fn lacks(&mut self, started: Moment, by_id: bool) {
+        if self.identified.as_ref().is_none_or(|(_, since)| started >= *since) {
+            self.absence = Some(Absence::prolonged(self.absence, started, by_id));
+        }
+    }
+
+    /// The cloud said, to a listing begun at `started`, that the instance is not there; where a service deletes an instance's backups with it. It counts
+    /// towards gone like a listing without the backup, but settles no doubt: what an instance has is known only when it can be listed.
+    pub fn instance_missing(&mut self, started: Moment, trouble: Trouble) {
+        self.could_not_look(trouble);
+        self.sighting = None;
+        self.lacks(started, false);
+        if let Some(removal) = &mut self.removal {
+            removal.instance_missing = Some(Absence::prolonged(removal.instance_missing, started, false));
+        }
     }
 
     /// How many more backups carry the object's mark than were told of before.

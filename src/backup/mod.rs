@@ -13,6 +13,7 @@ pub mod observed;
 pub mod outcome;
 pub mod plan;
 pub mod reason;
+pub mod rule;
 pub mod settings;
 pub mod status;
 pub mod turn;

@@ -62,7 +62,9 @@ pub fn refused(error: &Error, before: Option<&Trouble>, place: Circumstances<'_>
 pub fn unreadable(error: &Error, before: Option<&Trouble>, place: Circumstances<'_>) -> Trouble {
     let outcome = match outcome(error.class) {
         Outcome::Final(_) => Outcome::Again(Reason::EndpointMisconfigured),
-        // The instance of a backup may be gone while the backup stays; only what listings show counts.
+        // Where a service lists per instance, nothing can be listed without it.
+        Outcome::Again(Reason::InstanceNotFound) if error.tells_of_a_missing_instance() => Outcome::Again(Reason::InstanceNotFound),
+        // Elsewhere the instance of a backup may be gone while the backup stays; only what listings show counts.
         Outcome::Again(Reason::InstanceBusy | Reason::InstanceNotFound) => Outcome::Again(Reason::CloudUnavailable),
         again @ Outcome::Again(_) => again,
     };

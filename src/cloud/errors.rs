@@ -209,6 +209,13 @@ impl Error {
         }
     }
 
+    /// Whether a listing failed because there is no such instance, by one of the service's codes and not by a path that is not served, and the service
+    /// keeps backups only as long as their instance (DCS).
+    pub fn tells_of_a_missing_instance(&self) -> bool {
+        let keeps_backups = services::by_name(self.service).is_none_or(services::Service::lists_by_project);
+        self.operation == Operation::List && self.class == Class::InstanceNotFound && self.known && !keeps_backups
+    }
+
     /// The code as a metric label: only what is in a table, or one of a few words.
     pub fn label(&self) -> Cow<'static, str> {
         match (&self.code, self.status) {

@@ -203,20 +203,18 @@ impl Reconcile<'_> {
         self.permit = if granted { Permit::Granted } else { Permit::Queued };
     }
 
-    /// The intent is remembered before it is written, so that one whose write was not answered is known for this process's own.
     async fn write_intent(&mut self, object: &Arc<DatabaseBackup>, next: DatabaseBackupStatus, begun: Moment) -> Result<Next, Error> {
-        if let Some(request_time) = &next.request_time {
-            self.ctx.fleet.memory(self.uid, |memory| memory.intend(request_time.0, begun));
-        }
         // A permit is good for one call.
         self.permit = Permit::NotAsked;
         match writes::status(self.ctx, object, next.clone()).await? {
-            Written::Stored(stored) if carries_intent(stored.status.as_ref(), &next) => Ok(Next::Again(stored)),
-            Written::Stored(_) => Err(Error::IntentDropped),
-            Written::Conflict(newer) => {
-                self.ctx.fleet.memory(self.uid, Memory::not_intended);
-                Ok(Next::Again(newer))
+            Written::Stored(stored) if carries_intent(stored.status.as_ref(), &next) => {
+                if let Some(request_time) = &next.request_time {
+                    self.ctx.fleet.memory(self.uid, |memory| memory.intend(request_time.0, begun));
+                }
+                Ok(Next::Again(stored))
             }
+            Written::Stored(_) => Err(Error::IntentDropped),
+            Written::Conflict(newer) => Ok(Next::Again(newer)),
             Written::Gone => Ok(Next::Rest(None)),
         }
     }

@@ -294,7 +294,7 @@ impl Member {
         let Some(status) = self.status().filter(|status| matches!(status.phase, Some(Phase::Completed | Phase::Missing))) else {
             return false;
         };
-        if let Some(absence) = self.memory.absence.filter(|absence| absence.last.since(absence.first) < settings.gone_after) {
+        if let Some(absence) = self.memory.absence.filter(|absence| !absence.is_long(settings)) {
             return now.since(absence.last) >= settings.gone_after;
         }
         let seen_lately = self.memory.sighting.as_ref().is_some_and(|seen| now.since(seen.started) < settings.resync_interval / 2);

@@ -9,6 +9,7 @@ use crate::{
     api::backup::DatabaseBackup,
     backup::{
         clock::Moment,
+        memory::Memory,
         outcome::{self, Circumstances, Trouble},
     },
     cloud::{
@@ -46,7 +47,7 @@ pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, 
             Err(error) => {
                 recheck_if_refused(&ctx, &session, &account);
                 let circumstances = circumstances(&ctx, &account, nudge);
-                ctx.fleet.memory(&uid, |memory| memory.could_not_look(trouble(&error, memory.trouble.as_ref(), circumstances)));
+                ctx.fleet.memory(&uid, |memory| failed(memory, started, &error, circumstances));
             }
         }
         ctx.fleet.wake(&uid);
@@ -61,6 +62,15 @@ fn recheck_if_refused(ctx: &Context, session: &Session, account: &AccountKey) {
 
 fn circumstances<'a>(ctx: &'a Context, account: &AccountKey, nudge: u64) -> Circumstances<'a> {
     Circumstances { now: ctx.clock.now(), epoch: ctx.accounts.epoch(account), nudge, settings: &ctx.options.settings }
+}
+
+/// A listing begun at `started` came to nothing.
+fn failed(memory: &mut Memory, started: Moment, error: &ListError, circumstances: Circumstances<'_>) {
+    let trouble = trouble(error, memory.trouble.as_ref(), circumstances);
+    match error {
+        ListError::Cloud(error) if error.tells_of_a_missing_instance() => memory.instance_missing(started, trouble),
+        _ => memory.could_not_look(trouble),
+    }
 }
 
 fn trouble(error: &ListError, before: Option<&Trouble>, circumstances: Circumstances<'_>) -> Trouble {
@@ -175,7 +185,7 @@ async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, wa
             recheck_if_refused(ctx, session, &topic.account);
             for backup in waiting {
                 let circumstances = circumstances(ctx, &topic.account, backup.nudge);
-                ctx.fleet.memory(&backup.uid, |memory| memory.trouble = Some(trouble(&error, memory.trouble.as_ref(), circumstances)));
+                ctx.fleet.memory(&backup.uid, |memory| failed(memory, started, &error, circumstances));
                 ctx.fleet.wake(&backup.uid);
             }
             match error {

@@ -70,12 +70,11 @@ fn search(o: &Observed<'_>, doubt: &Doubt) -> Step {
     if let Err(gate) = place(o) {
         return wait_at(o, gate);
     }
-    let next_look = doubt.next_look(o.settings);
-    let due = next_look.mono <= o.now.mono;
-    if due && !o.memory.looking {
+    let wait = o.now.until(doubt.next_look(o.settings)).max(trouble(o).map(|trouble| o.now.until(trouble.retry_at)).unwrap_or_default());
+    if wait.is_zero() && !o.memory.looking {
         return Step::Look(scope(o));
     }
-    let wake = (!due).then(|| o.now.until(next_look));
+    let wake = Some(wait).filter(|wait| !wait.is_zero());
     // A takeover writes nothing first: until the first look is done, what stands in the status is as good as what could be said.
     let Some(happened) = happened(o, doubt) else { return Step::Rest(wake) };
     let message = format!("{happened}; looking for {} before asking again", o.status.backup_name.as_deref().unwrap_or_default());

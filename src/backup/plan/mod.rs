@@ -19,10 +19,10 @@
 //! No two create calls of one attempt are under way while *pause + delivery delay + list lag + clock skew* stays under the settle delay less the
 //! intent's lifetime.
 
-#[cfg(test)]
-mod chaos;
 mod doubt;
 mod import;
+#[cfg(test)]
+mod model;
 mod removal;
 mod submit;
 #[cfg(test)]
@@ -33,6 +33,7 @@ use super::{
     observed::{Account, Observed, Place},
     outcome::Trouble,
     reason::Reason,
+    rule::{Rule, is_kept},
     settings::Settings,
     status::{conclude, grace_left, restated, says_the_same, time_left},
 };

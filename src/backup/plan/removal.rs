@@ -3,13 +3,14 @@
 //! Deleted is only what a fresh listing shows with one of this object's own marks, on its own instance, and what was told in the status before. What
 //! the cloud says of a deletion is never the end of it: the next listing is.
 
-use super::{Gate, Report, Step, doubt, place, trouble};
+use super::{Gate, Report, Rule, Step, doubt, is_kept, place, submit, trouble};
 use crate::{
     api::{
         backup::DeletionPolicy,
         status::{DatabaseBackupStatus, DeleteReason, Phase},
     },
     backup::{
+        clock::Moment,
         memory::{Removal, Stage},
         name::backup_name,
         observed::Observed,
@@ -52,21 +53,29 @@ pub(super) fn expire(o: &Observed<'_>) -> Step {
 }
 
 fn remove(o: &Observed<'_>, why: DeleteReason) -> Step {
+    if let Some(step) = submit::store_ids(o) {
+        return step;
+    }
     if let Err(gate) = place(o) {
         return shut_out(o, why, gate);
     }
     let Some(removal) = o.memory.removal.as_ref() else { return Step::Rest(Some(o.settings.poll_interval)) };
+    if removal.instance_missing.is_some_and(|missing| missing.is_long(o.settings)) {
+        return let_go(o, why);
+    }
     if let Some(trouble) = trouble(o) {
         return refused(o, why, trouble);
     }
     let Some(inventory) = removal.inventory.as_ref() else { return take_stock(o, removal) };
     let mine = own_marks(o);
     let is_mine = |backup: &&RemoteBackup| {
-        mine.contains(&backup.mark) && backup.instance_id == o.spec.source.instance_id && backup.state != RemoteState::Gone
+        (mine.contains(&backup.mark) || !is_kept(Rule::OwnMarks))
+            && backup.instance_id == o.spec.source.instance_id
+            && backup.state != RemoteState::Gone
     };
     let remaining: Vec<&RemoteBackup> = inventory.found.iter().filter(is_mine).collect();
     match remaining.as_slice() {
-        [] => nothing_left(o, why, removal),
+        [] => nothing_left(o, why, removal, inventory.started),
         [backup, ..] => delete(o, why, backup, o.now.since(inventory.started)),
     }
 }
@@ -111,13 +120,17 @@ fn is_going(o: &Observed<'_>, id: &str) -> bool {
     accepted.is_some_and(|(going, at)| going == id && o.now.since(*at) < o.settings.poll_interval * 4)
 }
 
-/// A fresh listing shows nothing of this object. It is asked for by its id, too, where that can be done; and a call without an answer may still
-/// turn up.
-fn nothing_left(o: &Observed<'_>, why: DeleteReason, removal: &Removal) -> Step {
+/// A listing begun at `listed` shows nothing of this object. It is asked for by its id, too, where that can be done; a call without an answer may still
+/// turn up; and what was made just now may not be listed yet.
+fn nothing_left(o: &Observed<'_>, why: DeleteReason, removal: &Removal, listed: Moment) -> Step {
+    let was_deleted = o.status.backup_name.as_ref().is_some_and(|mark| removal.marks.contains(mark));
+    if !was_deleted && found_since(o, listed) {
+        return take_stock(o, removal);
+    }
     if let Some(id) = o.status.backup_id.as_ref().filter(|_| o.spec.source.engine.service().finds_by_id() && !removal.asked_by_id) {
         return look(o, ListScope::Backup { backup_id: id.clone() });
     }
-    if is_in_doubt(o, removal) {
+    if !was_deleted && is_in_doubt(o) {
         match doubt::plan(o) {
             None => {}
             Some(Step::Report(report)) => {
@@ -127,6 +140,34 @@ fn nothing_left(o: &Observed<'_>, why: DeleteReason, removal: &Removal) -> Step 
             Some(step) => return step,
         }
     }
+    match o.status.backup_id.as_ref().filter(|_| !was_deleted && !is_settled(o, listed)) {
+        Some(id) => await_listing(o, why, removal, id),
+        None => let_go(o, why),
+    }
+}
+
+/// Whether a look for a lost answer has found the backup that a listing begun at `listed` lacks.
+fn found_since(o: &Observed<'_>, listed: Moment) -> bool {
+    !doubt::hits(o).is_empty() && o.memory.sighting.as_ref().is_some_and(|sighting| sighting.started >= listed)
+}
+
+/// Whether what the latest create call made must have been in a listing begun at `moment`.
+fn is_settled(o: &Observed<'_>, moment: Moment) -> bool {
+    o.status.request_time.as_ref().is_none_or(|asked| moment.since_wall(asked.0) >= o.settings.settle_delay)
+}
+
+/// A young backup that is not listed is looked for again once it must be listed.
+fn await_listing(o: &Observed<'_>, why: DeleteReason, removal: &Removal, id: &str) -> Step {
+    if is_settled(o, o.now) {
+        return take_stock(o, removal);
+    }
+    let asked = o.status.request_time.as_ref().map_or(o.now.wall, |asked| asked.0);
+    let wait = o.settings.settle_delay.saturating_sub(o.now.since_wall(asked));
+    say(o, why, Reason::Deleting, &format!("backup {id} is not listed yet; it is looked for again before the object is let go"), Some(wait))
+}
+
+/// The cloud holds nothing of this object any more.
+fn let_go(o: &Observed<'_>, why: DeleteReason) -> Step {
     match why {
         DeleteReason::Expired => {
             let next = DatabaseBackupStatus { delete_reason: Some(why), ..o.status.clone() };
@@ -139,10 +180,9 @@ fn nothing_left(o: &Observed<'_>, why: DeleteReason, removal: &Removal) -> Step 
 }
 
 /// Whether a create call may still turn up: it has no answer, and its backup was never seen.
-fn is_in_doubt(o: &Observed<'_>, removal: &Removal) -> bool {
+fn is_in_doubt(o: &Observed<'_>) -> bool {
     let answered = matches!(o.memory.own_intent(o.status).map(|own| &own.stage), Some(Stage::Written | Stage::Rejected));
-    let seen = !doubt::hits(o).is_empty() || o.status.backup_name.as_ref().is_some_and(|mark| removal.marks.contains(mark));
-    o.intent_is_open() && !answered && !seen
+    o.intent_is_open() && !answered && doubt::hits(o).is_empty()
 }
 
 /// The account cannot be used.

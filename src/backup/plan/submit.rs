@@ -1,6 +1,6 @@
 //! The cloud has to be asked for a backup: everything first, then the intent, then the call.
 
-use super::{Step, doubt, hold, place, rejected, report, trouble, wait_at};
+use super::{Rule, Step, doubt, hold, is_kept, place, rejected, report, trouble, wait_at};
 use crate::{
     api::status::{CreateOutcome, DatabaseBackupStatus, Origin, Phase},
     backup::{
@@ -12,15 +12,17 @@ use crate::{
     },
     cloud::backup::{CreatedBackup, NewBackup},
 };
-use jiff::{Timestamp, TimestampRound, Unit};
+use jiff::{SignedDuration, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use std::time::Duration;
 
 pub(super) fn plan(o: &Observed<'_>) -> Step {
+    if let Some(step) = store_ids(o) {
+        return step;
+    }
     if o.intent_is_open() {
         match o.memory.own_intent(o.status) {
-            Some(OwnIntent { stage: Stage::Accepted(created), .. }) => return accepted(o, created),
-            Some(own @ OwnIntent { stage: Stage::Written, .. }) if may_send(o, own) => return Step::Send(new_backup(o)),
+            Some(own @ OwnIntent { stage: Stage::Written, .. }) if may_send(o, own) => return Step::Send(new_backup(o, o.status)),
             // This process sent nothing for it, or the cloud said no: it is free to decide anew.
             Some(OwnIntent { stage: Stage::Written | Stage::Rejected, .. }) => {}
             _ => {
@@ -45,11 +47,19 @@ fn is_fresh(own: &OwnIntent, o: &Observed<'_>) -> bool {
 impl OwnIntent {
     /// Whether the intent is at most `lifetime` old by both clocks.
     pub fn is_fresh(&self, lifetime: Duration, now: crate::backup::clock::Moment) -> bool {
-        now.since(self.begun) <= lifetime && now.since_wall(self.request_time) <= lifetime && now.wall >= self.begun.wall
+        !is_kept(Rule::LastCheck)
+            || now.since(self.begun) <= lifetime && now.since_wall(self.request_time) <= lifetime && now.wall >= self.begun.wall
     }
 }
 
-/// The cloud took it on.
+/// The cloud took it on, and its ids are not stored yet: that comes before everything else.
+pub(super) fn store_ids(o: &Observed<'_>) -> Option<Step> {
+    match o.memory.own_intent(o.status) {
+        Some(OwnIntent { stage: Stage::Accepted(created), .. }) if o.intent_is_open() => Some(accepted(o, created)),
+        _ => None,
+    }
+}
+
 fn accepted(o: &Observed<'_>, created: &CreatedBackup) -> Step {
     let next = DatabaseBackupStatus {
         backup_id: Some(created.backup_id.clone()),
@@ -133,6 +143,7 @@ fn ask(o: &Observed<'_>) -> Step {
             let message = format!("waiting for the request rate of {} {} (maxRequestsPerSecond)", account.kind.as_str(), account.name);
             hold(o, Reason::RateLimited, &message, None)
         }
+        (Turn::Mine, Permit::Granted) if !is_kept(Rule::IntentFirst) => Step::Send(new_backup(o, &intent(o, place))),
         (Turn::Mine, Permit::Granted) => Step::WriteIntent(Box::new(intent(o, place))),
     }
 }
@@ -149,7 +160,7 @@ fn intent(o: &Observed<'_>, place: &Place) -> DatabaseBackupStatus {
     let next = DatabaseBackupStatus {
         backup_name: Some(name),
         attempts: Some(o.attempt()),
-        request_time: Some(MicroTime(microseconds(o.now.wall))),
+        request_time: Some(MicroTime(request_time(o))),
         create_outcome: None,
         cloud: Some(place.cloud.as_str().into()),
         region: Some(place.region.clone()),
@@ -159,18 +170,25 @@ fn intent(o: &Observed<'_>, place: &Place) -> DatabaseBackupStatus {
     conclude(o, next, Phase::Pending, reason, message)
 }
 
+/// Now, and later than every intent before: no two intents that were ever stored for an object have the same time, so it tells them apart.
+fn request_time(o: &Observed<'_>) -> Timestamp {
+    let now = microseconds(o.now.wall);
+    let before = o.status.request_time.as_ref().and_then(|before| before.0.checked_add(SignedDuration::from_micros(1)).ok());
+    before.map_or(now, |earliest| earliest.max(now))
+}
+
 /// The API keeps microseconds; what is compared later must not hold more.
 fn microseconds(time: Timestamp) -> Timestamp {
     time.round(TimestampRound::new().smallest(Unit::Microsecond).mode(jiff::RoundMode::Trunc)).unwrap_or(time)
 }
 
 /// The call that the stored intent stands for.
-fn new_backup(o: &Observed<'_>) -> NewBackup {
+fn new_backup(o: &Observed<'_>, intent: &DatabaseBackupStatus) -> NewBackup {
     let source = &o.spec.source;
     let described = source.description.clone().filter(|text| !text.trim().is_empty());
     NewBackup {
         instance_id: source.instance_id.clone(),
-        mark: o.status.backup_name.clone().unwrap_or_default(),
+        mark: intent.backup_name.clone().unwrap_or_default(),
         description: described.unwrap_or_else(|| default_description(o.object.namespace, o.object.name)),
         backup_format: source.dcs.as_ref().and_then(|dcs| dcs.backup_format),
     }

@@ -151,6 +151,8 @@ impl World {
         world.write_intent();
         world.answer(Ok(created()));
         world.report();
+        // The watch shows what was written.
+        world.plan();
         world
     }
 }
@@ -221,13 +223,26 @@ fn the_call_is_sent_only_on_a_fresh_intent_of_this_process() {
 }
 
 #[test]
-fn another_operators_intent_of_the_same_instant_is_not_taken_for_ones_own() {
+fn an_intent_whose_write_was_not_answered_is_not_taken_for_ones_own() {
     let mut world = World::new();
-    let theirs = world.write_intent();
-    // This process had meant to write the same intent at the same microsecond, and was told of the conflict.
-    world.memory.not_intended();
-    world.status = theirs;
-    assert!(matches!(world.plan(), Step::Rest(_)), "theirs to send");
+    let Step::WriteIntent(next) = world.plan() else { panic!("an intent") };
+    // It is stored; but another process may have written the same at the same microsecond.
+    world.status = *next;
+    assert!(matches!(world.plan(), Step::Rest(_)), "it may be theirs to send");
+    world.pass(5);
+    assert!(matches!(world.plan(), Step::Look(_)));
+}
+
+#[test]
+fn no_two_intents_of_an_object_have_the_same_time_even_if_the_clock_stands_still() {
+    let mut world = World::new();
+    let first = world.write_intent();
+    world.answer(Err(refusal(409, "DBS.201205")));
+    world.report();
+    // Another process, whose clock says the same.
+    world.restart();
+    let second = world.write_intent();
+    assert!(second.request_time > first.request_time, "{second:?}");
 }
 
 #[test]
@@ -636,6 +651,236 @@ fn a_backup_that_listings_lack_long_enough_is_gone() {
     assert_eq!(world.report().status.phase, Some(Phase::Missing));
     world.see(vec![seen]);
     assert_eq!(world.report().status.phase, Some(Phase::Completed), "and back");
+}
+
+#[test]
+fn a_listing_from_before_the_id_was_known_does_not_count_towards_gone() {
+    let mut world = World::new();
+    world.write_intent();
+    // Another process took the intent for lost: its listing lacks the backup, which is made and stored only then.
+    let mut other = Memory::default();
+    other.notice(&world.status, world.now);
+    other.saw(world.now, vec![], false);
+    world.answer(Ok(created()));
+    world.report();
+    world.memory = other;
+    world.pass(600);
+    world.plan();
+    world.see(vec![]);
+    assert!(!matches!(world.plan(), Step::Look(_)), "one listing lacks it, not two");
+    world.pass(600);
+    world.see(vec![]);
+    assert!(matches!(world.plan(), Step::Look(ListScope::Backup { .. })), "two do");
+}
+
+#[test]
+fn a_lost_backup_that_turns_up_while_its_object_goes_is_deleted_too() {
+    let mut world = World::new();
+    world.spec.deletion_policy = DeletionPolicy::Delete;
+    world.has_finalizer = true;
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    world.deleting = true;
+    assert!(matches!(world.plan(), Step::TakeStock(_)));
+    world.memory.took_stock(world.now, vec![], false);
+    world.pass(5);
+    assert!(matches!(world.plan(), Step::Look(_)));
+    // Only now does a listing show it.
+    let late = remote(&world, RemoteState::Completed);
+    world.see(vec![late.clone()]);
+    assert!(matches!(world.plan(), Step::TakeStock(_)), "the inventory is out of date");
+    world.memory.took_stock(world.now, vec![late], false);
+    world.report();
+    assert_eq!(world.plan(), Step::Delete { backup_id: "b-1".into() });
+}
+
+#[test]
+fn a_lost_backup_that_was_seen_and_went_by_an_unanswered_deletion_keeps_nobody_waiting() {
+    let mut world = World::new();
+    world.spec.deletion_policy = DeletionPolicy::Delete;
+    world.has_finalizer = true;
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen.clone()]);
+    world.deleting = true;
+    world.plan();
+    world.pass(1);
+    world.memory.took_stock(world.now, vec![seen], false);
+    world.report();
+    assert!(matches!(world.plan(), Step::Delete { .. }));
+    let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &world.settings };
+    world.memory.deleted("b-1", Err(lost()), circumstances);
+    world.pass(60);
+    assert!(matches!(world.plan(), Step::TakeStock(_)));
+    world.memory.took_stock(world.now, vec![], false);
+    assert_eq!(world.plan(), Step::SetFinalizer(false));
+}
+
+#[test]
+fn an_answer_that_is_not_stored_yet_is_stored_before_the_object_goes() {
+    let mut world = World::new();
+    world.spec.deletion_policy = DeletionPolicy::Delete;
+    world.has_finalizer = true;
+    world.write_intent();
+    world.answer(Ok(created()));
+    world.deleting = true;
+    assert_eq!(world.report().status.backup_id.as_deref(), Some("b-1"));
+    assert!(matches!(world.plan(), Step::TakeStock(_)));
+}
+
+#[test]
+fn a_backup_too_young_to_be_listed_is_waited_for_before_its_object_is_let_go() {
+    let mut world = World::running();
+    world.spec.deletion_policy = DeletionPolicy::Delete;
+    world.has_finalizer = true;
+    world.deleting = true;
+    let mut listings = 0;
+    while world.plan() != Step::SetFinalizer(false) {
+        match world.plan() {
+            Step::TakeStock(ListScope::Backup { .. }) => world.memory.took_stock(world.now, vec![], true),
+            Step::TakeStock(_) => {
+                listings += 1;
+                world.memory.took_stock(world.now, vec![], false);
+            }
+            Step::Report(report) => {
+                let message = &report.status.conditions[0].message;
+                assert!(message.contains("not listed yet"), "{message}");
+                world.status = report.status;
+                world.pass(1);
+            }
+            step => panic!("{step:?}"),
+        }
+    }
+    assert_eq!((listings, world.now.mono), (2, Duration::from_secs(310)), "once at the beginning, and once when it must be listed");
+}
+
+/// A DCS backup that is complete, under this policy.
+fn of_an_instance(policy: DeletionPolicy) -> World {
+    let mut world = World::new();
+    world.spec.source.engine = Engine::DCS;
+    world.spec.deletion_policy = policy;
+    world.has_finalizer = policy == DeletionPolicy::Delete;
+    world.write_intent();
+    world.answer(Ok(created()));
+    world.report();
+    world.plan();
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    world.report();
+    world
+}
+
+/// The cloud says that the instance is not there.
+fn instance_is_missing(world: &mut World) {
+    let error =
+        Error::refusal("dcs", Operation::List, 404, Hints::default(), br#"{"error_code":"DCS.3022","error_msg":"no such instance"}"#);
+    let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &world.settings };
+    let trouble = crate::backup::outcome::unreadable(&error, world.memory.trouble.as_ref(), circumstances);
+    world.memory.instance_missing(world.now, trouble);
+}
+
+#[test]
+fn a_dcs_backup_is_missing_once_its_instance_was_twice_said_to_be_gone_long_enough_apart() {
+    let mut world = of_an_instance(DeletionPolicy::Retain);
+    instance_is_missing(&mut world);
+    world.pass(599);
+    instance_is_missing(&mut world);
+    assert_eq!(world.report().status.phase, Some(Phase::Completed), "not yet");
+    world.pass(1);
+    instance_is_missing(&mut world);
+    assert_eq!(world.report().status.phase, Some(Phase::Missing));
+}
+
+#[test]
+fn a_missing_instance_settles_no_lost_answer() {
+    let mut world = World::new();
+    world.spec.source.engine = Engine::DCS;
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    for _ in 0..20 {
+        world.pass(1800);
+        assert!(matches!(world.plan(), Step::Look(_)), "it is still looked for");
+        instance_is_missing(&mut world);
+        let report = world.report();
+        assert_eq!((reason(&report), report.status.create_outcome), ("InstanceNotFound", Some(CreateOutcome::Unknown)));
+    }
+}
+
+#[test]
+fn an_object_whose_dcs_instance_went_with_all_its_backups_is_let_go() {
+    for lost_answer in [false, true] {
+        let mut world = of_an_instance(DeletionPolicy::Delete);
+        if lost_answer {
+            world.restart();
+            world.status = DatabaseBackupStatus {
+                backup_id: None,
+                create_outcome: Some(CreateOutcome::Unknown),
+                phase: Some(Phase::Pending),
+                ..world.status
+            };
+        }
+        world.deleting = true;
+        assert!(matches!(world.plan(), Step::TakeStock(_)));
+        instance_is_missing(&mut world);
+        assert_eq!(reason(&world.report()), "Deleting", "it may come back");
+        world.pass(600);
+        assert!(matches!(world.plan(), Step::TakeStock(_)), "asked again");
+        instance_is_missing(&mut world);
+        assert_eq!(world.plan(), Step::SetFinalizer(false), "lost answer: {lost_answer}");
+    }
+}
+
+#[test]
+fn a_backup_that_a_restore_uses_is_deleted_later() {
+    let mut world = being_deleted();
+    world.plan();
+    let seen = remote(&world, RemoteState::Completed);
+    world.memory.took_stock(world.now, vec![seen.clone()], false);
+    world.report();
+    assert!(matches!(world.plan(), Step::Delete { .. }));
+    let in_use = Error::refusal(
+        "geminidb",
+        Operation::Delete,
+        403,
+        Hints::default(),
+        br#"{"error_code":"DBS.201319","error_msg":"being restored"}"#,
+    );
+    let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &world.settings };
+    world.memory.deleted("b-1", Err(in_use), circumstances);
+    let report = world.report();
+    let said = &report.status.conditions[0].message;
+    assert!(reason(&report) == "Deleting" && said.contains("DBS.201319"), "{said}");
+    world.pass(60);
+    assert!(matches!(world.plan(), Step::TakeStock(_)), "what is there is looked at anew");
+    world.memory.took_stock(world.now, vec![seen], false);
+    assert!(matches!(world.plan(), Step::Delete { .. }), "and asked for again");
+}
+
+#[test]
+fn an_instance_that_is_busy_for_hours_is_asked_again_and_again_and_spends_nothing() {
+    let mut world = World::new();
+    let (mut asked, mut stalled) = (0, false);
+    while world.now.since_wall("2026-01-01T00:00:00Z".parse().unwrap()) < Duration::from_secs(5 * 3600) {
+        world.write_intent();
+        world.answer(Err(refusal(409, "DBS.201205")));
+        let report = world.report();
+        asked += 1;
+        stalled |= has(&report, types::STALLED);
+        assert_eq!((report.status.attempts, report.status.phase), (Some(1), Some(Phase::Pending)));
+        world.pass(60);
+    }
+    assert!((200..400).contains(&asked) && stalled, "about once a minute: {asked}; past its deadline it says so: {stalled}");
+    world.write_intent();
+    world.answer(Ok(created()));
+    world.report();
+    world.plan();
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    assert_eq!(world.report().status.phase, Some(Phase::Completed), "a deadline gives nothing up");
 }
 
 #[test]

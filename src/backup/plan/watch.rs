@@ -96,7 +96,7 @@ fn failed(o: &Observed<'_>, mut next: DatabaseBackupStatus, id: &str, message: &
 
 /// Two complete listings, `--gone-after` apart, lack it.
 fn is_long(o: &Observed<'_>, absence: Absence) -> bool {
-    o.status.phase != Some(Phase::Missing) && o.status.delete_reason.is_none() && absence.last.since(absence.first) >= o.settings.gone_after
+    o.status.phase != Some(Phase::Missing) && o.status.delete_reason.is_none() && absence.is_long(o.settings)
 }
 
 /// A backup that was complete is missing; one that never was has failed.
