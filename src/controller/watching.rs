@@ -1,7 +1,10 @@
 //! Watches that feed the memory before they cause a reconcile, and what comes out at the other end.
 
 use super::context::Context;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{
+    Stream, StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use kube::{
     Api, Resource, ResourceExt,
     runtime::{
@@ -9,6 +12,7 @@ use kube::{
         controller::{self, Action},
         reflector::{self, ObjectRef, Store},
         watcher,
+        watcher::Event,
     },
 };
 use serde::de::DeserializeOwned;
@@ -24,30 +28,97 @@ pub enum Seen<K> {
     All(Vec<Arc<K>>),
 }
 
+/// What a watch is about: a kind, and a namespace if it is about one.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Kind.
+    pub kind: &'static str,
+    /// Namespace; absent for all, and for a kind without.
+    pub namespace: Option<String>,
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{} of namespace {namespace}", self.kind),
+            None => f.write_str(self.kind),
+        }
+    }
+}
+
 /// Watches a kind: `tell` hears everything before the stream does. Managed fields are dropped, since nobody reads them and they take half the memory.
-pub fn watch<K>(api: Api<K>, tell: impl Fn(Seen<K>) + Send + 'static) -> (impl Stream<Item = Result<K, watcher::Error>> + Send, Store<K>)
+/// Errors are told and end here: further on they would only make a controller pause that has other things to do.
+pub fn watch<K>(
+    ctx: Arc<Context>,
+    subject: Subject,
+    api: Api<K>,
+    tell: impl Fn(Seen<K>) + Send + 'static,
+) -> (impl Stream<Item = Result<K, watcher::Error>> + Send, Store<K>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let (reader, writer) = reflector::store();
-    let store = reader.clone();
-    let stream = watcher(api, watcher::Config::default())
+    let (store, listed) = (reader.clone(), reader.clone());
+    let events = relisting(move || watcher(api.clone(), watcher::Config::default()).boxed())
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
         .inspect_ok(move |event| match event {
-            watcher::Event::Apply(object) => {
+            Event::Apply(object) => {
                 if let Some(object) = store.get(&ObjectRef::from_obj(object)) {
                     tell(Seen::Object(object));
                 }
             }
-            watcher::Event::Delete(object) => tell(Seen::Gone(object.clone())),
-            watcher::Event::InitDone => tell(Seen::All(store.state())),
-            watcher::Event::Init | watcher::Event::InitApply(_) => {}
+            Event::Delete(object) => tell(Seen::Gone(object.clone())),
+            Event::InitDone => tell(Seen::All(store.state())),
+            Event::Init | Event::InitApply(_) => {}
         })
-        .touched_objects()
-        .boxed();
-    (stream, reader)
+        .inspect(move |event| heard(&ctx, &subject, event));
+    (triggers(events, listed).map(Ok).boxed(), reader)
+}
+
+/// A watcher that begins anew, with a listing, where kube's would ask for ever for a version that the server does not have: when the server answers a
+/// request to watch with 410, or with 404 since the kind is gone, which is another kind when it comes back.
+fn relisting<'a, K: Send + 'a>(
+    start: impl Fn() -> BoxStream<'a, watcher::Result<Event<K>>> + Send + 'a,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'a {
+    stream::unfold((start, None::<BoxStream<'a, _>>), |(start, running)| async move {
+        let mut running = running.unwrap_or_else(&start);
+        let event = running.next().await?;
+        let is_over =
+            matches!(&event, Err(watcher::Error::WatchStartFailed(kube::Error::Api(refused))) if matches!(refused.code, 404 | 410));
+        Some((event, (start, (!is_over).then_some(running))))
+    })
+}
+
+/// What has to be reconciled. After a listing that is everything, and not before the store has it: an object that was new or newer would not be found
+/// there, or only its old version, and nothing would come after it.
+fn triggers<K>(events: impl Stream<Item = watcher::Result<Event<K>>>, store: Store<K>) -> impl Stream<Item = K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    events.flat_map(move |event| {
+        let (one, all) = match event {
+            Ok(Event::Apply(object) | Event::Delete(object)) => (Some(object), Vec::new()),
+            Ok(Event::InitDone) => (None, store.state()),
+            Ok(Event::Init | Event::InitApply(_)) | Err(_) => (None, Vec::new()),
+        };
+        stream::iter(one.into_iter().chain(all.into_iter().map(Arc::unwrap_or_clone)))
+    })
+}
+
+/// Says when a watch fails, and when a listing brought it up to date again.
+fn heard<K>(ctx: &Context, subject: &Subject, event: &watcher::Result<Event<K>>) {
+    match event {
+        Ok(Event::InitDone) => ctx.health.listed(subject),
+        Ok(_) => {}
+        Err(error) => {
+            tracing::warn!(%error, %subject, "the watch failed and is tried again");
+            if matches!(error, watcher::Error::InitialListFailed(_)) {
+                ctx.health.not_listed(subject, error);
+            }
+        }
+    }
 }
 
 /// Counts and logs what a controller's stream says, at the one place where it is handled.
@@ -68,7 +139,7 @@ where
             ctx.metrics.reconciled(kind, "error");
             tracing::warn!(%error, object = %object, "a reconcile failed and is tried again");
         }
-        Err(error) => tracing::warn!(%error, kind, "the watch failed and is tried again"),
+        Err(error) => tracing::warn!(%error, kind, "the controller"),
     }
     std::future::ready(())
 }

@@ -12,7 +12,7 @@ use crate::{
     controller::{
         context::Context,
         verify::{AccountObject, Verified, verify},
-        watching::{self, Seen, watch},
+        watching::{self, Seen, Subject, watch},
         writes,
     },
 };
@@ -27,12 +27,12 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 /// Keeps the accounts of a namespace (absent: all, or the cluster kind) verified until the process stops.
-pub async fn run<K: AccountObject>(ctx: Arc<Context>, api: Api<K>, namespace: Option<&str>) {
+pub async fn run<K: AccountObject>(ctx: Arc<Context>, api: Api<K>, namespace: Option<String>) {
     let (sender, receiver) = unbounded_channel();
-    ctx.accounts.lock().recheck.push((K::KIND, namespace.map(ToOwned::to_owned), sender));
-    let (telling, scope) = (ctx.clone(), namespace.map(ToOwned::to_owned));
+    ctx.accounts.lock().recheck.push((K::KIND, namespace.clone(), sender));
+    let (telling, scope) = (ctx.clone(), namespace.clone());
     let first = std::sync::atomic::AtomicBool::new(true);
-    let (stream, store) = watch(api, move |seen| match seen {
+    let (stream, store) = watch(ctx.clone(), Subject { kind: K::KIND.as_str(), namespace }, api, move |seen| match seen {
         Seen::Object(_) => {}
         Seen::Gone(account) => telling.account_gone(&account.key()),
         Seen::All(accounts) => {
