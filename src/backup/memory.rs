@@ -55,7 +55,9 @@ pub struct OwnIntent {
 /// How far a create call got.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
-    /// Nothing was sent.
+    /// Nothing was sent, and nothing may be: its write was not answered, or something else was stored.
+    Unconfirmed,
+    /// It was stored as it was meant; nothing was sent.
     Written,
     /// It is under way.
     Sending,
@@ -222,9 +224,16 @@ impl Memory {
 
     /// An intent is about to be written. Whatever was seen of an earlier attempt is no longer of interest.
     pub fn intend(&mut self, request_time: Timestamp, begun: Moment) {
-        self.own = Some(OwnIntent { request_time, begun, stage: Stage::Written });
+        self.own = Some(OwnIntent { request_time, begun, stage: Stage::Unconfirmed });
         self.sighting = None;
         self.absence = None;
+    }
+
+    /// The answer to the write carries the intent exactly as it was meant.
+    pub fn confirmed(&mut self) {
+        if let Some(own) = &mut self.own {
+            own.stage = Stage::Written;
+        }
     }
 
     /// The intent was not stored, since somebody else had written. Should theirs bear the same time, it is not this process's own.

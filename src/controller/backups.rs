@@ -207,22 +207,50 @@ impl Reconcile<'_> {
         self.permit = if granted { Permit::Granted } else { Permit::Queued };
     }
 
-    /// The intent is remembered before it is written, so that one whose write was not answered is known for this process's own.
+    /// The intent is remembered before it is written, so that one whose write was not answered is known for this process's own. Only one whose write
+    /// was answered with exactly that may be sent.
     async fn write_intent(&mut self, object: &Arc<DatabaseBackup>, next: DatabaseBackupStatus, begun: Moment) -> Result<Next, Error> {
+        if let Some(newest) = self.after_an_unanswered_write(object).await? {
+            return Ok(newest);
+        }
         if let Some(request_time) = &next.request_time {
             self.ctx.fleet.memory(self.uid, |memory| memory.intend(request_time.0, begun));
         }
         // A permit is good for one call.
         self.permit = Permit::NotAsked;
         match writes::status(self.ctx, object, next.clone()).await? {
-            Written::Stored(stored) if carries_intent(stored.status.as_ref(), &next) => Ok(Next::Again(stored)),
-            Written::Stored(_) => Err(Error::IntentDropped),
+            Written::Stored(stored) if carries_intent(stored.status.as_ref(), &next) => {
+                self.ctx.fleet.memory(self.uid, Memory::confirmed);
+                Ok(Next::Again(stored))
+            }
+            Written::Stored(_) => {
+                self.ctx.definitions.doubt();
+                Err(Error::IntentDropped)
+            }
             Written::Conflict(newer) => {
                 self.ctx.fleet.memory(self.uid, Memory::not_intended);
                 Ok(Next::Again(newer))
             }
             Written::Gone => Ok(Next::Rest(None)),
         }
+    }
+
+    /// An intent whose write was not answered may have been stored all the same, and then it is this process's own: the newest version says. Without
+    /// asking, the next write would be a conflict with it, which looks like another's intent and is waited for.
+    async fn after_an_unanswered_write(&self, object: &DatabaseBackup) -> Result<Option<Next>, kube::Error> {
+        let unanswered = |memory: &mut Memory| memory.own.clone().filter(|own| own.stage == Stage::Unconfirmed);
+        let Some(Some(own)) = self.ctx.fleet.memory(self.uid, unanswered) else { return Ok(None) };
+        let carries = |object: &DatabaseBackup| {
+            object.status.as_ref().and_then(|status| status.request_time.as_ref()).is_some_and(|time| time.0 == own.request_time)
+        };
+        if carries(object) {
+            return Ok(None);
+        }
+        let Some(newest) = writes::newest(self.ctx, object).await? else { return Ok(Some(Next::Rest(None))) };
+        if !carries(&newest) {
+            self.ctx.fleet.memory(self.uid, Memory::not_intended);
+        }
+        Ok(Some(Next::Again(newest)))
     }
 
     async fn send(&self, object: &DatabaseBackup, account: &Use, new: &NewBackup) {

@@ -271,6 +271,9 @@ impl Life {
                 if version == self.version {
                     self.status = *next;
                     self.version += 1;
+                    if !self.faulty(15) {
+                        self.operators[which].memory.confirmed();
+                    }
                 } else {
                     self.operators[which].memory.not_intended();
                 }

@@ -140,7 +140,8 @@ fn nothing_left(o: &Observed<'_>, why: DeleteReason, removal: &Removal) -> Step 
 
 /// Whether a create call may still turn up: it has no answer, and its backup was never seen.
 fn is_in_doubt(o: &Observed<'_>, removal: &Removal) -> bool {
-    let answered = matches!(o.memory.own_intent(o.status).map(|own| &own.stage), Some(Stage::Written | Stage::Rejected));
+    let own = o.memory.own_intent(o.status).map(|own| &own.stage);
+    let answered = matches!(own, Some(Stage::Unconfirmed | Stage::Written | Stage::Rejected));
     let seen = !doubt::hits(o).is_empty() || o.status.backup_name.as_ref().is_some_and(|mark| removal.marks.contains(mark));
     o.intent_is_open() && !answered && !seen
 }

@@ -22,7 +22,7 @@ pub(super) fn plan(o: &Observed<'_>) -> Step {
             Some(OwnIntent { stage: Stage::Accepted(created), .. }) => return accepted(o, created),
             Some(own @ OwnIntent { stage: Stage::Written, .. }) if may_send(o, own) => return Step::Send(new_backup(o)),
             // This process sent nothing for it, or the cloud said no: it is free to decide anew.
-            Some(OwnIntent { stage: Stage::Written | Stage::Rejected, .. }) => {}
+            Some(OwnIntent { stage: Stage::Unconfirmed | Stage::Written | Stage::Rejected, .. }) => {}
             _ => {
                 if let Some(step) = doubt::plan(o) {
                     return step;

@@ -111,6 +111,7 @@ impl World {
     fn write_intent(&mut self) -> DatabaseBackupStatus {
         let Step::WriteIntent(next) = self.plan() else { panic!("{:?}", self.plan()) };
         self.memory.intend(next.request_time.as_ref().unwrap().0, self.now);
+        self.memory.confirmed();
         self.status = *next;
         self.status.clone()
     }
@@ -218,6 +219,16 @@ fn the_call_is_sent_only_on_a_fresh_intent_of_this_process() {
     assert!(matches!(world.plan(), Step::WriteIntent(_)), "this process knows that it sent nothing, so it decides anew at once");
     world.restart();
     assert!(matches!(world.plan(), Step::Rest(_)), "another process does not know that");
+}
+
+#[test]
+fn an_intent_whose_write_was_not_answered_as_it_was_meant_is_never_sent_but_written_anew() {
+    let mut world = World::new();
+    let Step::WriteIntent(stored) = world.plan() else { panic!("{:?}", world.plan()) };
+    world.memory.intend(stored.request_time.as_ref().unwrap().0, world.now);
+    // Stored, as the watch shows; but perhaps without some of its fields.
+    world.status = *stored;
+    assert!(matches!(world.plan(), Step::WriteIntent(_)), "fresh as it is: {:?}", world.plan());
 }
 
 #[test]
