@@ -80,7 +80,8 @@ async fn ask(ctx: &Context) -> Option<String> {
     };
     match timeout(ANSWER, api.list(&ListParams::default().limit(1))).await {
         Ok(Ok(_)) => None,
-        Ok(Err(kube::Error::Api(refused))) if refused.is_not_found() => Some(served::NOT_SERVED.to_owned()),
+        // The kind is not there; the answer is plain text then.
+        Ok(Err(kube::Error::Api(refused))) if refused.code == 404 => Some(served::NOT_SERVED.to_owned()),
         Ok(Err(error)) => Some(clean(&format!("the Kubernetes API cannot be asked: {}", cause(&error)), LINE)),
         Err(_) => Some(format!("the Kubernetes API does not answer within {} s", ANSWER.as_secs())),
     }

@@ -143,3 +143,50 @@ where
     }
     std::future::ready(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::core::Status;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn object(name: &str) -> ConfigMap {
+        let mut object = ConfigMap::default();
+        object.metadata.name = Some(name.into());
+        object
+    }
+
+    fn refused(code: u16) -> watcher::Result<Event<ConfigMap>> {
+        let status = Status::failure("no", "Reason").with_code(code);
+        Err(watcher::Error::WatchStartFailed(kube::Error::Api(Box::new(status))))
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_is_refused_with_410_or_404_begins_anew_with_a_listing_and_others_go_on() {
+        for (code, starts) in [(410, 2), (404, 2), (403, 1), (500, 1)] {
+            let started = AtomicUsize::new(0);
+            let start = || {
+                started.fetch_add(1, Ordering::Relaxed);
+                stream::iter([Ok(Event::Init), refused(code), Ok(Event::InitDone)]).boxed()
+            };
+            let events: Vec<_> = relisting(start).take(3).collect().await;
+            assert_eq!(started.load(Ordering::Relaxed), starts, "{code}");
+            assert!(matches!(events.last(), Some(Ok(event)) if matches!(event, Event::Init) == (starts == 2)), "{code}: {events:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_listing_shows_is_reconciled_once_it_is_in_the_store_and_not_before() {
+        let (store, writer) = reflector::store();
+        let listing = ["old", "new"].map(|name| Ok(Event::InitApply(object(name))));
+        let events = [Ok(Event::Init)].into_iter().chain(listing).chain([Ok(Event::InitDone), Ok(Event::Apply(object("later")))]);
+        let found = store.clone();
+        let names: Vec<String> = triggers(stream::iter(events).reflect(writer), store)
+            .inspect(|object| assert!(found.get(&ObjectRef::from_obj(object)).is_some(), "{object:?} is not in the store"))
+            .map(|object| object.name_any())
+            .collect()
+            .await;
+        assert_eq!((names.len(), names.last().map(String::as_str)), (3, Some("later")), "{names:?}");
+    }
+}
