@@ -90,6 +90,9 @@ impl Permits {
     pub fn try_urgent(&self, key: &str) -> bool {
         let mut state = self.lock();
         state.refill();
+        if state.closed {
+            return true;
+        }
         if state.granted.remove(key).is_some_and(|at| at.elapsed() < GRANT_LIFETIME) || state.take_if_free() {
             return true;
         }
@@ -302,6 +305,7 @@ mod tests {
             tokio::time::timeout(Duration::from_secs(3600), waits).await.expect("it goes on").unwrap();
         }
         tokio::time::timeout(Duration::from_secs(3600), permits.urgent()).await.expect("and so does whoever comes");
+        assert!(permits.try_urgent("a") && permits.try_urgent("b"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -178,7 +178,9 @@ impl Reconcile<'_> {
             Step::Look(scope) => self.look(object, &account, scope, false),
             Step::TakeStock(scope) => self.look(object, &account, scope, true),
             Step::SetFinalizer(present) => return self.set_finalizer(object, present).await,
-            Step::Delete { backup_id } => self.delete(object, &account, &backup_id).await,
+            Step::Delete { backup_id } if self.has_permit(&account) => self.delete(object, &account, &backup_id).await,
+            // Woken when it is granted; the look after a while is a belt.
+            Step::Delete { .. } => return Ok(Next::Rest(Some(ctx.options.settings.poll_interval))),
             Step::Report(report) => return self.report(object, status, *report, now).await,
             Step::Rest(wake) => return Ok(Next::Rest(wake)),
         }
@@ -203,8 +205,12 @@ impl Reconcile<'_> {
     }
 
     fn take_permit(&mut self, account: &Use) {
-        let granted = account.permits.as_ref().is_some_and(|permits| permits.try_urgent(self.uid));
-        self.permit = if granted { Permit::Granted } else { Permit::Queued };
+        self.permit = if self.has_permit(account) { Permit::Granted } else { Permit::Queued };
+    }
+
+    /// Whether there is a permit for one call now; else the object is queued for one, and woken when it is granted.
+    fn has_permit(&self, account: &Use) -> bool {
+        account.permits.as_ref().is_some_and(|permits| permits.try_urgent(self.uid))
     }
 
     /// The intent is remembered before it is written, so that one whose write was not answered is known for this process's own. Only one whose write
