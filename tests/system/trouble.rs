@@ -61,6 +61,14 @@ fn intent_of(name: &str, trouble: Trouble) -> Fault {
     Fault::new(trouble).on("PUT").containing(&format!("/{name}/status")).containing("Submitting")
 }
 
+/// Backups can neither be watched nor be listed for a watch any more. The probe of /readyz lists with another limit, and is answered.
+async fn break_watches_of_backups(world: &World, api: &ApiProxy) {
+    api.inject(Fault::new(Trouble::Answer(500)).on("GET").containing("/databasebackups?").containing("limit=500").always());
+    api.inject(Fault::new(Trouble::Answer(410)).watches(true).containing("/databasebackups?").always());
+    api.expire_watches();
+    until_readiness_says(world, 503, "DatabaseBackup cannot be listed").await;
+}
+
 fn has_been(world: &World, name: &str, reason: &str) -> bool {
     world.history(name).iter().any(|status| ready(status).is_some_and(|ready| ready.reason == reason))
 }
@@ -92,6 +100,20 @@ async fn an_intent_whose_write_is_not_answered_is_written_anew_and_sent_once_whe
 }
 
 #[tokio::test]
+async fn without_any_watch_the_newest_version_is_read_after_a_lost_answer_and_the_backup_comes_to_its_end() {
+    let (world, api) = behind_a_proxy(&["i-1"]).await;
+    world.plane.apply(&World::manifest("i-1", "DCS", "i-1", "").replace("name: cloud}", "name: later}")).await;
+    world.until_reason("i-1", "AccountNotFound").await;
+    break_watches_of_backups(&world, &api).await;
+    api.inject(intent_of("i-1", Trouble::LoseAnswer));
+    world.account("later", 1000).await;
+    until_completed(&world, &["i-1"]).await;
+    assert_eq!(api.waiting(), 0);
+    assert!(!has_been(&world, "i-1", "OutcomeUnknown"), "the operator knows that it sent nothing");
+    assert_each_once(&world, 1);
+}
+
+#[tokio::test]
 async fn an_intent_that_is_stored_and_answered_with_a_conflict_is_taken_for_anothers_and_waited_for() {
     let (world, api) = behind_a_proxy(&["i-1"]).await;
     api.inject(intent_of("i-1", Trouble::AnswerAfter(409)));
@@ -112,6 +134,15 @@ async fn the_id_is_written_until_it_is_stored_and_the_cloud_is_asked_once() {
     assert_each_once(&world, 1);
     let status = world.status("i-1").await;
     assert_eq!((status.backup_id.as_ref(), status.origin), (world.cloud.backups().first().map(|backup| &backup.id), Some(Origin::Created)));
+}
+
+#[tokio::test]
+async fn a_request_that_is_never_answered_is_given_up_and_made_again() {
+    let (world, api) = behind_a_proxy(&["i-1"]).await;
+    api.inject(intent_of("i-1", Trouble::Delay(Duration::from_secs(3_600))));
+    ask_for(&world, &["i-1"]).await;
+    until_completed(&world, &["i-1"]).await;
+    assert_each_once(&world, 1);
 }
 
 #[tokio::test]
@@ -164,11 +195,7 @@ async fn what_was_applied_or_deleted_while_nothing_could_be_watched_or_listed_is
     world.until_phase("first", Phase::Running).await;
     world.ask("second", "DCS", "i-1").await;
     world.until_reason("second", "InstanceBusy").await;
-    // The probe of /readyz lists with another limit, and is answered.
-    api.inject(Fault::new(Trouble::Answer(500)).on("GET").containing("/databasebackups?").containing("limit=500").always());
-    api.inject(Fault::new(Trouble::Answer(410)).watches(true).containing("/databasebackups?").always());
-    api.expire_watches();
-    until_readiness_says(&world, 503, "DatabaseBackup cannot be listed").await;
+    break_watches_of_backups(&world, &api).await;
     world.plane.kubectl_ok(&["delete", "dbb", "first", "--timeout=20s"]).await;
     world.ask("meanwhile", "DCS", "i-2").await;
     api.clear();
