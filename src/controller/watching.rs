@@ -16,7 +16,13 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, io, sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+/// How long the next piece of a listing may take. Without an end a connection that was lost without a word would be waited for.
+const NEXT_PIECE: Duration = Duration::from_secs(30);
+/// How long a watch runs, in seconds, before it is renewed; one that was lost without a word is found out then. Renewing costs one request.
+const WATCH_SECONDS: u32 = 120;
 
 /// Something that a watch showed.
 pub enum Seen<K> {
@@ -59,7 +65,7 @@ where
 {
     let (reader, writer) = reflector::store();
     let (store, listed) = (reader.clone(), reader.clone());
-    let events = relisting(move || watcher(api.clone(), watcher::Config::default()).boxed())
+    let events = relisting(move || watcher(api.clone(), watcher::Config::default().timeout(WATCH_SECONDS)).boxed())
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
@@ -78,17 +84,27 @@ where
 }
 
 /// A watcher that begins anew, with a listing, where kube's would ask for ever for a version that the server does not have: when the server answers a
-/// request to watch with 410, or with 404 since the kind is gone, which is another kind when it comes back.
+/// request to watch with 410, or with 404 since the kind is gone, which is another kind when it comes back. And where a listing does not go on.
 fn relisting<'a, K: Send + 'a>(
     start: impl Fn() -> BoxStream<'a, watcher::Result<Event<K>>> + Send + 'a,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'a {
-    stream::unfold((start, None::<BoxStream<'a, _>>), |(start, running)| async move {
+    stream::unfold((start, None::<BoxStream<'a, _>>, false), |(start, running, lists)| async move {
         let mut running = running.unwrap_or_else(&start);
-        let event = running.next().await?;
-        let is_over =
-            matches!(&event, Err(watcher::Error::WatchStartFailed(kube::Error::Api(refused))) if matches!(refused.code, 404 | 410));
-        Some((event, (start, (!is_over).then_some(running))))
+        let event =
+            if lists { timeout(NEXT_PIECE, running.next()).await.unwrap_or_else(|_| Some(Err(silence()))) } else { running.next().await }?;
+        let lists = matches!(event, Ok(Event::Init | Event::InitApply(_)));
+        let is_over = match &event {
+            Err(watcher::Error::InitialListFailed(_)) => true,
+            Err(watcher::Error::WatchStartFailed(kube::Error::Api(refused))) => matches!(refused.code, 404 | 410),
+            _ => false,
+        };
+        Some((event, (start, (!is_over).then_some(running), lists)))
     })
+}
+
+fn silence() -> watcher::Error {
+    let message = format!("no answer within {} s", NEXT_PIECE.as_secs());
+    watcher::Error::InitialListFailed(kube::Error::Service(io::Error::new(io::ErrorKind::TimedOut, message).into()))
 }
 
 /// What has to be reconciled. After a listing that is everything, and not before the store has it: an object that was new or newer would not be found
@@ -174,6 +190,20 @@ mod tests {
             assert_eq!(started.load(Ordering::Relaxed), starts, "{code}");
             assert!(matches!(events.last(), Some(Ok(event)) if matches!(event, Event::Init) == (starts == 2)), "{code}: {events:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listing_that_does_not_go_on_is_given_up_and_begun_anew() {
+        let started = AtomicUsize::new(0);
+        let start = || match started.fetch_add(1, Ordering::Relaxed) {
+            0 => stream::iter([Ok(Event::Init), Ok(Event::InitApply(object("first")))]).chain(stream::pending()).boxed(),
+            _ => stream::iter([Ok(Event::Init), Ok(Event::InitDone)]).chain(stream::pending()).boxed(),
+        };
+        let mut events = std::pin::pin!(relisting(start));
+        let five: Vec<_> = events.by_ref().take(5).collect().await;
+        assert!(matches!(&five[2], Err(error) if format!("{error:?}").contains("no answer within 30 s")), "{five:?}");
+        assert!(matches!(&five[3..], [Ok(Event::Init), Ok(Event::InitDone)]), "{five:?}");
+        assert!(timeout(NEXT_PIECE * 100, events.next()).await.is_err(), "a watch may be silent");
     }
 
     #[tokio::test]

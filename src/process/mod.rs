@@ -31,8 +31,8 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// Answers of the API server to single requests; a reconcile must not wait longer for one.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// A watch is renewed by the server every 290 s at the latest.
-const WATCH_TIMEOUT: Duration = Duration::from_secs(300);
+/// A watch is renewed every 120 s.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Runs the operator until SIGTERM or SIGINT.
 ///

@@ -58,7 +58,8 @@ pub async fn run<K: AccountObject>(ctx: Arc<Context>, api: Api<K>, namespace: Op
 /// Keeps cluster accounts verified where the operator may read them; where it may not, says so and asks again from time to time.
 pub async fn run_if_allowed(ctx: Arc<Context>, api: Api<ClusterCloudAccount>) {
     loop {
-        match api.list(&ListParams::default().limit(1)).await {
+        // Not with the client of the watches, which waits for long.
+        match Api::<ClusterCloudAccount>::all(ctx.client.clone()).list(&ListParams::default().limit(1)).await {
             Err(kube::Error::Api(refused)) if refused.is_forbidden() => {
                 tracing::warn!("this operator may not read ClusterCloudAccounts; backups that name one will say so");
                 ctx.accounts.lock().cluster_kind_denied = true;
