@@ -249,6 +249,33 @@ async fn a_restart_of_the_api_server_in_the_middle_of_many_backups_doubles_none_
     assert_each_once(&world, names.len());
 }
 
+#[tokio::test]
+async fn started_while_the_api_server_is_away_it_waits_and_sigterm_ends_it_while_the_api_server_says_nothing() {
+    let mut world = World::without_operator().await;
+    world.account("cloud", 1000).await;
+    world.cloud.add_instance("dcs", "i-1");
+    world.cloud.add_instance("dcs", "i-2");
+    let api = ApiProxy::start(&world.plane);
+    world.kubeconfig = api.kubeconfig().to_owned();
+    world.plane.stop_api_server();
+    world.start_operator();
+    until_readiness_says(&world, 503, "the Kubernetes API").await;
+    world.plane.start_api_server().await.expect("it comes back");
+    until_ready(&world).await;
+    ask_for(&world, &["i-1"]).await;
+    until_completed(&world, &["i-1"]).await;
+    assert_each_once(&world, 1);
+    api.inject(Fault::new(Trouble::Delay(Duration::from_secs(3_600))).watches(false).always());
+    ask_for(&world, &["i-2"]).await;
+    eventually("a write hangs", PATIENCE, async || match api.count("PUT", &["/i-2/status"]) {
+        0 => Err(world.newest_lines()),
+        _ => Ok(()),
+    })
+    .await;
+    assert!(world.terminate_operator().await.success());
+    assert_eq!(world.cloud.count(None, "create"), 1, "nothing is sent without an intent");
+}
+
 const CRDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
 
 #[tokio::test]
