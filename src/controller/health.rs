@@ -15,7 +15,7 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// How long the Kubernetes API may take to answer a probe; kubelets wait for a second by default, and ask again.
+/// How long the Kubernetes API may take to answer a probe.
 const ANSWER: Duration = Duration::from_secs(2);
 /// How long an answer is good for: probes of several at once cost one request.
 const GOOD_FOR: Duration = Duration::from_secs(1);
