@@ -10,6 +10,21 @@
 //! | [`api`] | the kinds: spec, status, conditions, CEL | the names in `cloud` |
 //! | [`cloud`] | what the vendor's services are asked and answer; knows nothing of Kubernetes | – |
 
+// The library never panics, whatever comes from outside; with the lints of Cargo.toml nothing in it can. A test ends where something is wrong.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::get_unwrap,
+        clippy::indexing_slicing,
+        clippy::panic_in_result_fn,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_in_result
+    )
+)]
+
 pub mod api;
 pub mod backup;
 pub mod cloud;

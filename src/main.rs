@@ -12,6 +12,7 @@ use std::{error::Error, process::ExitCode};
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    process::panics::end_the_process();
     // `Err` only says that a provider is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match run().await {

@@ -28,7 +28,7 @@ pub struct Observed<'a> {
     pub settings: &'a Settings,
     /// Now.
     pub now: Moment,
-    /// The process is about to end: nothing new may be started.
+    /// Nothing new may be started: the process is about to end, does not lead, or has older definitions before it.
     pub stopping: bool,
 }
 

@@ -32,6 +32,8 @@ struct State {
     polls: VecDeque<oneshot::Sender<()>>,
     urgent_in_a_row: u32,
     granted: HashMap<String, Instant>,
+    /// Nobody hands out permits any more.
+    closed: bool,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,7 @@ impl Permits {
             polls: VecDeque::new(),
             urgent_in_a_row: 0,
             granted: HashMap::new(),
+            closed: false,
         };
         Self { state: Mutex::new(state), changed: Notify::new() }
     }
@@ -87,6 +90,9 @@ impl Permits {
     pub fn try_urgent(&self, key: &str) -> bool {
         let mut state = self.lock();
         state.refill();
+        if state.closed {
+            return true;
+        }
         if state.granted.remove(key).is_some_and(|at| at.elapsed() < GRANT_LIFETIME) || state.take_if_free() {
             return true;
         }
@@ -104,6 +110,15 @@ impl Permits {
         state.urgent.retain(|waiter| !matches!(waiter, Waiter::Key(queued) if queued == key));
     }
 
+    /// Nobody hands out permits any more: whoever waits goes on without one, and so does whoever comes. Calls under way must not wait for ever for an
+    /// account that is gone.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.urgent.clear();
+        state.polls.clear();
+    }
+
     /// Waits for a permit in the urgent queue.
     pub async fn urgent(&self) {
         self.wait(|state, sender| state.urgent.push_back(Waiter::Task(sender))).await;
@@ -118,7 +133,7 @@ impl Permits {
         let granted = {
             let mut state = self.lock();
             state.refill();
-            if state.take_if_free() {
+            if state.closed || state.take_if_free() {
                 return;
             }
             let (sender, granted) = oneshot::channel();
@@ -126,7 +141,7 @@ impl Permits {
             granted
         };
         self.changed.notify_one();
-        // The sender lives in the state, which outlives this borrow.
+        // An error says that they were closed.
         let _ = granted.await;
     }
 
@@ -276,6 +291,21 @@ mod tests {
         assert!(!permits.try_urgent("a"));
         assert_eq!(permits.granted().await, "a");
         assert!(started.elapsed() <= Duration::from_millis(1_010), "{:?}", started.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_permits_that_are_closed() {
+        let permits = Arc::new(Permits::new(1));
+        assert!(permits.try_urgent("first"));
+        let (urgent, poll) = (permits.clone(), permits.clone());
+        let waiting = [tokio::spawn(async move { urgent.urgent().await }), tokio::spawn(async move { poll.poll().await })];
+        tokio::task::yield_now().await;
+        permits.close();
+        for waits in waiting {
+            tokio::time::timeout(Duration::from_secs(3600), waits).await.expect("it goes on").unwrap();
+        }
+        tokio::time::timeout(Duration::from_secs(3600), permits.urgent()).await.expect("and so does whoever comes");
+        assert!(permits.try_urgent("a") && permits.try_urgent("b"));
     }
 
     #[tokio::test(start_paused = true)]

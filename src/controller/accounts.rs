@@ -77,6 +77,20 @@ struct Former {
     session: Arc<Session>,
     place: Place,
     since: Moment,
+    /// Its calls take permits as before.
+    _pump: Arc<Pump>,
+}
+
+/// Hands out an account's permits, and wakes the backups that they were granted to. When nobody holds it any more, the permits are closed.
+struct Pump {
+    permits: Arc<Permits>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.permits.close();
+    }
 }
 
 /// How long a former session is kept.
@@ -92,8 +106,7 @@ struct Entry {
     epoch: u64,
     permits: Arc<Permits>,
     allowed: Option<AllowedNamespaces>,
-    /// Wakes the backup whose permit was granted.
-    _pump: AbortOnDropHandle<()>,
+    pump: Arc<Pump>,
 }
 
 /// What a backup needs of its account.
@@ -228,7 +241,8 @@ impl State {
     fn keep_former(&mut self, key: &AccountKey, entry: &Entry, now: Moment) {
         self.former.retain(|_, former| now.since(former.since) < KEPT);
         if let (Some(Ok(place)), Some(session)) = (&entry.verification, &entry.session) {
-            self.former.insert(key.clone(), Former { session: session.clone(), place: place.clone(), since: now });
+            self.former
+                .insert(key.clone(), Former { session: session.clone(), place: place.clone(), since: now, _pump: entry.pump.clone() });
         }
     }
 
@@ -265,9 +279,9 @@ impl Entry {
             opened_with: None,
             memory: AccountMemory::default(),
             epoch: 0,
+            pump: Arc::new(Pump { permits: permits.clone(), _task: AbortOnDropHandle::new(pump) }),
             permits,
             allowed: None,
-            _pump: AbortOnDropHandle::new(pump),
         }
     }
 }

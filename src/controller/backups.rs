@@ -5,7 +5,7 @@ use super::{
     context::Context,
     fleet::{created, nudge},
     listings,
-    watching::{self, Seen, watch},
+    watching::{self, Seen, Subject, watch},
     writes::{self, Written},
 };
 use crate::{
@@ -36,8 +36,11 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 /// Steps of one reconcile: the longest path takes ten; more means that somebody else keeps changing the object.
 const MAX_STEPS: usize = 24;
-/// Before a reconcile that did not come to an end is tried again.
+/// Before a reconcile that did not come to an end is tried again; doubled with each further one, up to 16 s, so that an API server in trouble is
+/// not kept there.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The kind, as people write it.
+pub const KIND: &str = "DatabaseBackup";
 
 /// Why a reconcile did not come to an end. It is tried again; what the cloud has to say is no error here, but a status.
 #[derive(Debug, thiserror::Error)]
@@ -62,11 +65,11 @@ impl From<kube::Error> for Error {
 }
 
 /// Reconciles the backups of a namespace (absent: all) until the process stops.
-pub async fn run(ctx: Arc<Context>, api: Api<DatabaseBackup>, namespace: Option<&str>) {
+pub async fn run(ctx: Arc<Context>, api: Api<DatabaseBackup>, namespace: Option<String>) {
     let (sender, receiver) = unbounded_channel::<ObjectRef<DatabaseBackup>>();
-    ctx.fleet.wake_through(namespace.map(ToOwned::to_owned), sender);
-    let (telling, scope) = (ctx.clone(), namespace.map(ToOwned::to_owned));
-    let (stream, store) = watch(api, move |seen| match seen {
+    ctx.fleet.wake_through(namespace.clone(), sender);
+    let (telling, scope) = (ctx.clone(), namespace.clone());
+    let (stream, store) = watch(ctx.clone(), Subject { kind: KIND, namespace }, api, move |seen| match seen {
         Seen::Object(object) => drop(telling.fleet.track(object)),
         Seen::Gone(object) => {
             telling.accounts.withdraw(&object);
@@ -79,13 +82,14 @@ pub async fn run(ctx: Arc<Context>, api: Api<DatabaseBackup>, namespace: Option<
         .with_config(kube::runtime::Config::default().concurrency(ctx.options.concurrency))
         .graceful_shutdown_on(ctx.stop.clone().cancelled_owned())
         .run(reconcile, retry, ctx.clone())
-        .for_each(|result| watching::note(&ctx, "DatabaseBackup", result))
+        .for_each(|result| watching::note(&ctx, KIND, result))
         .await;
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's
-fn retry(_object: Arc<DatabaseBackup>, _error: &Error, _ctx: Arc<Context>) -> Action {
-    Action::requeue(PAUSE)
+fn retry(object: Arc<DatabaseBackup>, _error: &Error, ctx: Arc<Context>) -> Action {
+    let before = ctx.fleet.failed(&object.uid().unwrap_or_default());
+    Action::requeue(PAUSE * (1 << before.min(4)))
 }
 
 async fn reconcile(object: Arc<DatabaseBackup>, ctx: Arc<Context>) -> Result<Action, Error> {
@@ -94,7 +98,7 @@ async fn reconcile(object: Arc<DatabaseBackup>, ctx: Arc<Context>) -> Result<Act
     let before = ctx.fleet.claim(&uid, ctx.clock.now());
     let result =
         Reconcile { ctx: &ctx, uid: &uid, turn: Turn::NotAsked, permit: Permit::NotAsked, allowed: None }.run(object.clone()).await;
-    ctx.fleet.end_turn(&uid);
+    ctx.fleet.end_turn(&uid, result.is_ok());
     if ctx.fleet.claim(&uid, ctx.clock.now()) != before {
         ctx.fleet.wake_instance(&object.spec.source.instance_id, &uid);
     }
@@ -174,7 +178,9 @@ impl Reconcile<'_> {
             Step::Look(scope) => self.look(object, &account, scope, false),
             Step::TakeStock(scope) => self.look(object, &account, scope, true),
             Step::SetFinalizer(present) => return self.set_finalizer(object, present).await,
-            Step::Delete { backup_id } => self.delete(object, &account, &backup_id).await,
+            Step::Delete { backup_id } if self.has_permit(&account) => self.delete(object, &account, &backup_id).await,
+            // Woken when it is granted; the look after a while is a belt.
+            Step::Delete { .. } => return Ok(Next::Rest(Some(ctx.options.settings.poll_interval))),
             Step::Report(report) => return self.report(object, status, *report, now).await,
             Step::Rest(wake) => return Ok(Next::Rest(wake)),
         }
@@ -199,10 +205,15 @@ impl Reconcile<'_> {
     }
 
     fn take_permit(&mut self, account: &Use) {
-        let granted = account.permits.as_ref().is_some_and(|permits| permits.try_urgent(self.uid));
-        self.permit = if granted { Permit::Granted } else { Permit::Queued };
+        self.permit = if self.has_permit(account) { Permit::Granted } else { Permit::Queued };
     }
 
+    /// Whether there is a permit for one call now; else the object is queued for one, and woken when it is granted.
+    fn has_permit(&self, account: &Use) -> bool {
+        account.permits.as_ref().is_some_and(|permits| permits.try_urgent(self.uid))
+    }
+
+    /// Only an intent whose write was answered with exactly that is this process's own, and may be sent.
     async fn write_intent(&mut self, object: &Arc<DatabaseBackup>, next: DatabaseBackupStatus, begun: Moment) -> Result<Next, Error> {
         // A permit is good for one call.
         self.permit = Permit::NotAsked;
@@ -213,7 +224,10 @@ impl Reconcile<'_> {
                 }
                 Ok(Next::Again(stored))
             }
-            Written::Stored(_) => Err(Error::IntentDropped),
+            Written::Stored(_) => {
+                self.ctx.definitions.doubt();
+                Err(Error::IntentDropped)
+            }
             Written::Conflict(newer) => Ok(Next::Again(newer)),
             Written::Gone => Ok(Next::Rest(None)),
         }

@@ -1,6 +1,6 @@
 //! What every reconcile shares.
 
-use super::{accounts::Accounts, fleet::Fleet, metrics::Metrics};
+use super::{accounts::Accounts, fleet::Fleet, health::Health, metrics::Metrics, served::Definitions};
 use crate::{
     backup::{clock::Moment, settings::Settings},
     cloud,
@@ -34,6 +34,10 @@ pub struct Context {
     pub fleet: Fleet,
     /// Every account in memory.
     pub accounts: Accounts,
+    /// What is known of the way to the Kubernetes API.
+    pub health: Health,
+    /// What is known of the served definitions.
+    pub definitions: Definitions,
     /// Cancelled when the process is about to end: nothing new is started.
     pub stop: CancellationToken,
     /// Whether this process may act.
@@ -41,9 +45,9 @@ pub struct Context {
 }
 
 impl Context {
-    /// Whether something new may be started now.
+    /// Whether something new may be started now. An older definition would drop what has to be stored first.
     pub fn may_act(&self) -> bool {
-        !self.stop.is_cancelled() && self.leadership.is_held(self.clock.now())
+        !self.stop.is_cancelled() && self.definitions.are_served() && self.leadership.is_held(self.clock.now())
     }
 }
 
@@ -84,6 +88,8 @@ impl Leadership {
 /// The flags that reconciles depend on.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The namespaces to watch; empty for all.
+    pub namespaces: Vec<String>,
     /// The timings.
     pub settings: Settings,
     /// Reconciles at once.

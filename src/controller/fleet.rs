@@ -46,6 +46,8 @@ struct Member {
     memory: Memory,
     /// A reconcile has taken the instance's turn and has not ended yet.
     submitting: bool,
+    /// Reconciles in a row that did not come to an end.
+    failures: u32,
 }
 
 struct Waker {
@@ -143,11 +145,22 @@ impl Fleet {
         turn
     }
 
-    /// The reconcile that took the turn has ended.
-    pub fn end_turn(&self, uid: &str) {
+    /// The reconcile that took the turn has ended, well or not.
+    pub fn end_turn(&self, uid: &str, well: bool) {
         if let Some(member) = lock(&self.members).by_uid.get_mut(uid) {
             member.submitting = false;
+            if well {
+                member.failures = 0;
+            }
         }
+    }
+
+    /// A reconcile did not come to an end. Answers with how many before it did not either.
+    pub fn failed(&self, uid: &str) -> u32 {
+        let mut members = lock(&self.members);
+        let Some(member) = members.by_uid.get_mut(uid) else { return 0 };
+        member.failures = member.failures.saturating_add(1);
+        member.failures - 1
     }
 
     /// What an object claims of its instance.
@@ -227,7 +240,7 @@ impl Members {
             return member.object.clone();
         }
         self.by_instance.entry(object.spec.source.instance_id.clone()).or_default().insert(uid.clone());
-        self.by_uid.insert(uid, Member { object: object.clone(), memory: Memory::default(), submitting: false });
+        self.by_uid.insert(uid, Member { object: object.clone(), memory: Memory::default(), submitting: false, failures: 0 });
         object
     }
 

@@ -99,8 +99,8 @@ struct Pace {
 
 type Paces = Arc<Mutex<HashMap<Topic, Pace>>>;
 
-/// Polls until it is aborted: one listing for everything that waits for the same account and engine.
-pub async fn poll(ctx: Arc<Context>) {
+/// Polls until it is aborted, and never ends by itself: one listing for everything that waits for the same account and engine.
+pub async fn poll(ctx: Arc<Context>) -> ! {
     let paces = Paces::default();
     let mut tick = tokio::time::interval((ctx.options.settings.poll_interval / 5).max(Duration::from_millis(10)));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -1,35 +1,97 @@
-//! The definitions that the API server serves, compared with this program's.
+//! The definitions that the API server serves, compared with this program's: at the start, from time to time, and whenever there is a doubt.
 
 use super::context::Context;
 use crate::api::crds;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, ResourceExt};
+use std::sync::Arc;
+use tokio::{
+    sync::{Notify, watch::Sender},
+    time::sleep,
+};
 
-/// Waits until the API server serves everything that this program needs, saying what is missing whenever that changes. Where the definitions may
-/// not be read (a Role cannot grant it), they are taken for good: the check of each stored intent is what safety rests on.
+/// What `/readyz` says where they are missing or older than this program.
+pub const NOT_SERVED: &str = "the CRDs of this version are not served";
+
+/// What is known of the served definitions.
+pub struct Definitions {
+    served: Sender<bool>,
+    doubted: Notify,
+}
+
+impl Default for Definitions {
+    fn default() -> Self {
+        Self { served: Sender::new(false), doubted: Notify::new() }
+    }
+}
+
+impl Definitions {
+    /// Whether everything that this program needs was served when they were compared last. While it is not, no backup is asked for.
+    pub fn are_served(&self) -> bool {
+        *self.served.borrow()
+    }
+
+    /// A stored object lacks what was written. Nothing new is begun before they were compared again.
+    pub fn doubt(&self) {
+        self.served.send_replace(false);
+        self.doubted.notify_one();
+    }
+}
+
+/// Waits until everything is served.
 pub async fn wait(ctx: &Context) {
+    let mut served = ctx.definitions.served.subscribe();
+    tokio::select! {
+        // An error would say that the sender is gone, which the context holds.
+        _ = served.wait_for(|served| *served) => {}
+        () = ctx.stop.cancelled() => {}
+    }
+}
+
+/// Compares again and again, saying what is missing whenever that changes.
+pub async fn watch(ctx: Arc<Context>) -> ! {
     let mut told = String::new();
     loop {
-        let problem = match missing(ctx).await {
-            Ok(missing) if missing.is_empty() => return,
-            Ok(missing) => missing.join("; "),
-            Err(kube::Error::Api(refused)) if refused.is_forbidden() => {
-                tracing::warn!("CustomResourceDefinitions may not be read, so they are not compared with this version's");
-                return;
-            }
-            Err(error) => format!("the Kubernetes API cannot be asked: {error}"),
-        };
-        if problem != told {
-            tracing::error!(
-                problem,
-                "not ready: apply the CRDs of this version (`database-backup-operator crd | kubectl apply --server-side -f -`)"
-            );
-            told = problem;
+        compare(&ctx, &mut told).await;
+        let soon = ctx.options.settings.passing_retry(1);
+        if !ctx.definitions.are_served() {
+            sleep(soon).await;
+            continue;
         }
         tokio::select! {
-            () = tokio::time::sleep(ctx.options.settings.passing_retry(1)) => {}
-            () = ctx.stop.cancelled() => return,
+            () = sleep(ctx.options.settings.secret_reread(false)) => {}
+            // What may not be read is taken for good at once: without a pause that would be a circle.
+            () = ctx.definitions.doubted.notified() => sleep(soon).await,
         }
+    }
+}
+
+/// Where the definitions may not be read (a Role cannot grant it), they are taken for good: the check of each stored intent is what safety rests on.
+/// An API server that does not answer says nothing about them.
+async fn compare(ctx: &Context, told: &mut String) {
+    let (served, problem) = match missing(ctx).await {
+        Ok(missing) => (missing.is_empty(), missing.join("; ")),
+        Err(kube::Error::Api(refused)) if refused.is_forbidden() => (true, "they may not be read, so they are not compared".to_owned()),
+        Err(_) if ctx.definitions.are_served() => return,
+        Err(error) => (false, format!("the Kubernetes API cannot be asked: {error}")),
+    };
+    if problem != *told {
+        say(served, &problem);
+        *told = problem;
+    }
+    if ctx.definitions.served.send_replace(served) != served {
+        ctx.fleet.wake_unfinished();
+    }
+}
+
+fn say(served: bool, problem: &str) {
+    match (served, problem) {
+        (true, "") => tracing::info!("the CRDs of this version are served"),
+        (true, problem) => tracing::warn!(problem, "CRDs"),
+        (false, problem) => tracing::error!(
+            problem,
+            "not ready: apply the CRDs of this version (`database-backup-operator crd | kubectl apply --server-side -f -`)"
+        ),
     }
 }
 

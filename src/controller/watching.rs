@@ -1,7 +1,10 @@
 //! Watches that feed the memory before they cause a reconcile, and what comes out at the other end.
 
 use super::context::Context;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{
+    Stream, StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use kube::{
     Api, Resource, ResourceExt,
     runtime::{
@@ -9,10 +12,17 @@ use kube::{
         controller::{self, Action},
         reflector::{self, ObjectRef, Store},
         watcher,
+        watcher::Event,
     },
 };
 use serde::de::DeserializeOwned;
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, io, sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+/// How long the next piece of a listing may take. Without an end a connection that was lost without a word would be waited for.
+const NEXT_PIECE: Duration = Duration::from_secs(30);
+/// How long a watch runs, in seconds, before it is renewed; one that was lost without a word is found out then. Renewing costs one request.
+const WATCH_SECONDS: u32 = 120;
 
 /// Something that a watch showed.
 pub enum Seen<K> {
@@ -24,30 +34,107 @@ pub enum Seen<K> {
     All(Vec<Arc<K>>),
 }
 
+/// What a watch is about: a kind, and a namespace if it is about one.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Kind.
+    pub kind: &'static str,
+    /// Namespace; absent for all, and for a kind without.
+    pub namespace: Option<String>,
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{} of namespace {namespace}", self.kind),
+            None => f.write_str(self.kind),
+        }
+    }
+}
+
 /// Watches a kind: `tell` hears everything before the stream does. Managed fields are dropped, since nobody reads them and they take half the memory.
-pub fn watch<K>(api: Api<K>, tell: impl Fn(Seen<K>) + Send + 'static) -> (impl Stream<Item = Result<K, watcher::Error>> + Send, Store<K>)
+/// Errors are told and end here: further on they would only make a controller pause that has other things to do.
+pub fn watch<K>(
+    ctx: Arc<Context>,
+    subject: Subject,
+    api: Api<K>,
+    tell: impl Fn(Seen<K>) + Send + 'static,
+) -> (impl Stream<Item = Result<K, watcher::Error>> + Send, Store<K>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let (reader, writer) = reflector::store();
-    let store = reader.clone();
-    let stream = watcher(api, watcher::Config::default())
+    let (store, listed) = (reader.clone(), reader.clone());
+    let events = relisting(move || watcher(api.clone(), watcher::Config::default().timeout(WATCH_SECONDS)).boxed())
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
         .inspect_ok(move |event| match event {
-            watcher::Event::Apply(object) => {
+            Event::Apply(object) => {
                 if let Some(object) = store.get(&ObjectRef::from_obj(object)) {
                     tell(Seen::Object(object));
                 }
             }
-            watcher::Event::Delete(object) => tell(Seen::Gone(object.clone())),
-            watcher::Event::InitDone => tell(Seen::All(store.state())),
-            watcher::Event::Init | watcher::Event::InitApply(_) => {}
+            Event::Delete(object) => tell(Seen::Gone(object.clone())),
+            Event::InitDone => tell(Seen::All(store.state())),
+            Event::Init | Event::InitApply(_) => {}
         })
-        .touched_objects()
-        .boxed();
-    (stream, reader)
+        .inspect(move |event| heard(&ctx, &subject, event));
+    (triggers(events, listed).map(Ok).boxed(), reader)
+}
+
+/// A watcher that begins anew, with a listing, where kube's would ask for ever for a version that the server does not have: when the server answers a
+/// request to watch with 410, or with 404 since the kind is gone, which is another kind when it comes back. And where a listing does not go on.
+fn relisting<'a, K: Send + 'a>(
+    start: impl Fn() -> BoxStream<'a, watcher::Result<Event<K>>> + Send + 'a,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'a {
+    stream::unfold((start, None::<BoxStream<'a, _>>, false), |(start, running, lists)| async move {
+        let mut running = running.unwrap_or_else(&start);
+        let event =
+            if lists { timeout(NEXT_PIECE, running.next()).await.unwrap_or_else(|_| Some(Err(silence()))) } else { running.next().await }?;
+        let lists = matches!(event, Ok(Event::Init | Event::InitApply(_)));
+        let is_over = match &event {
+            Err(watcher::Error::InitialListFailed(_)) => true,
+            Err(watcher::Error::WatchStartFailed(kube::Error::Api(refused))) => matches!(refused.code, 404 | 410),
+            _ => false,
+        };
+        Some((event, (start, (!is_over).then_some(running), lists)))
+    })
+}
+
+fn silence() -> watcher::Error {
+    let message = format!("no answer within {} s", NEXT_PIECE.as_secs());
+    watcher::Error::InitialListFailed(kube::Error::Service(io::Error::new(io::ErrorKind::TimedOut, message).into()))
+}
+
+/// What has to be reconciled. After a listing that is everything, and not before the store has it: an object that was new or newer would not be found
+/// there, or only its old version, and nothing would come after it.
+fn triggers<K>(events: impl Stream<Item = watcher::Result<Event<K>>>, store: Store<K>) -> impl Stream<Item = K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    events.flat_map(move |event| {
+        let (one, all) = match event {
+            Ok(Event::Apply(object) | Event::Delete(object)) => (Some(object), Vec::new()),
+            Ok(Event::InitDone) => (None, store.state()),
+            Ok(Event::Init | Event::InitApply(_)) | Err(_) => (None, Vec::new()),
+        };
+        stream::iter(one.into_iter().chain(all.into_iter().map(Arc::unwrap_or_clone)))
+    })
+}
+
+/// Says when a watch fails, and when a listing brought it up to date again.
+fn heard<K>(ctx: &Context, subject: &Subject, event: &watcher::Result<Event<K>>) {
+    match event {
+        Ok(Event::InitDone) => ctx.health.listed(subject),
+        Ok(_) => {}
+        Err(error) => {
+            tracing::warn!(%error, %subject, "the watch failed and is tried again");
+            if matches!(error, watcher::Error::InitialListFailed(_)) {
+                ctx.health.not_listed(subject, error);
+            }
+        }
+    }
 }
 
 /// Counts and logs what a controller's stream says, at the one place where it is handled.
@@ -68,7 +155,68 @@ where
             ctx.metrics.reconciled(kind, "error");
             tracing::warn!(%error, object = %object, "a reconcile failed and is tried again");
         }
-        Err(error) => tracing::warn!(%error, kind, "the watch failed and is tried again"),
+        Err(error) => tracing::warn!(%error, kind, "the controller"),
     }
     std::future::ready(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::core::Status;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn object(name: &str) -> ConfigMap {
+        let mut object = ConfigMap::default();
+        object.metadata.name = Some(name.into());
+        object
+    }
+
+    fn refused(code: u16) -> watcher::Result<Event<ConfigMap>> {
+        let status = Status::failure("no", "Reason").with_code(code);
+        Err(watcher::Error::WatchStartFailed(kube::Error::Api(Box::new(status))))
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_is_refused_with_410_or_404_begins_anew_with_a_listing_and_others_go_on() {
+        for (code, starts) in [(410, 2), (404, 2), (403, 1), (500, 1)] {
+            let started = AtomicUsize::new(0);
+            let start = || {
+                started.fetch_add(1, Ordering::Relaxed);
+                stream::iter([Ok(Event::Init), refused(code), Ok(Event::InitDone)]).boxed()
+            };
+            let events: Vec<_> = relisting(start).take(3).collect().await;
+            assert_eq!(started.load(Ordering::Relaxed), starts, "{code}");
+            assert!(matches!(events.last(), Some(Ok(event)) if matches!(event, Event::Init) == (starts == 2)), "{code}: {events:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listing_that_does_not_go_on_is_given_up_and_begun_anew() {
+        let started = AtomicUsize::new(0);
+        let start = || match started.fetch_add(1, Ordering::Relaxed) {
+            0 => stream::iter([Ok(Event::Init), Ok(Event::InitApply(object("first")))]).chain(stream::pending()).boxed(),
+            _ => stream::iter([Ok(Event::Init), Ok(Event::InitDone)]).chain(stream::pending()).boxed(),
+        };
+        let mut events = std::pin::pin!(relisting(start));
+        let five: Vec<_> = events.by_ref().take(5).collect().await;
+        assert!(matches!(&five[2], Err(error) if format!("{error:?}").contains("no answer within 30 s")), "{five:?}");
+        assert!(matches!(&five[3..], [Ok(Event::Init), Ok(Event::InitDone)]), "{five:?}");
+        assert!(timeout(NEXT_PIECE * 100, events.next()).await.is_err(), "a watch may be silent");
+    }
+
+    #[tokio::test]
+    async fn what_a_listing_shows_is_reconciled_once_it_is_in_the_store_and_not_before() {
+        let (store, writer) = reflector::store();
+        let listing = ["old", "new"].map(|name| Ok(Event::InitApply(object(name))));
+        let events = [Ok(Event::Init)].into_iter().chain(listing).chain([Ok(Event::InitDone), Ok(Event::Apply(object("later")))]);
+        let found = store.clone();
+        let names: Vec<String> = triggers(stream::iter(events).reflect(writer), store)
+            .inspect(|object| assert!(found.get(&ObjectRef::from_obj(object)).is_some(), "{object:?} is not in the store"))
+            .map(|object| object.name_any())
+            .collect()
+            .await;
+        assert_eq!((names.len(), names.last().map(String::as_str)), (3, Some("later")), "{names:?}");
+    }
 }

@@ -31,7 +31,7 @@ pub async fn status(ctx: &Context, object: &DatabaseBackup, status: DatabaseBack
     next.status = Some(status);
     match api.replace_status(&name, &params(), &next).await {
         Ok(stored) => Ok(Written::Stored(remember(ctx, stored))),
-        Err(kube::Error::Api(refused)) if refused.is_conflict() => changed_meanwhile(&api, ctx, object).await,
+        Err(kube::Error::Api(refused)) if refused.is_conflict() => changed_meanwhile(ctx, object).await,
         Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(Written::Gone),
         Err(error) => Err(error),
     }
@@ -56,15 +56,20 @@ pub async fn finalizer(ctx: &Context, object: &DatabaseBackup, present: bool) ->
     let (name, api) = (object.name_any(), api_of(ctx, object));
     match api.patch(&name, &PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() }, &Patch::Merge(&patch)).await {
         Ok(stored) => Ok(Written::Stored(remember(ctx, stored))),
-        Err(kube::Error::Api(refused)) if refused.is_conflict() => changed_meanwhile(&api, ctx, object).await,
+        Err(kube::Error::Api(refused)) if refused.is_conflict() => changed_meanwhile(ctx, object).await,
         Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(Written::Gone),
         Err(error) => Err(error),
     }
 }
 
-async fn changed_meanwhile(api: &Api<DatabaseBackup>, ctx: &Context, object: &DatabaseBackup) -> Result<Written, kube::Error> {
-    let newer = api.get_opt(&object.name_any()).await?.filter(|now| now.uid() == object.uid());
-    Ok(newer.map_or(Written::Gone, |now| Written::Conflict(remember(ctx, now))))
+async fn changed_meanwhile(ctx: &Context, object: &DatabaseBackup) -> Result<Written, kube::Error> {
+    Ok(newest(ctx, object).await?.map_or(Written::Gone, Written::Conflict))
+}
+
+/// The newest version of an object; absent if it is gone, or another one under its name.
+async fn newest(ctx: &Context, object: &DatabaseBackup) -> Result<Option<Arc<DatabaseBackup>>, kube::Error> {
+    let found = api_of(ctx, object).get_opt(&object.name_any()).await?.filter(|now| now.uid() == object.uid());
+    Ok(found.map(|now| remember(ctx, now)))
 }
 
 /// Writes the status of an account in the same way. A conflict is no error: the newer version is reconciled anyway.

@@ -107,6 +107,7 @@ impl Run {
     /// The flags that reconciles depend on.
     pub fn options(&self, own_namespace: String) -> Options {
         Options {
+            namespaces: self.watch_namespaces.clone(),
             settings: Settings {
                 poll_interval: self.poll_interval,
                 settle_delay: self.settle_delay,

@@ -8,10 +8,7 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::{io, sync::Arc};
 use tokio::net::TcpListener;
 
 /// The default address, where it may fall back to IPv4.
@@ -30,36 +27,25 @@ pub async fn bind(address: &str) -> Result<TcpListener, String> {
     Ok(listener)
 }
 
-#[derive(Clone)]
-struct Served {
-    ctx: Arc<Context>,
-    crds: Arc<AtomicBool>,
-}
-
-/// Serves until it is aborted. `crds`: the API server serves everything that this program needs.
-pub async fn serve(listener: TcpListener, ctx: Arc<Context>, crds: Arc<AtomicBool>) {
+/// Serves until it is aborted; that it ends otherwise is an error. `/healthz` has nothing to weigh: a part of the process that ends, ends the process.
+pub async fn serve(listener: TcpListener, ctx: Arc<Context>) -> io::Result<()> {
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(Served { ctx, crds });
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "the HTTP server ended");
+        .with_state(ctx);
+    axum::serve(listener, router).await
+}
+
+async fn ready(State(ctx): State<Arc<Context>>) -> (StatusCode, String) {
+    match ctx.health.trouble(&ctx).await {
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")),
+        None => (StatusCode::OK, "ok\n".to_owned()),
     }
 }
 
-async fn ready(State(served): State<Served>) -> (StatusCode, &'static str) {
-    if !served.crds.load(Ordering::Relaxed) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the CRDs of this version are not served\n");
-    }
-    if !served.ctx.accounts.are_synced() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "accounts are being listed\n");
-    }
-    (StatusCode::OK, "ok\n")
-}
-
-async fn metrics(State(served): State<Served>) -> impl IntoResponse {
-    let backups = served.ctx.fleet.count_by_phase().into_iter().map(|(phase, count)| (phase.as_str(), count));
-    let text = served.ctx.metrics.text(backups);
+async fn metrics(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
+    let backups = ctx.fleet.count_by_phase().into_iter().map(|(phase, count)| (phase.as_str(), count));
+    let text = ctx.metrics.text(backups);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

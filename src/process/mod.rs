@@ -3,6 +3,7 @@
 pub mod config;
 mod http;
 mod lease;
+pub mod panics;
 mod shutdown;
 mod telemetry;
 
@@ -14,8 +15,9 @@ use crate::{
         accounts::Accounts,
         context::{Clock, Context, Leadership},
         fleet::Fleet,
+        health::Health,
         metrics::Metrics,
-        served,
+        served::{self, Definitions},
     },
 };
 use config::Run;
@@ -24,22 +26,19 @@ use kube::{
     runtime::events::{Recorder, Reporter},
 };
 use lease::Election;
-use std::{
-    error::Error,
-    sync::{Arc, atomic::AtomicBool, atomic::Ordering},
-    time::Duration,
-};
-use tokio_util::sync::CancellationToken;
+use std::{error::Error, sync::Arc, time::Duration};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// Answers of the API server to single requests; a reconcile must not wait longer for one.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// A watch is renewed by the server every 290 s at the latest.
-const WATCH_TIMEOUT: Duration = Duration::from_secs(300);
+/// A watch is renewed every 120 s.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Runs the operator until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// What keeps it from starting: no cluster to talk to, no port to listen on, no TLS roots. A lost lease: somebody else acts from now on.
+/// What keeps it from starting: no cluster to talk to, no port to listen on, no TLS roots. A lost lease: somebody else acts from now on. A part of the
+/// process that ended by itself: a restart mends that, and going on without it would not be noticed.
 pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
     telemetry::start(flags.log_format, &flags.log_level)?;
     let stop = shutdown::on_signal()?;
@@ -48,14 +47,19 @@ pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
         .await
         .map_err(|error| format!("no cluster to talk to: {error} (in a Pod, mount its ServiceAccount; outside, set KUBECONFIG)"))?;
     let ctx = Arc::new(context(&flags, &config, stop)?);
-    let served = Arc::new(AtomicBool::new(false));
-    let http = tokio::spawn(http::serve(listener, ctx.clone(), served.clone()));
-    served::wait(&ctx).await;
-    served.store(true, Ordering::Relaxed);
-    let result = if flags.leader_elect { lead(&flags, &config, &ctx).await } else { act(&flags, &ctx).await };
-    http.abort();
+    let http = AbortOnDropHandle::new(tokio::spawn(http::serve(listener, ctx.clone())));
+    let _definitions = AbortOnDropHandle::new(tokio::spawn(served::watch(ctx.clone())));
+    let result = tokio::select! {
+        result = work(&flags, &config, &ctx) => result,
+        ended = http => Err(format!("a bug: the HTTP server ended by itself: {ended:?}").into()),
+    };
     tracing::info!("stopped");
     result
+}
+
+async fn work(flags: &Run, config: &Config, ctx: &Arc<Context>) -> Result<(), Box<dyn Error>> {
+    served::wait(ctx).await;
+    if flags.leader_elect { lead(flags, config, ctx).await } else { act(ctx).await }
 }
 
 fn context(flags: &Run, config: &Config, stop: Stop) -> Result<Context, Box<dyn Error>> {
@@ -70,15 +74,17 @@ fn context(flags: &Run, config: &Config, stop: Stop) -> Result<Context, Box<dyn 
         metrics,
         fleet: Fleet::default(),
         accounts: Accounts::default(),
+        health: Health::default(),
+        definitions: Definitions::default(),
         stop,
         leadership: if flags.leader_elect { Leadership::none() } else { Leadership::always() },
     })
 }
 
-async fn act(flags: &Run, ctx: &Arc<Context>) -> Result<(), Box<dyn Error>> {
+async fn act(ctx: &Arc<Context>) -> Result<(), Box<dyn Error>> {
     if !ctx.stop.is_cancelled() {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
-        controller::run(ctx.clone(), &flags.watch_namespaces).await;
+        controller::run(ctx.clone()).await?;
     }
     Ok(())
 }
@@ -93,7 +99,7 @@ async fn lead(flags: &Run, config: &Config, ctx: &Arc<Context>) -> Result<(), Bo
         () = ctx.stop.cancelled() => return Ok(()),
     }
     let ended = tokio::select! {
-        ended = act(flags, ctx) => ended,
+        ended = act(ctx) => ended,
         () = election.keep() => Err("the lease was lost: another replica acts from now on".into()),
     };
     election.release().await;
@@ -104,6 +110,9 @@ fn client(mut config: Config, timeout: Duration) -> Result<Client, kube::Error> 
     config.read_timeout = Some(timeout);
     config.connect_timeout = Some(Duration::from_secs(5));
     config.reset_reader_on_write = true;
+    // Whoever asks tries again in its own time. A retry down here would hold a reconcile for minutes, and make a conflict of a write whose answer was
+    // lost.
+    config.default_retry = false;
     Client::try_from(config)
 }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each includer uses a part")]
 #![allow(clippy::expect_used, clippy::panic, reason = "a test stops where its ground is missing")]
 
+pub mod api_proxy;
 pub mod child;
 pub mod control_plane;
 pub mod operator;

@@ -29,8 +29,9 @@ async fn an_existing_backup_is_adopted_and_nothing_is_created() {
 async fn an_imported_backup_that_runs_is_listed_without_a_window_since_nobody_knows_when_it_began() {
     let world = World::start().await;
     world.cloud.add_instance("dcs", "i-1");
-    world.cloud.hold_backups(true);
     let id = world.cloud.add_backup("dcs", "i-1", "made-by-hand");
+    world.cloud.hold_backups(true);
+    assert!(world.cloud.set_backup_status(&id, "backuping"));
     world.plane.apply(&import("running", "DCS", "i-1", &id)).await;
     world.until_phase("running", Phase::Running).await;
     world.cloud.reset_calls();

@@ -25,3 +25,4 @@ mod manifests;
 mod process;
 mod removal;
 mod secrecy;
+mod trouble;

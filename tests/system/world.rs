@@ -43,6 +43,8 @@ pub struct World {
     pub plane: ControlPlane,
     pub backups: Api<DatabaseBackup>,
     pub accounts: Api<ClusterCloudAccount>,
+    /// What the operator starts with; the control plane's own, unless something stands in between.
+    pub kubeconfig: PathBuf,
     log: PathBuf,
     _folder: TempDir,
     seen: Arc<Mutex<Vec<DatabaseBackup>>>,
@@ -74,6 +76,7 @@ impl World {
         let folder = tempfile::tempdir().expect("a folder for the log");
         Self {
             operator: None,
+            kubeconfig: plane.kubeconfig().to_owned(),
             cloud,
             plane,
             backups,
@@ -96,7 +99,7 @@ impl World {
         let mut all: Vec<&str> = FLAGS.to_vec();
         all.retain(|default| !flags.iter().any(|flag| flag.split('=').next() == default.split('=').next()));
         all.extend(flags);
-        self.operator = Some(Operator::start(binary, self.plane.kubeconfig(), &self.log, &all));
+        self.operator = Some(Operator::start(binary, &self.kubeconfig, &self.log, &all));
     }
 
     pub fn operator(&self) -> &Operator {

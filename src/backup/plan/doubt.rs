@@ -46,12 +46,9 @@ fn reattached(o: &Observed<'_>, backup: &RemoteBackup) -> Step {
 
 fn ambiguous(o: &Observed<'_>, backups: &[RemoteBackup]) -> Step {
     let ids: Vec<&str> = backups.iter().map(|backup| backup.id.as_str()).collect();
-    let message = format!(
-        "{} backups in the cloud are named {}: {}. None is touched; delete all but one there",
-        ids.len(),
-        backups[0].mark,
-        ids.join(", ")
-    );
+    let name = o.status.backup_name.as_deref().unwrap_or_default();
+    let message =
+        format!("{} backups in the cloud are named {name}: {}. None is touched; delete all but one there", ids.len(), ids.join(", "));
     // A person has to act, so nothing is urgent.
     look_or(o, blocked_pause(o), Reason::AmbiguousRemote, &message)
 }

@@ -42,7 +42,7 @@ fn scalar(value: &Value) -> Option<String> {
 
 /// The beginning of a body that is not what was expected.
 pub(super) fn first_characters(body: &[u8]) -> String {
-    let head = &body[..body.len().min(400)];
+    let head = body.get(..400).unwrap_or(body);
     clean(&String::from_utf8_lossy(head), 80)
 }
 

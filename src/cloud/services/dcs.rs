@@ -23,10 +23,11 @@ impl Service for Dcs {
         let remark: String = format!("{} {}", new.mark, new.description).trim_end().chars().take(REMARK_CHARS).collect();
         let mut body = json!({ "remark": remark });
         if let Some(format) = new.backup_format {
-            body["backup_format"] = json!(match format {
+            let format = match format {
                 BackupFormat::RDB => "rdb",
                 BackupFormat::AOF => "aof",
-            });
+            };
+            body = json!({ "remark": remark, "backup_format": format });
         }
         Request {
             service: NAME,

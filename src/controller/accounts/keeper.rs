@@ -12,7 +12,7 @@ use crate::{
     controller::{
         context::Context,
         verify::{AccountObject, Verified, verify},
-        watching::{self, Seen, watch},
+        watching::{self, Seen, Subject, watch},
         writes,
     },
 };
@@ -27,12 +27,12 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 /// Keeps the accounts of a namespace (absent: all, or the cluster kind) verified until the process stops.
-pub async fn run<K: AccountObject>(ctx: Arc<Context>, api: Api<K>, namespace: Option<&str>) {
+pub async fn run<K: AccountObject>(ctx: Arc<Context>, api: Api<K>, namespace: Option<String>) {
     let (sender, receiver) = unbounded_channel();
-    ctx.accounts.lock().recheck.push((K::KIND, namespace.map(ToOwned::to_owned), sender));
-    let (telling, scope) = (ctx.clone(), namespace.map(ToOwned::to_owned));
+    ctx.accounts.lock().recheck.push((K::KIND, namespace.clone(), sender));
+    let (telling, scope) = (ctx.clone(), namespace.clone());
     let first = std::sync::atomic::AtomicBool::new(true);
-    let (stream, store) = watch(api, move |seen| match seen {
+    let (stream, store) = watch(ctx.clone(), Subject { kind: K::KIND.as_str(), namespace }, api, move |seen| match seen {
         Seen::Object(_) => {}
         Seen::Gone(account) => telling.account_gone(&account.key()),
         Seen::All(accounts) => {
@@ -58,7 +58,8 @@ pub async fn run<K: AccountObject>(ctx: Arc<Context>, api: Api<K>, namespace: Op
 /// Keeps cluster accounts verified where the operator may read them; where it may not, says so and asks again from time to time.
 pub async fn run_if_allowed(ctx: Arc<Context>, api: Api<ClusterCloudAccount>) {
     loop {
-        match api.list(&ListParams::default().limit(1)).await {
+        // Not with the client of the watches, which waits for long.
+        match Api::<ClusterCloudAccount>::all(ctx.client.clone()).list(&ListParams::default().limit(1)).await {
             Err(kube::Error::Api(refused)) if refused.is_forbidden() => {
                 tracing::warn!("this operator may not read ClusterCloudAccounts; backups that name one will say so");
                 ctx.accounts.lock().cluster_kind_denied = true;
