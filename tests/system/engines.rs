@@ -1,6 +1,9 @@
 //! The main job, for each engine.
 
-use crate::world::{World, condition, is_true};
+use crate::{
+    support::eventually,
+    world::{PATIENCE, World, condition, is_true},
+};
 use database_backup_operator::api::status::{CreateOutcome, DatabaseBackupStatus, Origin, Phase};
 
 /// Name, engine, instance, the simulated service, and whether the cloud gives a job id.
@@ -132,4 +135,24 @@ async fn a_backup_that_somebody_deletes_in_the_cloud_is_missing_and_one_that_is_
         assert!(is_true(&status, "Stalled"), "{engine}");
     }
     assert_eq!(world.cloud.count(None, "create"), 2, "nothing is taken again");
+}
+
+#[tokio::test]
+async fn a_second_backup_under_an_objects_mark_is_told_of_and_not_touched() {
+    let mut world = World::without_operator().await;
+    world.account("cloud", 1000).await;
+    world.start_operator_with(&["--resync-interval=1s"]);
+    world.cloud.add_instance("taurusdb", "i-1in07");
+    world.ask("doubled", "TaurusDB", "i-1in07").await;
+    let status = world.until_phase("doubled", Phase::Completed).await;
+    let second = world.cloud.add_backup("taurusdb", "i-1in07", status.backup_name.as_deref().expect("a name"));
+    eventually("it is told of", PATIENCE, async || {
+        let events = world.plane.kubectl_ok(&["get", "events", "-o", "custom-columns=R:.reason", "--no-headers"]).await;
+        if events.contains("DuplicateRemote") { Ok(()) } else { Err(format!("{events}{}", world.newest_lines())) }
+    })
+    .await;
+    let (_, metrics) = world.operator().get("/metrics").await.expect("metrics");
+    assert!(metrics.contains("dbbackup_duplicate_remotes_total 1"), "{metrics}");
+    assert_eq!(world.status("doubled").await.backup_id, status.backup_id);
+    assert!(world.cloud.backups().iter().any(|backup| backup.id == second && !backup.deleted));
 }

@@ -5,7 +5,7 @@ use crate::{
     support::{eventually, operator::Operator},
     world::{PATIENCE, World},
 };
-use database_backup_operator::api::status::Phase;
+use database_backup_operator::api::status::{Origin, Phase};
 use std::{path::Path, time::Duration};
 
 const FLAGS: [&str; 5] =
@@ -80,4 +80,49 @@ async fn a_leader_that_cannot_renew_stops_before_its_lease_ends() {
     world.plane.stop_api_server();
     eventually("it has ended", PATIENCE, async || if first.is_running() { Err("it runs".to_owned()) } else { Ok(()) }).await;
     assert!(first.logs().contains("the lease was lost"), "{}", first.logs());
+}
+
+#[tokio::test]
+async fn on_sigterm_the_lease_is_given_back_after_the_call_under_way_has_ended_and_its_answer_is_stored() {
+    let world = world().await;
+    let first = start(&world, "first");
+    until_leading(&first).await;
+    let second = start(&world, "second");
+    world.cloud.hold_backups(true);
+    world.cloud.inject(Fault::new(FaultKind::DelayAnswer(Duration::from_secs(3))).at("create"));
+    world.ask("last", "DCS", "i-1").await;
+    assert!(world.cloud.wait_until(PATIENCE, |cloud| cloud.count(None, "create") == 1), "the call is under way");
+    assert!(first.terminate().await.success());
+    let status = world.until_phase("last", Phase::Running).await;
+    assert_eq!(status.origin, Some(Origin::Created), "the first stored its answer");
+    until_leading(&second).await;
+    world.cloud.hold_backups(false);
+    world.cloud.complete_all();
+    world.until_phase("last", Phase::Completed).await;
+    assert_eq!((world.backups_in_cloud(), world.cloud.count(None, "create")), (1, 1));
+}
+
+#[tokio::test]
+async fn the_next_leader_sees_afresh_what_there_is_before_it_acts() {
+    let world = world().await;
+    let first = start(&world, "first");
+    until_leading(&first).await;
+    // It stands by while all this happens.
+    let second = start(&world, "second");
+    world.cloud.hold_backups(true);
+    world.ask("done", "DCS", "i-1").await;
+    world.ask("going", "DCS", "i-2").await;
+    for name in ["done", "going"] {
+        world.until_phase(name, Phase::Running).await;
+    }
+    first.kill();
+    world.plane.kubectl_ok(&["delete", "dbb", "going", "--timeout=20s"]).await;
+    world.ask("new", "DCS", "i-3").await;
+    world.cloud.hold_backups(false);
+    world.cloud.complete_all();
+    until_leading(&second).await;
+    for name in ["done", "new"] {
+        world.until_phase(name, Phase::Completed).await;
+    }
+    assert_eq!((world.backups_in_cloud(), world.cloud.count(None, "create")), (3, 3), "one for each, and none twice");
 }

@@ -1,11 +1,14 @@
 //! Deleting and expiring: what is the object's goes with it, and nothing ever hangs.
 
 use crate::{
-    simulator::faults::{Fault, FaultKind},
+    simulator::{
+        DOMAIN, PASSWORD, USER,
+        faults::{Fault, FaultKind},
+    },
     support::eventually,
     world::{PATIENCE, World, is_true, message},
 };
-use database_backup_operator::api::status::Phase;
+use database_backup_operator::api::status::{DatabaseBackupStatus, Phase};
 use kube::ResourceExt;
 use std::time::Duration;
 
@@ -160,4 +163,125 @@ async fn an_expired_backup_is_deleted_and_its_object_stays_ready() {
         if events.contains("Expired") { Ok(()) } else { Err(events) }
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_is_missing_imported_or_was_never_asked_for_lets_its_object_go_at_once() {
+    let mut world = World::without_operator().await;
+    world.account("cloud", 1000).await;
+    world.start_operator_with(&["--resync-interval=1s"]);
+    world.cloud.add_instance("taurusdb", "i-1in07");
+    let foreign = world.cloud.add_backup("taurusdb", "i-1in07", "made-by-hand");
+    world.plane.apply(&World::manifest("missing", "TaurusDB", "i-1in07", DELETE)).await;
+    let id = world.until_phase("missing", Phase::Completed).await.backup_id.expect("an id");
+    assert!(world.cloud.lose_backup(&id));
+    world.until_phase("missing", Phase::Missing).await;
+    let import =
+        World::manifest("imported", "TaurusDB", "i-1in07", "").replace("i-1in07}", &format!("i-1in07, existingBackupId: {foreign}}}"));
+    world.plane.apply(&import).await;
+    world.until_phase("imported", Phase::Completed).await;
+    let no_account = World::manifest("never", "TaurusDB", "i-1in07", DELETE).replace("name: cloud}", "name: nobody}");
+    world.plane.apply(&no_account).await;
+    world.until_reason("never", "AccountNotFound").await;
+    for name in ["missing", "imported", "never"] {
+        delete(&world, name).await;
+        until_gone(&world, name).await;
+    }
+    assert_eq!(left(&world), [foreign], "nothing of others was touched");
+    assert_eq!(world.cloud.count(None, "delete"), 0);
+}
+
+#[tokio::test]
+async fn a_dcs_instance_that_is_gone_takes_its_backups_with_it_and_nobody_waits_for_it() {
+    let mut world = World::without_operator().await;
+    world.account("cloud", 1000).await;
+    world.start_operator_with(&["--resync-interval=1s"]);
+    world.cloud.add_instance("dcs", "i-1");
+    world.plane.apply(&World::manifest("gone", "DCS", "i-1", DELETE)).await;
+    world.until_phase("gone", Phase::Completed).await;
+    world.cloud.remove_instance("i-1");
+    let status = world.until_phase("gone", Phase::Missing).await;
+    assert!(message(&status).contains("no longer"), "{}", message(&status));
+    delete(&world, "gone").await;
+    until_gone(&world, "gone").await;
+}
+
+#[tokio::test]
+async fn a_backup_that_a_restore_uses_goes_when_the_restore_has_ended() {
+    let world = World::start().await;
+    world.cloud.add_instance("geminidb", "i-1in06");
+    world.plane.apply(&World::manifest("used", "GeminiDB", "i-1in06", DELETE)).await;
+    world.until_phase("used", Phase::Completed).await;
+    let in_use = FaultKind::Status { status: 403, code: "DBS.201319".into(), message: "being restored".into(), retry_after: None };
+    world.cloud.inject(Fault::new(in_use).at("delete").times(3));
+    delete(&world, "used").await;
+    let said = |status: &DatabaseBackupStatus| message(status).contains("DBS.201319");
+    world.until_seen("used", "told that it is in use", said).await;
+    until_gone(&world, "used").await;
+    assert!(left(&world).is_empty());
+}
+
+#[tokio::test]
+async fn a_namespace_goes_with_its_secret_and_its_backups_as_each_policy_says() {
+    let mut world = World::without_operator().await;
+    world.plane.start_controllers().expect("the control plane has its controllers");
+    world.plane.kubectl_ok(&["create", "namespace", "shop"]).await;
+    world.secret_in("shop", "cloud", &[("domainName", DOMAIN), ("username", USER), ("password", PASSWORD)]).await;
+    world.account_with("cloud", "passwordSecretRef: {name: cloud}", 1000).await;
+    // The Secret is in the namespace that goes, and may go first.
+    world.start_operator_with(&["--cluster-resource-namespace=shop"]);
+    let here = |name: &str, instance: &str, more: &str| {
+        World::manifest(name, "DCS", instance, more).replace(&format!("name: {name}}}"), &format!("name: {name}, namespace: shop}}"))
+    };
+    for instance in ["i-1", "i-2", "i-3"] {
+        world.cloud.add_instance("dcs", instance);
+    }
+    world.plane.apply(&here("goes", "i-1", DELETE)).await;
+    world.plane.apply(&here("stays", "i-2", "")).await;
+    let phase = |name: &'static str, phase: &'static str| {
+        let wanted = format!("--for=jsonpath={{.status.phase}}={phase}");
+        ["wait".to_owned(), wanted, format!("dbb/{name}"), "--namespace=shop".into(), "--timeout=120s".into()]
+    };
+    for name in ["goes", "stays"] {
+        world.plane.kubectl_ok(&phase(name, "Completed").each_ref().map(String::as_str)).await;
+    }
+    world.cloud.set_backup_duration(Duration::from_secs(3));
+    world.plane.apply(&here("runs", "i-3", DELETE)).await;
+    world.plane.kubectl_ok(&phase("runs", "Running").each_ref().map(String::as_str)).await;
+    world.plane.kubectl_ok(&["delete", "namespace", "shop", "--timeout=120s"]).await;
+    let kept: Vec<String> = world.cloud.backups().into_iter().filter(|backup| !backup.deleted).map(|backup| backup.instance).collect();
+    assert_eq!(kept, ["i-2"], "{}", world.newest_lines());
+}
+
+#[tokio::test]
+async fn without_an_operator_a_namespace_of_retained_backups_goes_at_once() {
+    let mut world = World::start().await;
+    world.plane.start_controllers().expect("the control plane has its controllers");
+    world.plane.kubectl_ok(&["create", "namespace", "shop"]).await;
+    world.cloud.add_instance("dcs", "i-1");
+    world.plane.apply(&World::manifest("stays", "DCS", "i-1", "").replace("name: stays}", "name: stays, namespace: shop}")).await;
+    world.plane.kubectl_ok(&["wait", "--for=condition=Ready", "dbb/stays", "--namespace=shop", "--timeout=120s"]).await;
+    world.kill_operator();
+    world.plane.kubectl_ok(&["delete", "namespace", "shop", "--timeout=120s"]).await;
+    assert_eq!(left(&world).len(), 1);
+}
+
+#[tokio::test]
+async fn an_account_that_points_elsewhere_blocks_what_it_cannot_know_of() {
+    let world = World::start().await;
+    world.cloud.add_instance("taurusdb", "i-1in07");
+    world.cloud.hold_backups(true);
+    world.plane.apply(&World::manifest("moved", "TaurusDB", "i-1in07", DELETE)).await;
+    world.until_phase("moved", Phase::Running).await;
+    // Another account under the same name, for another project.
+    world.plane.kubectl_ok(&["delete", "ccacct", "cloud"]).await;
+    world.account_in("eu-nl", "cloud", "passwordSecretRef: {name: cloud}", 1000).await;
+    let status = world.until_reason("moved", "AccountMismatch").await;
+    assert_eq!(status.phase, Some(Phase::Running), "it is not gone");
+    delete(&world, "moved").await;
+    let status = world.until_reason("moved", "DeleteBlocked").await;
+    assert!(message(&status).contains("eu-nl") && message(&status).contains("Retain"), "{}", message(&status));
+    world.plane.kubectl_ok(&["patch", "dbb", "moved", "--type=merge", "-p", "{\"spec\":{\"deletionPolicy\":\"Retain\"}}"]).await;
+    until_gone(&world, "moved").await;
+    assert_eq!((left(&world).len(), world.cloud.count(None, "delete")), (1, 0));
 }

@@ -133,6 +133,11 @@ impl World {
 
     /// A cluster account for everybody, with these credentials.
     pub async fn account_with(&self, name: &str, credentials: &str, rate: u32) {
+        self.account_in("eu-de", name, credentials, rate).await;
+    }
+
+    /// The same for a region.
+    pub async fn account_in(&self, region: &str, name: &str, credentials: &str, rate: u32) {
         let endpoints = self.endpoints();
         self.plane
             .apply(&format!(
@@ -141,7 +146,7 @@ kind: ClusterCloudAccount
 metadata: {{name: {name}}}
 spec:
   cloud: OpenTelekomCloud
-  region: eu-de
+  region: {region}
   credentials: {{{credentials}}}
   allowedNamespaces: {{from: All}}
   maxRequestsPerSecond: {rate}
@@ -153,9 +158,14 @@ spec:
 
     /// A Secret in the operator's namespace.
     pub async fn secret(&self, name: &str, values: &[(&str, &str)]) {
+        self.secret_in("operator", name, values).await;
+    }
+
+    /// A Secret in a namespace.
+    pub async fn secret_in(&self, namespace: &str, name: &str, values: &[(&str, &str)]) {
         let data: String = values.iter().map(|(key, value)| format!("  {key}: \"{value}\"\n")).collect();
         self.plane
-            .apply(&format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: operator}}\nstringData:\n{data}"))
+            .apply(&format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: {namespace}}}\nstringData:\n{data}"))
             .await;
     }
 
