@@ -78,9 +78,11 @@ pub fn take_over(o: &Observed<'_>, next: &mut DatabaseBackupStatus, remote: &Rem
 }
 
 /// When the backup is due to be deleted: `expireAfterDays` after its completion, or after the last sync where the cloud gives no completion time.
+/// A completion before the request is a mistake of the cloud's, and no reason to delete anything early.
 pub fn expiration(o: &Observed<'_>, status: &DatabaseBackupStatus) -> Option<Time> {
     let days = o.spec.expire_after_days?;
     let completed = status.completion_time.as_ref().or(status.last_sync_time.as_ref())?.0;
+    let completed = status.request_time.as_ref().map_or(completed, |requested| requested.0.max(completed));
     completed.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).ok().map(stored)
 }
 
