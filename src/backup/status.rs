@@ -6,7 +6,7 @@ use crate::{
         conditions::{self, Blocked, Standing, Verdict, types},
         status::{DatabaseBackupStatus, FailedAttempt, Phase},
     },
-    cloud::backup::RemoteBackup,
+    cloud::{backup::RemoteBackup, parse::clean},
 };
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time};
@@ -91,7 +91,7 @@ pub fn spend_attempt(next: &mut DatabaseBackupStatus, backup_id: Option<String>,
     next.failed_attempts.push(FailedAttempt {
         backup_name: next.backup_name.clone().unwrap_or_default(),
         backup_id,
-        message: message.chars().take(200).collect(),
+        message: clean(message, 200),
     });
     next.backup_id = None;
     next.job_id = None;

@@ -3,7 +3,7 @@
 //! Kept are texts and numbers in objects, three levels deep and a few hundred of them, and the items of one list, one after the other. All else is
 //! skipped while it is read, without recursion and without a copy.
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, error::Category};
 use std::{cell::Cell, fmt};
 

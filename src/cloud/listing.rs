@@ -8,6 +8,8 @@ use std::collections::HashMap;
 
 /// More pages than this are no listing that anybody can wait for.
 const MAX_PAGES: usize = 500;
+/// Nor are more records than these, which would only fill the memory.
+const MAX_RECORDS: usize = 50_000;
 
 /// A listing that is being read page by page. Pages overlap by one record: if that is not the same one on both, the list shifted meanwhile.
 #[derive(Debug)]
@@ -71,6 +73,9 @@ impl Listing {
     fn next_page(&mut self) -> Progress {
         if self.pages >= MAX_PAGES {
             return Progress::Incomplete(format!("more than {MAX_PAGES} pages"));
+        }
+        if self.seen.len() > MAX_RECORDS {
+            return Progress::Incomplete(format!("more than {MAX_RECORDS} records"));
         }
         self.offset += self.page_size - 1;
         Progress::More(self.offset)
@@ -141,6 +146,20 @@ mod tests {
         auto.is_manual = false;
         let listed = Listing::new(3).take(Page { records: vec![record("a"), auto], total: 2 });
         assert!(matches!(listed, Progress::Complete(all) if all.len() == 1));
+    }
+
+    #[test]
+    fn a_list_of_more_records_than_fit_into_memory_is_given_up() {
+        let mut listing = Listing::new(1001);
+        let end = (0..).find_map(|n: usize| {
+            let ids: Vec<String> = (0..=1000).map(|i| (n * 1000 + i).to_string()).collect();
+            match listing.take(page(&ids.iter().map(String::as_str).collect::<Vec<_>>(), 1_000_000)) {
+                Progress::More(_) => None,
+                end => Some(end),
+            }
+        });
+        assert_eq!(end, Some(Progress::Incomplete("more than 50000 records".into())));
+        assert!(listing.seen.len() <= MAX_RECORDS + 1001);
     }
 
     #[test]

@@ -165,7 +165,8 @@ mod tests {
     #[test]
     fn an_id_is_visible_ascii() {
         assert_eq!(id(Some(&json!("2f4ddb93-b901"))).as_deref(), Some("2f4ddb93-b901"));
-        for wrong in [json!(""), json!(" "), json!("a b"), json!("a\n"), json!("ä"), json!("a\u{202e}b"), json!("a".repeat(257)), json!(7)] {
+        for wrong in [json!(""), json!(" "), json!("a b"), json!("a\n"), json!("ä"), json!("a\u{202e}b"), json!("a".repeat(257)), json!(7)]
+        {
             assert_eq!(id(Some(&wrong)), None, "{wrong}");
         }
     }

@@ -1,5 +1,6 @@
 //! What stands in the body of a refusal, in any of the services' shapes.
 
+use super::REQUEST_ID_CHARS;
 use crate::cloud::{json, parse::clean};
 use serde_json::{Map, Value};
 
@@ -27,7 +28,7 @@ pub(super) fn read(body: &[u8]) -> Envelope {
     Envelope {
         code: field(&["error_code", "errorCode", "errCode", "code"]).filter(|code| !clean(code, 1).is_empty()),
         message: field(&["error_msg", "errorMsg", "errMsg", "message"]).map(|text| clean(&text, TEXT_CHARS)).unwrap_or_default(),
-        request_id: field(&["request_id"]).map(|id| clean(&id, 64)).filter(|id| !id.is_empty()),
+        request_id: field(&["request_id"]).map(|id| clean(&id, REQUEST_ID_CHARS)).filter(|id| !id.is_empty()),
     }
 }
 
