@@ -53,10 +53,11 @@ impl Listing {
         }
         self.last = page.records.last().map(|record| record.backup.id.clone());
         self.seen.extend(page.records.into_iter().map(|record| (record.backup.id.clone(), record)));
-        if count >= self.page_size && !self.has_all() {
+        // A full page is the end only if everything is there; a total that is too small is no reason to believe so.
+        if count >= self.page_size && self.seen.len() as u64 != self.total {
             return self.next_page();
         }
-        if !self.has_all() {
+        if (self.seen.len() as u64) < self.total {
             return Progress::Incomplete(format!("{} records of {}", self.seen.len(), self.total));
         }
         let manual = std::mem::take(&mut self.seen).into_values().filter(|record| record.is_manual);
@@ -64,10 +65,6 @@ impl Listing {
         // Whoever names several of them names them the same way every time.
         backups.sort_unstable_by(|one, other| one.id.cmp(&other.id));
         Progress::Complete(backups)
-    }
-
-    fn has_all(&self) -> bool {
-        self.seen.len() as u64 >= self.total
     }
 
     fn next_page(&mut self) -> Progress {
@@ -138,6 +135,13 @@ mod tests {
     fn fewer_records_than_the_total_say_nothing() {
         assert!(matches!(Listing::new(3).take(page(&["a"], 2)), Progress::Incomplete(_)));
         assert!(matches!(Listing::new(3).take(page(&["a", "a", "a"], 3)), Progress::More(_)), "ids are counted once");
+    }
+
+    #[test]
+    fn a_full_page_is_not_the_end_because_the_total_is_too_small() {
+        let mut listing = Listing::new(3);
+        assert_eq!(listing.take(page(&["a", "b", "c"], 0)), Progress::More(2));
+        assert!(matches!(listing.take(page(&["c", "d"], 0)), Progress::Complete(all) if all.len() == 4));
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! The same functions serve `cargo fuzz` (the programs in `fuzz/`) and `cargo test --test hostile`, which needs no nightly toolchain. Each takes the
 //! bytes as they come from outside; those that need several texts divide them at [`DIVIDER`].
 
+#![allow(dead_code, reason = "each fuzz program uses one of them")]
+#![allow(clippy::expect_used, clippy::panic, reason = "that is how a find is told")]
+
 use database_backup_operator::{
     api::{
         account::{CloudAccount, ClusterCloudAccount},
@@ -91,7 +94,8 @@ pub fn listing(pages: &[u8]) {
         for body in divided(pages) {
             let Ok(page) = service.read_page(200, body.as_bytes()) else { break };
             ids.extend(page.records.iter().map(|record| record.backup.id.clone()));
-            match take(&mut listing, page, &ids) {
+            let is_full = page.records.len() >= service.page_size();
+            match take(&mut listing, page, &ids, is_full) {
                 Some(next) if next > offset => offset = next,
                 Some(next) => panic!("from offset {offset} back to {next}"),
                 None => break,
@@ -101,12 +105,13 @@ pub fn listing(pages: &[u8]) {
 }
 
 /// What a listing makes of a page; the next offset, if it goes on.
-fn take(listing: &mut Listing, page: Page, ids: &HashSet<String>) -> Option<usize> {
+fn take(listing: &mut Listing, page: Page, ids: &HashSet<String>, is_full: bool) -> Option<usize> {
     let total = page.total;
     match listing.take(page) {
         Progress::More(offset) => Some(offset),
         Progress::Complete(backups) => {
             assert!(ids.len() as u64 >= total, "complete with {} of {total}", ids.len());
+            assert!(!is_full || ids.len() as u64 == total, "complete with a full page, and {} of {total}", ids.len());
             assert!(backups.len() <= ids.len());
             let unique: HashSet<&str> = backups.iter().map(|backup| backup.id.as_str()).collect();
             assert_eq!(unique.len(), backups.len(), "an id twice");
