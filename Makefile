@@ -20,10 +20,12 @@ fuzz: tools ## Throw hostile input at each parser for FUZZ_SECONDS (30); needs n
 	@cargo +nightly --version >/dev/null 2>&1 || { echo "the nightly toolchain is missing: rustup toolchain install nightly" >&2; exit 1; }
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz --locked" >&2; exit 1; }
 	@cargo +nightly fuzz build --sanitizer none
-	@for target in $$(cargo +nightly fuzz list); do \
-		echo "== $$target, $(FUZZ_SECONDS) s"; mkdir -p fuzz/found/$$target; \
+	@mkdir -p fuzz/found; for target in $$(cargo +nightly fuzz list); do \
+		mkdir -p fuzz/found/$$target; log=fuzz/found/$$target.log; \
 		cargo +nightly fuzz run --sanitizer none $$target fuzz/found/$$target fuzz/corpus/$$target -- \
-			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=512 -print_final_stats=1 -verbosity=0 || exit 1; \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=512 -print_final_stats=1 -verbosity=0 >$$log 2>&1 \
+			|| { tail -40 $$log; echo "a find: $$target (the whole of it in $$log)" >&2; exit 1; }; \
+		awk -v target=$$target '/number_of_executed_units/ { printf "%-10s %10d inputs\n", target, $$2 }' $$log; \
 	done
 
 lint: tools ## Check formatting, clippy and documentation.

@@ -28,6 +28,7 @@ use crate::{
 use futures::StreamExt;
 use kube::{
     Api, ResourceExt,
+    core::DeserializeGuard,
     runtime::{Controller, controller::Action, reflector::ObjectRef},
 };
 use std::{sync::Arc, time::Duration};
@@ -62,7 +63,7 @@ impl From<kube::Error> for Error {
 }
 
 /// Reconciles the backups of a namespace (absent: all) until the process stops.
-pub async fn run(ctx: Arc<Context>, api: Api<DatabaseBackup>, namespace: Option<&str>) {
+pub async fn run(ctx: Arc<Context>, api: Api<DeserializeGuard<DatabaseBackup>>, namespace: Option<&str>) {
     let (sender, receiver) = unbounded_channel::<ObjectRef<DatabaseBackup>>();
     ctx.fleet.wake_through(namespace.map(ToOwned::to_owned), sender);
     let (telling, scope) = (ctx.clone(), namespace.map(ToOwned::to_owned));

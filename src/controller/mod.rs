@@ -28,7 +28,7 @@ use crate::api::{
 };
 use accounts::keeper;
 use context::Context;
-use kube::Api;
+use kube::{Api, core::DeserializeGuard};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Runs every controller until the context's stop token is cancelled, and everything that was under way has ended.
@@ -43,12 +43,12 @@ pub async fn run(ctx: Arc<Context>, namespaces: &[String]) {
         let (accounts, backups) = (api::<CloudAccount>(&ctx, *scope), api::<DatabaseBackup>(&ctx, *scope));
         futures::future::join(keeper::run(ctx.clone(), accounts, *scope), backups::run(ctx.clone(), backups, *scope))
     });
-    let cluster = keeper::run_if_allowed(ctx.clone(), Api::<ClusterCloudAccount>::all(ctx.watcher.clone()));
+    let cluster = keeper::run_if_allowed(ctx.clone(), Api::<DeserializeGuard<ClusterCloudAccount>>::all(ctx.watcher.clone()));
     futures::future::join(futures::future::join_all(in_namespaces), cluster).await;
     polls.abort();
 }
 
-fn api<K>(ctx: &Context, namespace: Option<&str>) -> Api<K>
+fn api<K>(ctx: &Context, namespace: Option<&str>) -> Api<DeserializeGuard<K>>
 where
     K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
 {

@@ -1,9 +1,11 @@
 //! Watches that feed the memory before they cause a reconcile, and what comes out at the other end.
 
 use super::context::Context;
-use futures::{Stream, StreamExt, TryStreamExt};
+use crate::cloud::parse::clean;
+use futures::{Stream, StreamExt, TryStreamExt, future};
 use kube::{
     Api, Resource, ResourceExt,
+    core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
         WatchStreamExt,
         controller::{self, Action},
@@ -25,14 +27,20 @@ pub enum Seen<K> {
 }
 
 /// Watches a kind: `tell` hears everything before the stream does. Managed fields are dropped, since nobody reads them and they take half the memory.
-pub fn watch<K>(api: Api<K>, tell: impl Fn(Seen<K>) + Send + 'static) -> (impl Stream<Item = Result<K, watcher::Error>> + Send, Store<K>)
+/// An object that cannot be read (the API server takes times that nobody else does, and another version may have written it) is left alone, and does
+/// not keep the others from being seen.
+pub fn watch<K>(
+    api: Api<DeserializeGuard<K>>,
+    tell: impl Fn(Seen<K>) + Send + 'static,
+) -> (impl Stream<Item = Result<K, watcher::Error>> + Send, Store<K>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let (reader, writer) = reflector::store();
-    let store = reader.clone();
+    let (store, known) = (reader.clone(), reader.clone());
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
+        .try_filter_map(move |event| future::ok(readable(event, &known)))
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
         .inspect_ok(move |event| match event {
@@ -48,6 +56,40 @@ where
         .touched_objects()
         .boxed();
     (stream, reader)
+}
+
+/// An event about an object that can be read. One that can no longer be read is as good as gone until it can.
+fn readable<K>(event: watcher::Event<DeserializeGuard<K>>, known: &Store<K>) -> Option<watcher::Event<K>>
+where
+    K: Resource<DynamicType = ()> + Clone,
+{
+    use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+    let gone = |unread: &InvalidObject| known.get(&reference(unread)).map(|last| Delete((*last).clone()));
+    match event {
+        Init => Some(Init),
+        InitDone => Some(InitDone),
+        InitApply(DeserializeGuard(read)) => read.inspect_err(unreadable::<K>).ok().map(InitApply),
+        Apply(DeserializeGuard(Ok(object))) => Some(Apply(object)),
+        Delete(DeserializeGuard(Ok(object))) => Some(Delete(object)),
+        Apply(DeserializeGuard(Err(unread))) => {
+            unreadable::<K>(&unread);
+            gone(&unread)
+        }
+        Delete(DeserializeGuard(Err(unread))) => gone(&unread),
+    }
+}
+
+fn reference<K: Resource<DynamicType = ()>>(unread: &InvalidObject) -> ObjectRef<K> {
+    let reference = ObjectRef::new(unread.metadata.name.as_deref().unwrap_or_default());
+    match &unread.metadata.namespace {
+        Some(namespace) => reference.within(namespace),
+        None => reference,
+    }
+}
+
+fn unreadable<K: Resource<DynamicType = ()>>(unread: &InvalidObject) {
+    let error = clean(&unread.error, 200);
+    tracing::warn!(error, object = %reference::<K>(unread), "an object cannot be read and is left alone until it can");
 }
 
 /// Counts and logs what a controller's stream says, at the one place where it is handled.

@@ -26,7 +26,9 @@ async fn met(what: &str, engine: Engine, status: &'static str, body: &str) -> (O
         }
     };
     let listed = list(&session, engine).await.0.err().map(|error| error.to_string());
-    listed.iter().for_each(|message| check_message(message));
+    if let Some(message) = &listed {
+        check_message(message);
+    }
     measured.check(what);
     (created, listed)
 }

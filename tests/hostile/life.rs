@@ -204,8 +204,8 @@ impl<'a> Life<'a> {
         let json = serde_json::to_value(next).expect("a status is JSON");
         assert_eq!(serde_json::from_value::<DatabaseBackupStatus>(json).ok().as_ref(), Some(next), "it is read back as it is");
         let before = self.object.status.clone().unwrap_or_default();
-        if next.backup_id != before.backup_id {
-            next.backup_id.iter().for_each(|id| super::check_id(id));
+        if let Some(id) = next.backup_id.as_ref().filter(|id| Some(*id) != before.backup_id.as_ref()) {
+            super::check_id(id);
         }
         let known = |status: &DatabaseBackupStatus| -> Vec<Time> {
             [&status.start_time, &status.completion_time, &status.expiration_time, &status.last_sync_time]

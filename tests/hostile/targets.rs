@@ -69,9 +69,13 @@ pub fn created(body: &[u8]) {
     for engine in Engine::ALL {
         let Ok(created) = engine.service().read_created(body) else { continue };
         check_id(&created.backup_id);
-        created.job_id.iter().for_each(|id| check_id(id));
+        if let Some(id) = &created.job_id {
+            check_id(id);
+        }
         created.start_time.into_iter().for_each(check_time);
-        created.cloud_status.iter().for_each(|word| check_line(word, 40));
+        if let Some(word) = &created.cloud_status {
+            check_line(word, 40);
+        }
     }
 }
 
@@ -80,7 +84,9 @@ pub fn page(body: &[u8]) {
     for engine in Engine::ALL {
         for status in [200, 204] {
             if let Ok(page) = engine.service().read_page(status, body) {
-                page.records.iter().for_each(|record| check_backup(&record.backup));
+                for record in &page.records {
+                    check_backup(&record.backup);
+                }
             }
         }
     }
@@ -142,10 +148,16 @@ pub fn texts(text: &[u8]) {
         assert!(size.is_none_or(|size| (0..=1 << 53).contains(&size)), "{size:?}");
     }
     let _ = parse::count(Some(&value));
-    parse::id(Some(&value)).iter().for_each(|id| check_id(id));
-    parse::exact(Some(&value)).iter().for_each(|name| check_name(name));
+    if let Some(id) = &parse::id(Some(&value)) {
+        check_id(id);
+    }
+    if let Some(name) = &parse::exact(Some(&value)) {
+        check_name(name);
+    }
     for max in [1, 2, 40, 256] {
-        parse::text(Some(&value), max.max(40)).iter().for_each(|text| check_line(text, max.max(40)));
+        if let Some(text) = &parse::text(Some(&value), max.max(40)) {
+            check_line(text, max.max(40));
+        }
         let Some(text) = value.as_str() else { continue };
         let line = parse::clean(text, max);
         check_line(&line, max);
@@ -159,7 +171,7 @@ pub fn errors(answer: &[u8]) {
     let given = std::str::from_utf8(&answer[..line]).ok().and_then(|line| line.trim().parse().ok());
     let (status, body) = given.map_or((400, answer), |status: u16| (status.clamp(100, 999), &answer[line + 1..]));
     for service in Engine::ALL.map(Engine::service_name).into_iter().chain(["iam"]) {
-        for operation in [Operation::Create, Operation::List, Operation::Delete, Operation::Token, Operation::Projects] {
+        for operation in [Operation::Create, Operation::Projects, Operation::Token] {
             check_error(&Error::refusal(service, operation, status, Hints::default(), body));
             check_error(&Error::unreadable(service, operation, 200 + status % 100, None, "it makes no sense", body));
         }
@@ -169,7 +181,9 @@ pub fn errors(answer: &[u8]) {
 fn check_error(error: &Error) {
     check_line(&error.to_string(), 256);
     check_line(&error.message, 120);
-    error.request_id.iter().for_each(|id| check_line(id, 48));
+    if let Some(id) = &error.request_id {
+        check_line(id, 48);
+    }
     if let Some(code) = &error.code {
         check_line(code, 40);
         assert!(!code.is_empty());
@@ -188,10 +202,14 @@ fn check_error(error: &Error) {
 pub fn iam_answers(body: &[u8]) {
     if let Ok(facts) = iam::read_token(body) {
         check_time(facts.expires_at);
-        facts.project_id.iter().for_each(|id| check_id(id));
+        if let Some(id) = &facts.project_id {
+            check_id(id);
+        }
     }
     if let Ok(projects) = iam::read_projects(body, "eu-de") {
-        projects.iter().for_each(|id| check_id(id));
+        for id in &projects {
+            check_id(id);
+        }
     }
 }
 
@@ -271,7 +289,9 @@ pub fn cluster(input: &[u8]) {
     if let Ok(served) = serde_json::from_slice::<CustomResourceDefinition>(input) {
         for own in crds::all() {
             let missing = crds::missing_in(&served, &own);
-            missing.iter().for_each(|what| check_line(what, 200));
+            for what in &missing {
+                check_line(what, 200);
+            }
         }
         let whole = served.spec.versions.iter().all(|version| {
             let versions = served.spec.versions.iter().filter(|other| other.name == version.name);
@@ -298,7 +318,9 @@ fn check_lease(found: &Lease) {
     assert!(first == lease::Claim::Wait || ["", "me"].contains(&holder) || lasts == 0);
     let later = watched.claim(Some(found), "me", duration, at(1 << 32));
     assert!(matches!(later, lease::Claim::Write(spec) if spec.holder_identity.as_deref() == Some("me")));
-    found.spec.iter().for_each(|spec| assert_eq!(lease::released(spec).holder_identity, None));
+    if let Some(spec) = &found.spec {
+        assert_eq!(lease::released(spec).holder_identity, None);
+    }
 }
 
 /// The durations of the flags.
@@ -333,8 +355,12 @@ fn check_backup(backup: &RemoteBackup) {
     check_line(&backup.cloud_status, 40);
     backup.start_time.into_iter().chain(backup.completion_time).for_each(check_time);
     assert!(backup.size.is_none_or(|size| size >= 0));
-    backup.engine_version.iter().for_each(|version| check_line(version, 40));
-    backup.failure.iter().for_each(|failure| check_line(failure, 60));
+    if let Some(version) = &backup.engine_version {
+        check_line(version, 40);
+    }
+    if let Some(failure) = &backup.failure {
+        check_line(failure, 60);
+    }
     assert!(backup.state != RemoteState::Completed || !backup.cloud_status.is_empty(), "complete without a word");
 }
 

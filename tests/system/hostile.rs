@@ -68,3 +68,30 @@ async fn bodies_without_end_or_sense_cost_neither_the_memory_nor_the_one_backup(
     let peak = peak_mb(world.operator().pid());
     assert!(peak < LIMIT_MB, "{peak} MB");
 }
+
+/// The API server takes an offset of 99 hours for a time; nobody else does.
+#[tokio::test]
+async fn an_object_that_cannot_be_read_does_not_keep_the_others_from_their_backups() {
+    let mut world = World::start().await;
+    for instance in ["i-1", "i-2", "i-3"] {
+        world.cloud.add_instance("dcs", instance);
+    }
+    let set = async |world: &World, time: &str| {
+        let patch = format!(r#"{{"status":{{"startTime":{time}}}}}"#);
+        world.plane.kubectl_ok(&["patch", "dbb", "odd", "--subresource=status", "--type=merge", "-p", &patch]).await;
+    };
+    world.ask("odd", "DCS", "i-1").await;
+    world.until_phase("odd", Phase::Completed).await;
+    set(&world, "\"2025-01-01T00:00:00+99:99\"").await;
+    world.ask("after", "DCS", "i-2").await;
+    world.until_phase("after", Phase::Completed).await;
+    world.kill_operator();
+    world.start_operator();
+    world.ask("restarted", "DCS", "i-3").await;
+    world.until_phase("restarted", Phase::Completed).await;
+    let logs = world.operator().own_logs();
+    assert!(logs.contains("cannot be read and is left alone") && logs.contains("odd"), "{logs}");
+    set(&world, "null").await;
+    world.plane.kubectl_ok(&["delete", "dbb", "odd", "--timeout=20s"]).await;
+    assert_eq!(world.backups_in_cloud(), 3);
+}
