@@ -172,6 +172,13 @@ impl<'a> Life<'a> {
     }
 
     fn delete(&mut self, backup_id: &str) {
+        let told = self.object.status.as_ref().and_then(|before| before.expiration_time.as_ref());
+        if self.object.metadata.deletion_timestamp.is_none() && told.is_none() {
+            let requested = self.status.request_time.as_ref().expect("it was asked for").0;
+            let days = u64::try_from(self.object.spec.expire_after_days.expect("it expires")).unwrap_or_default();
+            // The status holds whole seconds.
+            assert!(self.now.since_wall(requested) + Duration::from_secs(1) >= Duration::from_secs(days * 86_400), "deleted early");
+        }
         let (service, body) = (self.object.spec.source.engine.service_name(), self.body());
         let refused = Error::refusal(service, Operation::Delete, 400, Hints::default(), body);
         self.memory.deleted(backup_id, if body.is_empty() { Ok(()) } else { Err(refused) }, self.circumstances());

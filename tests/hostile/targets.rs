@@ -170,11 +170,10 @@ pub fn errors(answer: &[u8]) {
     let line = answer.iter().position(|byte| *byte == b'\n').unwrap_or_default();
     let given = std::str::from_utf8(&answer[..line]).ok().and_then(|line| line.trim().parse().ok());
     let (status, body) = given.map_or((400, answer), |status: u16| (status.clamp(100, 999), &answer[line + 1..]));
-    for service in Engine::ALL.map(Engine::service_name).into_iter().chain(["iam"]) {
-        for operation in [Operation::Create, Operation::Projects, Operation::Token] {
-            check_error(&Error::refusal(service, operation, status, Hints::default(), body));
-            check_error(&Error::unreadable(service, operation, 200 + status % 100, None, "it makes no sense", body));
-        }
+    let creates = Engine::ALL.map(|engine| (engine.service_name(), Operation::Create));
+    for (service, operation) in creates.into_iter().chain([("iam", Operation::Projects), ("iam", Operation::Token)]) {
+        check_error(&Error::refusal(service, operation, status, Hints::default(), body));
+        check_error(&Error::unreadable(service, operation, 200 + status % 100, None, "it makes no sense", body));
     }
 }
 
