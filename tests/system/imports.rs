@@ -31,6 +31,7 @@ async fn an_imported_backup_that_runs_is_listed_without_a_window_since_nobody_kn
     world.cloud.add_instance("dcs", "i-1");
     world.cloud.hold_backups(true);
     let id = world.cloud.add_backup("dcs", "i-1", "made-by-hand");
+    assert!(world.cloud.set_backup_status(&id, "backuping"));
     world.plane.apply(&import("running", "DCS", "i-1", &id)).await;
     world.until_phase("running", Phase::Running).await;
     world.cloud.reset_calls();
