@@ -3,8 +3,8 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /source
 # Dependencies first: they change less often than the sources.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src tests/simulator tests/demo tests/figures tests/system \
- && echo 'fn main() {}' | tee src/main.rs tests/simulator/main.rs tests/demo/main.rs tests/figures/main.rs tests/house.rs tests/simulator/tests.rs tests/system/main.rs >/dev/null \
+RUN mkdir -p src tests/simulator tests/demo tests/figures tests/hostile tests/system \
+ && echo 'fn main() {}' | tee src/main.rs tests/simulator/main.rs tests/demo/main.rs tests/figures/main.rs tests/hostile/main.rs tests/house.rs tests/simulator/tests.rs tests/system/main.rs >/dev/null \
  && touch src/lib.rs README.md \
  && RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
 COPY src src

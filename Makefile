@@ -1,5 +1,5 @@
 # `make demo` and `make test` do everything on a fresh machine with Rust, Go and Python 3.
-.PHONY: help demo test model figures lint crds image
+.PHONY: help demo test model fuzz figures lint crds image
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,6 +11,22 @@ demo: tools ## Show the main job on a control plane and a simulated cloud of its
 test: tools ## Run every test. The control plane is built on the first run.
 	@tests/control-plane/build >/dev/null
 	cargo test
+
+# Seconds for each target.
+FUZZ_SECONDS ?= 30
+
+# Without sanitizers: they look for what unsafe code does, and there is none here.
+fuzz: tools ## Throw hostile input at each parser for FUZZ_SECONDS (30); needs nightly Rust and cargo-fuzz.
+	@cargo +nightly --version >/dev/null 2>&1 || { echo "the nightly toolchain is missing: rustup toolchain install nightly" >&2; exit 1; }
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz --locked" >&2; exit 1; }
+	@cargo +nightly fuzz build --sanitizer none
+	@mkdir -p fuzz/found; for target in $$(cargo +nightly fuzz list); do \
+		mkdir -p fuzz/found/$$target; log=fuzz/found/$$target.log; \
+		cargo +nightly fuzz run --sanitizer none $$target fuzz/found/$$target fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=512 -print_final_stats=1 -verbosity=0 >$$log 2>&1 \
+			|| { tail -40 $$log; echo "a find: $$target (the whole of it in $$log)" >&2; exit 1; }; \
+		awk -v target=$$target '/number_of_executed_units/ { printf "%-10s %10d inputs\n", target, $$2 }' $$log; \
+	done
 
 lint: tools ## Check formatting, clippy and documentation.
 	cargo fmt --check

@@ -1,5 +1,6 @@
 //! The three conditions of every kind, in the sense of kstatus: `Ready`, `Reconciling` and `Stalled`.
 
+use crate::cloud::parse::clean;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -63,7 +64,7 @@ pub fn conditions(
         (Standing::Stopped, _) | (Standing::Blocked, Blocked::PastGrace) => Some(types::STALLED),
     };
     let ready = if verdict.standing == Standing::Ready { "True" } else { "False" };
-    let message: String = verdict.message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS).collect();
+    let message = clean(verdict.message, MESSAGE_CHARS);
     std::iter::once((types::READY, ready))
         .chain(active.map(|type_| (type_, "True")))
         .map(|(type_, status)| Condition {
@@ -135,6 +136,6 @@ mod tests {
             at("2026-01-01T00:00:00Z"),
         );
         assert_eq!(made[0].message.chars().count(), 256);
-        assert!(made[0].message.starts_with("abx"));
+        assert!(made[0].message.starts_with("a bx"));
     }
 }

@@ -6,7 +6,7 @@ use crate::{
         conditions::{self, Blocked, Standing, Verdict, types},
         status::{DatabaseBackupStatus, FailedAttempt, Phase},
     },
-    cloud::backup::RemoteBackup,
+    cloud::{backup::RemoteBackup, parse::clean},
 };
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time};
@@ -78,9 +78,11 @@ pub fn take_over(o: &Observed<'_>, next: &mut DatabaseBackupStatus, remote: &Rem
 }
 
 /// When the backup is due to be deleted: `expireAfterDays` after its completion, or after the last sync where the cloud gives no completion time.
+/// A completion before the request is a mistake of the cloud's, and no reason to delete anything early.
 pub fn expiration(o: &Observed<'_>, status: &DatabaseBackupStatus) -> Option<Time> {
     let days = o.spec.expire_after_days?;
     let completed = status.completion_time.as_ref().or(status.last_sync_time.as_ref())?.0;
+    let completed = status.request_time.as_ref().map_or(completed, |requested| requested.0.max(completed));
     completed.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).ok().map(stored)
 }
 
@@ -89,7 +91,7 @@ pub fn spend_attempt(next: &mut DatabaseBackupStatus, backup_id: Option<String>,
     next.failed_attempts.push(FailedAttempt {
         backup_name: next.backup_name.clone().unwrap_or_default(),
         backup_id,
-        message: message.chars().take(200).collect(),
+        message: clean(message, 200),
     });
     next.backup_id = None;
     next.job_id = None;

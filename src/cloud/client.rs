@@ -2,7 +2,7 @@
 
 use super::{
     endpoints::Endpoint,
-    errors::{Class, Delivery, Error},
+    errors::{Class, Delivery, Error, REQUEST_ID_CHARS},
     request::{Hints, Operation, Reply, Request},
     sign,
 };
@@ -13,6 +13,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::sync::Semaphore;
 
 /// Before a connection stands.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,9 +26,13 @@ const CREATE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Any other call as a whole.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest body of a listing: a thousand records of some KB each.
-const LIST_BYTES: usize = 16 * 1024 * 1024;
+const LIST_BYTES: usize = 8 * 1024 * 1024;
 /// Longest body of anything else.
 const BODY_BYTES: usize = 1024 * 1024;
+/// What every body may have.
+const SHORT_BYTES: usize = 64 * 1024;
+/// Room for what longer bodies have beyond that, for all calls together, in KB: many long answers at once are as bad as an endless one.
+const ROOM_KB: usize = 32 * 1024;
 
 /// Hears of every call.
 pub trait Observer: Send + Sync {
@@ -58,6 +63,7 @@ pub enum Auth<'a> {
 /// Sends requests.
 pub struct Client {
     http: reqwest::Client,
+    room: Semaphore,
     observer: Arc<dyn Observer>,
 }
 
@@ -72,7 +78,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .build()?;
-        Ok(Self { http, observer })
+        Ok(Self { http, room: Semaphore::new(ROOM_KB), observer })
     }
 
     /// Sends a request and reads its reply, all within one timeout. `check` is asked last before the socket; if it says no, nothing is sent.
@@ -121,7 +127,7 @@ impl Client {
         let response = self.http.execute(prepared).await.map_err(|error| no_answer(request, &error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let hints = hints(&headers);
-        let body = read(response, request).await;
+        let body = read(response, request, &self.room).await;
         if !(200..300).contains(&status) {
             // A refusal whose body broke off is still a refusal.
             return Err(Error::refusal(request.service, request.operation, status, hints, &body.unwrap_or_default()));
@@ -207,7 +213,7 @@ fn secret(value: &str) -> Result<HeaderValue, header::InvalidHeaderValue> {
 fn hints(headers: &HeaderMap) -> Hints {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     Hints {
-        request_id: text("x-request-id").map(|id| super::parse::clean(id, 64)).filter(|id| !id.is_empty()),
+        request_id: text("x-request-id").map(|id| super::parse::clean(id, REQUEST_ID_CHARS)).filter(|id| !id.is_empty()),
         // An hour is more than any throttling window; a longer wish is not taken at its word.
         retry_after: text("retry-after")
             .and_then(|value| value.trim().parse().ok())
@@ -215,19 +221,35 @@ fn hints(headers: &HeaderMap) -> Hints {
     }
 }
 
-/// The body, read piece by piece so that an endless one stops at its bound.
-async fn read(mut response: reqwest::Response, request: &Request) -> Result<Vec<u8>, Error> {
+/// The body, read piece by piece so that an endless one stops at its bound, and a long one where there is no room for it now.
+async fn read(mut response: reqwest::Response, request: &Request, room: &Semaphore) -> Result<Vec<u8>, Error> {
     let bound = if request.operation == Operation::List { LIST_BYTES } else { BODY_BYTES };
     let (status, request_id) = (response.status().as_u16(), hints(response.headers()).request_id);
-    let mut body = Vec::new();
+    let refuse = |what: &str, body: &[u8]| {
+        Error::unreadable(request.service, request.operation, status, request_id.clone(), what, shown(request, body))
+    };
+    let (mut body, mut taken) = (Vec::new(), Vec::new());
     while let Some(piece) = response.chunk().await.map_err(|error| no_answer(request, &error))? {
         if body.len() + piece.len() > bound {
-            let what = format!("the answer is longer than {} KB", bound / 1024);
-            return Err(Error::unreadable(request.service, request.operation, status, request_id, &what, &body));
+            return Err(refuse(&format!("the answer is longer than {} KB", bound / 1024), &body));
+        }
+        let missing = kilobytes(body.len() + piece.len()) - kilobytes(body.len());
+        if missing > 0 {
+            taken.push(room.try_acquire_many(missing).map_err(|_| refuse("too many long answers at once", &body))?);
         }
         body.extend_from_slice(&piece);
     }
     Ok(body)
+}
+
+/// The room that a body of this length takes, in KB.
+fn kilobytes(length: usize) -> u32 {
+    u32::try_from(length.saturating_sub(SHORT_BYTES).div_ceil(1024)).unwrap_or(u32::MAX)
+}
+
+/// What of a body may be quoted: who is asked for a token may be repeating the question, and the password is in it.
+fn shown<'a>(request: &Request, body: &'a [u8]) -> &'a [u8] {
+    if request.operation == Operation::Token { b"" } else { body }
 }
 
 /// A connection that never stood (name, route, TLS) means that nothing was sent; after that, anything may have been.

@@ -7,6 +7,7 @@ use http::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Other addresses than those of the endpoint table, each a URL such as `https://gaussdb.example.com`, without a path.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
@@ -116,7 +117,7 @@ fn parse(service: &'static str, url: &str, allow_insecure: bool) -> Result<Endpo
 
 /// The host as it goes into the `Host` header, since that is what is signed: in lower case, without the port that the scheme implies.
 fn as_sent(scheme: &Scheme, authority: &Authority) -> Option<String> {
-    let host = authority.host().to_ascii_lowercase();
+    let host = Some(authority.host().to_ascii_lowercase()).filter(|host| is_host(host))?;
     let implied = if *scheme == Scheme::HTTPS { 443 } else { 80 };
     match authority.port_u16() {
         Some(port) if port != implied => Some(format!("{host}:{port}")),
@@ -124,6 +125,16 @@ fn as_sent(scheme: &Scheme, authority: &Authority) -> Option<String> {
         // Something stands behind the host that is no port.
         None => (host.len() == authority.as_str().len()).then_some(host),
     }
+}
+
+/// A name, or an address in the one spelling that no library changes on the way.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address);
+    }
+    let is_name = host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    let is_number = host.trim_end_matches('.').rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit()));
+    is_name && (!is_number || host.parse::<Ipv4Addr>().is_ok())
 }
 
 fn iam_host(cloud: Cloud, region: &str) -> Option<String> {
@@ -255,6 +266,11 @@ mod tests {
             "https://x:",
             "https://x:99999",
             "not a url",
+            "https://x[:]1:8080",
+            "https://a%2fb",
+            "https://127.1",
+            "https://0x7f000001",
+            "https://[0:0::1]",
         ] {
             let given = Overrides { iam: Some(wrong.into()), ..Overrides::default() };
             let resolved = Endpoints::resolve(Cloud::HuaweiCloud, "cn-north-4", &given, true);

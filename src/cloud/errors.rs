@@ -8,6 +8,9 @@ use super::{
 use envelope::{Envelope, first_characters};
 use std::{borrow::Cow, fmt, time::Duration};
 
+/// Longest id of a request in a message: theirs have 32 characters, and with it the longest message has 256, which is what a condition takes.
+pub const REQUEST_ID_CHARS: usize = 48;
+
 /// What an error means to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -170,7 +173,8 @@ impl Error {
         what: &str,
         body: &[u8],
     ) -> Self {
-        let message = format!("{what}: {}", first_characters(body));
+        let quoted = first_characters(body);
+        let message = if quoted.is_empty() { what.to_owned() } else { format!("{what}: {quoted}") };
         Self {
             status: Some(status),
             request_id,

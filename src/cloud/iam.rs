@@ -1,14 +1,15 @@
 //! Identity and Access Management: tokens by password, and projects by name (`POST /v3/auth/tokens`, `GET /v3/projects`).
 
 use super::{
-    parse::{exact, time},
+    json,
+    parse::{id, time},
     request::{Operation, Request},
     services::{IAM, Unreadable},
 };
 use http::Method;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// IAM's own spelling.
 const JSON_UTF8: &str = "application/json;charset=utf8";
@@ -45,12 +46,12 @@ pub struct TokenFacts {
 
 /// Reads the body of the answer to [`token`].
 pub fn read_token(body: &[u8]) -> Result<TokenFacts, Unreadable> {
-    let answer: Value = serde_json::from_slice(body).map_err(|_| Unreadable("the answer is not JSON".into()))?;
+    let answer = json::object(body)?;
     let token = answer.get("token").ok_or_else(|| Unreadable("the answer has no token".into()))?;
     let expires_at = token.get("expires_at").and_then(Value::as_str).and_then(time);
     Ok(TokenFacts {
         expires_at: expires_at.ok_or_else(|| Unreadable("the answer has no token.expires_at".into()))?,
-        project_id: exact(token.get("project").and_then(|project| project.get("id"))),
+        project_id: id(token.get("project").and_then(|project| project.get("id"))),
     })
 }
 
@@ -69,10 +70,10 @@ pub fn projects(region: &str) -> Request {
 
 /// Reads the ids of the projects with exactly the region's name.
 pub fn read_projects(body: &[u8], region: &str) -> Result<Vec<String>, Unreadable> {
-    let answer: Value = serde_json::from_slice(body).map_err(|_| Unreadable("the answer is not JSON".into()))?;
-    let projects = answer.get("projects").and_then(Value::as_array).ok_or_else(|| Unreadable("the answer has no list projects".into()))?;
-    let named = projects.iter().filter(|project| project.get("name").and_then(Value::as_str) == Some(region));
-    Ok(named.filter_map(|project| exact(project.get("id"))).collect())
+    let name = |project: &Map<String, Value>| project.get("name").and_then(Value::as_str) == Some(region);
+    let (_, projects) = json::with_items(body, "projects", |project| Some(id(project.get("id")).filter(|_| name(project))))?;
+    let projects = projects.ok_or_else(|| Unreadable("the answer has no list projects".into()))?;
+    Ok(projects.into_iter().flatten().collect())
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 
 /// More pages than this are no listing that anybody can wait for.
 const MAX_PAGES: usize = 500;
+/// Nor are more records than these, which would only fill the memory.
+const MAX_RECORDS: usize = 50_000;
 
 /// A listing that is being read page by page. Pages overlap by one record: if that is not the same one on both, the list shifted meanwhile.
 #[derive(Debug)]
@@ -51,10 +53,11 @@ impl Listing {
         }
         self.last = page.records.last().map(|record| record.backup.id.clone());
         self.seen.extend(page.records.into_iter().map(|record| (record.backup.id.clone(), record)));
-        if count >= self.page_size && !self.has_all() {
+        // A full page is the end only if everything is there; a total that is too small is no reason to believe so.
+        if count >= self.page_size && self.seen.len() as u64 != self.total {
             return self.next_page();
         }
-        if !self.has_all() {
+        if (self.seen.len() as u64) < self.total {
             return Progress::Incomplete(format!("{} records of {}", self.seen.len(), self.total));
         }
         let manual = std::mem::take(&mut self.seen).into_values().filter(|record| record.is_manual);
@@ -64,13 +67,12 @@ impl Listing {
         Progress::Complete(backups)
     }
 
-    fn has_all(&self) -> bool {
-        self.seen.len() as u64 >= self.total
-    }
-
     fn next_page(&mut self) -> Progress {
         if self.pages >= MAX_PAGES {
             return Progress::Incomplete(format!("more than {MAX_PAGES} pages"));
+        }
+        if self.seen.len() > MAX_RECORDS {
+            return Progress::Incomplete(format!("more than {MAX_RECORDS} records"));
         }
         self.offset += self.page_size - 1;
         Progress::More(self.offset)
@@ -136,11 +138,32 @@ mod tests {
     }
 
     #[test]
+    fn a_full_page_is_not_the_end_because_the_total_is_too_small() {
+        let mut listing = Listing::new(3);
+        assert_eq!(listing.take(page(&["a", "b", "c"], 0)), Progress::More(2));
+        assert!(matches!(listing.take(page(&["c", "d"], 0)), Progress::Complete(all) if all.len() == 4));
+    }
+
+    #[test]
     fn automatic_backups_count_for_completeness_and_are_left_out() {
         let mut auto = record("auto");
         auto.is_manual = false;
         let listed = Listing::new(3).take(Page { records: vec![record("a"), auto], total: 2 });
         assert!(matches!(listed, Progress::Complete(all) if all.len() == 1));
+    }
+
+    #[test]
+    fn a_list_of_more_records_than_fit_into_memory_is_given_up() {
+        let mut listing = Listing::new(1001);
+        let end = (0..).find_map(|n: usize| {
+            let ids: Vec<String> = (0..=1000).map(|i| (n * 1000 + i).to_string()).collect();
+            match listing.take(page(&ids.iter().map(String::as_str).collect::<Vec<_>>(), 1_000_000)) {
+                Progress::More(_) => None,
+                end => Some(end),
+            }
+        });
+        assert_eq!(end, Some(Progress::Incomplete("more than 50000 records".into())));
+        assert!(listing.seen.len() <= MAX_RECORDS + 1001);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | [`services`] | one file per engine: describes requests, reads answers | – |
 //! | [`listing`] | when a listing counts as complete | – |
 //! | [`errors`] | what an error means, by (service, code), then by HTTP status | – |
+//! | [`json`] | what is kept of a JSON body, within bounds | – |
 //! | [`parse`] | the clouds' times, sizes and texts | – |
 //! | [`endpoints`] | which host serves an engine in a region | – |
 //! | [`sign`], [`credentials`], [`iam`] | who is asking | – |
@@ -21,6 +22,7 @@ pub mod endpoints;
 pub mod engine;
 pub mod errors;
 pub mod iam;
+pub mod json;
 pub mod listing;
 pub mod parse;
 pub mod permits;

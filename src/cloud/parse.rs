@@ -4,15 +4,16 @@ use jiff::{Timestamp, civil::DateTime, fmt::strtime, tz::TimeZone};
 use serde_json::Value;
 
 /// Reads a time in any of the clouds' forms: with an offset with or without colon or `Z`, with or without fractions, with `T` or a space.
-/// Without an offset it is UTC. An empty or unreadable text is no time.
+/// Without an offset it is UTC. An empty or unreadable text is no time, nor is one before 1970: such a one stands for "none" (`0001-01-01`), and
+/// the Kubernetes API would take no status with a year below 0.
 pub fn time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Some(time);
-    }
-    let with_offset = ["%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.fZ"];
-    with_offset.iter().find_map(|format| strtime::parse(format, text).ok()?.to_timestamp().ok()).or_else(|| in_utc(text))
+    let zoned = || WITH_OFFSET.iter().find_map(|format| strtime::parse(format, text).ok()?.to_timestamp().ok());
+    let time = text.parse().ok().or_else(zoned).or_else(|| in_utc(text))?;
+    (time >= Timestamp::UNIX_EPOCH).then_some(time)
 }
+
+const WITH_OFFSET: [&str; 3] = ["%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.fZ"];
 
 fn in_utc(text: &str) -> Option<Timestamp> {
     let civil: DateTime = text.trim_end_matches('Z').parse().ok()?;
@@ -61,14 +62,23 @@ pub fn count(value: Option<&Value>) -> Option<u64> {
     }
 }
 
-/// A text from outside, on one line, without control characters, and cut.
+/// A text from outside, on one line, without control characters, and cut. No more of it is looked at than that takes.
 pub fn clean(text: &str, max_chars: usize) -> String {
-    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let line = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= max_chars {
-        return line;
+    let words = text.split(|c: char| c.is_whitespace() || is_unprintable(c)).filter(|word| !word.is_empty());
+    let mut line: String = words.flat_map(|word| std::iter::once(' ').chain(word.chars())).skip(1).take(max_chars + 1).collect();
+    // One character more than fits says that there is more; the mark takes the place of two.
+    if line.chars().nth(max_chars).is_some() {
+        line.pop();
+        line.pop();
+        line.push('…');
     }
-    line.chars().take(max_chars.saturating_sub(1)).chain(['…']).collect()
+    line
+}
+
+/// Control characters, and those that have a terminal show other text than there is: invisible ones, and ones that turn the direction.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A field's text, cleaned and cut; absent where it is empty or no text.
@@ -81,9 +91,14 @@ pub fn text(value: Option<&Value>, max_chars: usize) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// An id or a name, exactly as it is: it is compared, and cleaned only where it is shown.
+/// A name, exactly as it is: it is compared.
 pub fn exact(value: Option<&Value>) -> Option<String> {
-    value?.as_str().filter(|text| !text.is_empty() && text.len() <= 256 && !text.chars().any(char::is_control)).map(ToOwned::to_owned)
+    value?.as_str().filter(|text| !text.is_empty() && text.len() <= 256 && !text.chars().any(is_unprintable)).map(ToOwned::to_owned)
+}
+
+/// An id, exactly as it is: visible ASCII, since it is stored, shown, and sent back as a part of addresses.
+pub fn id(value: Option<&Value>) -> Option<String> {
+    exact(value).filter(|text| text.chars().all(|c| c.is_ascii_graphic()))
 }
 
 #[cfg(test)]
@@ -109,9 +124,16 @@ mod tests {
     #[test]
     fn what_is_no_time_is_none_and_never_a_panic() {
         for text in ["", " ", "soon", "2020-13-45T99:99:99+0800", "0000-00-00", "9999-12-31T23:59:59-2359", "\u{0}", &"9".repeat(10_000)] {
-            let _ = time(text);
+            assert_eq!(time(text), None, "{text}");
         }
-        assert_eq!(time(""), None);
+    }
+
+    #[test]
+    fn what_lies_before_1970_is_no_time() {
+        for text in ["0001-01-01T00:00:00Z", "-009999-01-02T02:00:00Z", "1969-12-31T23:59:59+0000", "1970-01-01T00:00:00+0800"] {
+            assert_eq!(time(text), None, "{text}");
+        }
+        assert_eq!(time("1970-01-01T00:00:00Z"), Some(Timestamp::UNIX_EPOCH));
     }
 
     #[test]
@@ -136,6 +158,18 @@ mod tests {
     fn texts_from_outside_are_one_short_line() {
         assert_eq!(clean("a\r\nb\t\u{1b}[31mc", 80), "a b [31mc");
         assert_eq!(clean("abcdef", 4), "abc…");
+        assert_eq!(clean("abcd", 4), "abcd");
+        assert_eq!(clean(" \u{202e}evil\u{2028}line\u{200b} ", 80), "evil line");
+        assert_eq!(clean(&"a ".repeat(1_000_000), 4), "a a…");
+    }
+
+    #[test]
+    fn an_id_is_visible_ascii() {
+        assert_eq!(id(Some(&json!("2f4ddb93-b901"))).as_deref(), Some("2f4ddb93-b901"));
+        for wrong in [json!(""), json!(" "), json!("a b"), json!("a\n"), json!("ä"), json!("a\u{202e}b"), json!("a".repeat(257)), json!(7)]
+        {
+            assert_eq!(id(Some(&wrong)), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -240,9 +240,12 @@ async fn own_token(client: &Client, target: &Target, request: &Request, now: Tim
     let project_id = target.project_id.clone().or(facts.project_id);
     let (request_id, status) = (reply.request_id, reply.status);
     // The body is not quoted: nothing of a token's answer belongs into a message.
-    let without_token =
-        || Error::unreadable(request.service, Operation::Token, status, request_id, "the answer has no X-Subject-Token header", b"");
-    let token = reply.subject_token.ok_or_else(without_token)?;
+    let unusable = |what| Error::unreadable(request.service, Operation::Token, status, request_id.clone(), what, b"");
+    let token = reply.subject_token.ok_or_else(|| unusable("the answer has no X-Subject-Token header"))?;
+    // It would be renewed without a pause.
+    if facts.expires_at <= now {
+        return Err(unusable("the token had expired when it came; compare this machine's clock with the cloud's").into());
+    }
     let project_id = project_id.ok_or(OpenError::ProjectNotFound { found: 0 })?;
     Ok((Identity::OwnToken { token, issued: now, expires: facts.expires_at }, project_id))
 }

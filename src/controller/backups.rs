@@ -28,6 +28,7 @@ use crate::{
 use futures::StreamExt;
 use kube::{
     Api, ResourceExt,
+    core::DeserializeGuard,
     runtime::{Controller, controller::Action, reflector::ObjectRef},
 };
 use std::{sync::Arc, time::Duration};
@@ -65,7 +66,7 @@ impl From<kube::Error> for Error {
 }
 
 /// Reconciles the backups of a namespace (absent: all) until the process stops.
-pub async fn run(ctx: Arc<Context>, api: Api<DatabaseBackup>, namespace: Option<String>) {
+pub async fn run(ctx: Arc<Context>, api: Api<DeserializeGuard<DatabaseBackup>>, namespace: Option<String>) {
     let (sender, receiver) = unbounded_channel::<ObjectRef<DatabaseBackup>>();
     ctx.fleet.wake_through(namespace.clone(), sender);
     let (telling, scope) = (ctx.clone(), namespace.clone());

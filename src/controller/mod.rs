@@ -7,7 +7,7 @@
 //! | [`fleet`] | every backup object in memory: newest version, what this process knows of it, the queue of its instance |
 //! | [`listings`] | listings of the cloud, shared by everything that waits for them |
 //! | [`writes`] | status by compare-and-swap, and Events |
-//! | [`watching`] | watches that feed the memory before they cause a reconcile |
+//! | [`watching`], `readable` | watches that feed the memory before they cause a reconcile; objects that cannot be read |
 //! | [`served`] | the definitions that the API server serves, compared with this program's |
 //! | [`health`] | whether the operator can do its work now |
 //! | [`metrics`] | what is counted |
@@ -19,6 +19,7 @@ pub mod fleet;
 pub mod health;
 pub mod listings;
 pub mod metrics;
+mod readable;
 pub mod served;
 pub mod verify;
 pub mod watching;
@@ -31,7 +32,7 @@ use crate::api::{
 use accounts::keeper;
 use context::Context;
 use futures::future::{BoxFuture, FutureExt, try_join_all};
-use kube::Api;
+use kube::{Api, core::DeserializeGuard};
 use std::{collections::BTreeSet, future::Future, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use watching::Subject;
@@ -60,7 +61,7 @@ pub async fn run(ctx: Arc<Context>) -> Result<(), Ended> {
         controllers.push(to_the_end(&ctx.stop, subject(AccountKind::CloudAccount.as_str()), accounts).boxed());
         controllers.push(to_the_end(&ctx.stop, subject(backups::KIND), backups).boxed());
     }
-    let cluster = keeper::run_if_allowed(ctx.clone(), Api::<ClusterCloudAccount>::all(ctx.watcher.clone()));
+    let cluster = keeper::run_if_allowed(ctx.clone(), Api::<DeserializeGuard<ClusterCloudAccount>>::all(ctx.watcher.clone()));
     let subject = Subject { kind: AccountKind::ClusterCloudAccount.as_str(), namespace: None };
     controllers.push(to_the_end(&ctx.stop, subject, cluster).boxed());
     try_join_all(controllers).await.map(drop)
@@ -71,7 +72,7 @@ async fn to_the_end(stop: &CancellationToken, subject: Subject, controller: impl
     if stop.is_cancelled() { Ok(()) } else { Err(Ended(subject)) }
 }
 
-fn api<K>(ctx: &Context, namespace: Option<&str>) -> Api<K>
+fn api<K>(ctx: &Context, namespace: Option<&str>) -> Api<DeserializeGuard<K>>
 where
     K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
 {

@@ -1,12 +1,13 @@
 //! Watches that feed the memory before they cause a reconcile, and what comes out at the other end.
 
-use super::context::Context;
+use super::{context::Context, readable::readable};
 use futures::{
-    Stream, StreamExt, TryStreamExt,
+    Stream, StreamExt, TryStreamExt, future,
     stream::{self, BoxStream},
 };
 use kube::{
     Api, Resource, ResourceExt,
+    core::DeserializeGuard,
     runtime::{
         WatchStreamExt,
         controller::{self, Action},
@@ -57,16 +58,17 @@ impl std::fmt::Display for Subject {
 pub fn watch<K>(
     ctx: Arc<Context>,
     subject: Subject,
-    api: Api<K>,
+    api: Api<DeserializeGuard<K>>,
     tell: impl Fn(Seen<K>) + Send + 'static,
 ) -> (impl Stream<Item = Result<K, watcher::Error>> + Send, Store<K>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let (reader, writer) = reflector::store();
-    let (store, listed) = (reader.clone(), reader.clone());
+    let (store, known, listed) = (reader.clone(), reader.clone(), reader.clone());
     let events = relisting(move || watcher(api.clone(), watcher::Config::default().timeout(WATCH_SECONDS)).boxed())
         .default_backoff()
+        .try_filter_map(move |event| future::ok(readable(event, &known)))
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
         .inspect_ok(move |event| match event {

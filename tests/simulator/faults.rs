@@ -65,6 +65,13 @@ pub enum FaultKind {
     },
     /// Answers 200 with a body of this many bytes that never becomes JSON; the work is not done.
     HugeBody(u64),
+    /// Does the work, then answers 200 with this text and then the other again and again, for ever.
+    Endless {
+        /// How the body begins.
+        head: String,
+        /// What comes again and again.
+        again: String,
+    },
     /// 429 APIGW.0308; the work is not done.
     Throttle {
         /// Seconds for a `Retry-After` header.

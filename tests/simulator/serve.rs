@@ -104,6 +104,10 @@ impl Visit {
             }
             FaultKind::Raw { status, body, content_type } => self.send_raw(status, body, &content_type),
             FaultKind::HugeBody(bytes) => self.send_huge(bytes),
+            FaultKind::Endless { head, again } => {
+                self.work();
+                self.send_endless(head, &again)
+            }
             FaultKind::Hang => std::future::pending().await,
             FaultKind::CutBefore => sever(cut),
             FaultKind::LoseAnswer => {
@@ -181,8 +185,16 @@ impl Visit {
             let length = usize::try_from(PIECE.min(bytes - piece * PIECE)).unwrap_or(0);
             Ok::<_, Infallible>(Bytes::from(vec![b'['; length]))
         });
-        let body = Body::from_stream(futures::stream::iter(pieces));
-        self.finish(200, body, Some("application/json"), &Uuid::new_v4().simple().to_string(), &[])
+        self.send_pieces(futures::stream::iter(pieces))
+    }
+
+    fn send_endless(&self, head: String, again: &str) -> Response {
+        let pieces = Bytes::from(again.repeat(1 + 64 * 1024 / again.len().max(1)));
+        self.send_pieces(futures::stream::iter(std::iter::once(Bytes::from(head)).chain(std::iter::repeat(pieces)).map(Ok)))
+    }
+
+    fn send_pieces(&self, pieces: impl futures::Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
+        self.finish(200, Body::from_stream(pieces), Some("application/json"), &Uuid::new_v4().simple().to_string(), &[])
     }
 
     fn finish(&self, status: u16, body: Body, media: Option<&str>, id: &str, extra: &[(&'static str, String)]) -> Response {

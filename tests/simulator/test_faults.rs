@@ -92,6 +92,17 @@ async fn a_huge_body_is_really_that_big() {
 }
 
 #[tokio::test]
+async fn an_endless_body_goes_on_and_the_work_is_done() {
+    let stage = stage().await;
+    stage.cloud.inject(Fault::new(FaultKind::Endless { head: "{\"a\":[".into(), again: "1,".into() }));
+    let mut connection = stage.dcs.open(&dcs_create(), Some("{}")).await.unwrap();
+    let mut text = vec![0; 3_000_000];
+    connection.read_exact(&mut text).await.unwrap();
+    assert!(String::from_utf8_lossy(&text).contains("{\"a\":["));
+    assert_eq!(stage.cloud.backups().len(), 1);
+}
+
+#[tokio::test]
 async fn a_delayed_request_is_carried_out_even_when_the_sender_has_left() {
     let stage = stage().await;
     stage.cloud.inject(Fault::new(FaultKind::Delay(Duration::from_millis(500))));

@@ -931,6 +931,18 @@ fn an_edited_policy_is_observed_without_a_word_about_the_backup() {
 }
 
 #[test]
+fn a_backup_that_the_cloud_dates_before_its_request_does_not_expire_early() {
+    let mut world = World::running();
+    world.spec.expire_after_days = Some(1);
+    let seen = RemoteBackup { completion_time: "1970-01-01T00:00:00Z".parse().ok(), ..remote(&world, RemoteState::Completed) };
+    world.see(vec![seen]);
+    let report = world.report();
+    assert_eq!(report.status.completion_time.map(|t| t.0), Some(Timestamp::UNIX_EPOCH), "what the cloud says is told");
+    let due: Timestamp = "2026-01-02T00:00:10Z".parse().unwrap();
+    assert_eq!(report.status.expiration_time.map(|t| t.0), Some(due));
+}
+
+#[test]
 fn with_retain_a_deleted_object_is_let_go() {
     let mut world = World::running();
     world.deleting = true;

@@ -1,6 +1,7 @@
 //! What stands in the body of a refusal, in any of the services' shapes.
 
-use crate::cloud::parse::clean;
+use super::REQUEST_ID_CHARS;
+use crate::cloud::{json, parse::clean};
 use serde_json::{Map, Value};
 
 /// Longest text of the cloud in a message.
@@ -19,15 +20,15 @@ pub(super) struct Envelope {
 
 /// Reads the fields under each of their names, from the object itself or from one inside it (`{"error":{…}}`).
 pub(super) fn read(body: &[u8]) -> Envelope {
-    let Ok(Value::Object(outer)) = serde_json::from_slice::<Value>(body) else {
+    let Ok(outer) = json::object(body) else {
         return Envelope { message: first_characters(body), ..Envelope::default() };
     };
     let levels: Vec<&Map<String, Value>> = std::iter::once(&outer).chain(outer.values().filter_map(Value::as_object)).collect();
     let field = |names: &[&str]| levels.iter().find_map(|level| names.iter().find_map(|name| level.get(*name).and_then(scalar)));
     Envelope {
-        code: field(&["error_code", "errorCode", "errCode", "code"]),
+        code: field(&["error_code", "errorCode", "errCode", "code"]).filter(|code| !clean(code, 1).is_empty()),
         message: field(&["error_msg", "errorMsg", "errMsg", "message"]).map(|text| clean(&text, TEXT_CHARS)).unwrap_or_default(),
-        request_id: field(&["request_id"]).map(|id| clean(&id, 64)),
+        request_id: field(&["request_id"]).map(|id| clean(&id, REQUEST_ID_CHARS)).filter(|id| !id.is_empty()),
     }
 }
 
@@ -64,6 +65,7 @@ mod tests {
             let expected = Envelope { code: Some("DCS.4096".into()), message: "busy".into(), request_id: Some("r".into()) };
             assert_eq!(read(body.as_bytes()), expected, "{body}");
         }
+        assert_eq!(read(br#"{"error_code":" \u0001","request_id":"\t"}"#), Envelope::default(), "what shows nothing says nothing");
         assert_eq!(read(br#"{"error":{"code":401}}"#).code.as_deref(), Some("401"), "IAM's codes may be numbers");
     }
 

@@ -4,7 +4,7 @@ use super::{Page, Record, Service, Unreadable, object, page};
 use crate::cloud::{
     backup::{BackupFormat, CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
     errors::{Class, Codes},
-    parse::{dcs_query_time, exact, size, text, time, unit},
+    parse::{dcs_query_time, exact, id, size, text, time, unit},
     request::{JSON_UTF8, Operation, Request},
 };
 use http::Method;
@@ -41,7 +41,7 @@ impl Service for Dcs {
     }
 
     fn read_created(&self, body: &[u8]) -> Result<CreatedBackup, Unreadable> {
-        let backup_id = exact(object(body)?.get("backup_id")).ok_or_else(|| Unreadable("the answer has no backup_id".into()))?;
+        let backup_id = id(object(body)?.get("backup_id")).ok_or_else(|| Unreadable("the answer has no backup_id".into()))?;
         Ok(CreatedBackup { backup_id, job_id: None, start_time: None, cloud_status: None })
     }
 
@@ -79,7 +79,7 @@ impl Service for Dcs {
         if status == 204 {
             return Ok(Page { records: vec![], total: 0 });
         }
-        page(&object(body)?, "backup_record_response", "total_num", record)
+        page(body, "backup_record_response", "total_num", record)
     }
 
     fn delete(&self, project_id: &str, instance_id: &str, backup_id: &str) -> Option<Request> {
@@ -113,7 +113,7 @@ fn record(item: &Map<String, Value>) -> Option<Record> {
     let updated = item.get("updated_at").and_then(Value::as_str).and_then(time);
     let remark = exact(item.get("remark")).unwrap_or_default();
     let backup = RemoteBackup {
-        id: exact(item.get("backup_id"))?,
+        id: id(item.get("backup_id"))?,
         instance_id: exact(item.get("instance_id")).unwrap_or_default(),
         mark: remark.split_whitespace().next().unwrap_or_default().to_owned(),
         state,

@@ -4,7 +4,7 @@ use super::{Page, Record, Service, Unreadable, database_record, object, page, pr
 use crate::cloud::{
     backup::{CreatedBackup, ListScope, NewBackup, RemoteState},
     errors::{Class, Codes},
-    parse::{exact, unit},
+    parse::{id, unit},
     request::{JSON, Operation, Request},
 };
 use http::Method;
@@ -31,8 +31,8 @@ impl Service for GeminiDB {
 
     fn read_created(&self, body: &[u8]) -> Result<CreatedBackup, Unreadable> {
         let answer = object(body)?;
-        let backup_id = exact(answer.get("backup_id")).ok_or_else(|| Unreadable("the answer has no backup_id".into()))?;
-        Ok(CreatedBackup { backup_id, job_id: exact(answer.get("job_id")), start_time: None, cloud_status: None })
+        let backup_id = id(answer.get("backup_id")).ok_or_else(|| Unreadable("the answer has no backup_id".into()))?;
+        Ok(CreatedBackup { backup_id, job_id: id(answer.get("job_id")), start_time: None, cloud_status: None })
     }
 
     /// The v4 list: the older ones count their offset in pages.
@@ -53,7 +53,7 @@ impl Service for GeminiDB {
     }
 
     fn read_page(&self, _status: u16, body: &[u8]) -> Result<Page, Unreadable> {
-        page(&object(body)?, "backups", "total_count", record)
+        page(body, "backups", "total_count", record)
     }
 
     /// Open Telekom Cloud's reference has no delete; where it is not served the gateway says so.

@@ -10,7 +10,8 @@ use super::{
     backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
     engine::Engine,
     errors::Codes,
-    parse::{count, exact, size, text, time},
+    json::{self, Wrong},
+    parse::{count, exact, id, size, text, time},
     request::Request,
 };
 use serde_json::{Map, Value};
@@ -102,28 +103,28 @@ pub struct Record {
 #[error("{0}")]
 pub struct Unreadable(pub String);
 
-/// The body as a JSON object.
-fn object(body: &[u8]) -> Result<Map<String, Value>, Unreadable> {
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Unreadable("the answer is not a JSON object".into())),
-        Err(_) => Err(Unreadable("the answer is not JSON".into())),
+impl From<Wrong> for Unreadable {
+    fn from(wrong: Wrong) -> Self {
+        Self(match wrong {
+            Wrong::NotJson => "the answer is not JSON".into(),
+            Wrong::NotAnObject => "the answer is not a JSON object".into(),
+            Wrong::NotAList => "the answer has something else for its list".into(),
+            Wrong::Item => "a record has no id".into(),
+            Wrong::TooMuch => "the answer has more fields or records than were asked for".into(),
+        })
     }
 }
 
+/// The body as a JSON object.
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Unreadable> {
+    Ok(json::object(body)?)
+}
+
 /// A page from its list and its total, with one reader for the records.
-fn page(
-    object: &Map<String, Value>,
-    list: &str,
-    total: &str,
-    record: impl Fn(&Map<String, Value>) -> Option<Record>,
-) -> Result<Page, Unreadable> {
-    let items = object.get(list).and_then(Value::as_array).ok_or_else(|| Unreadable(format!("the answer has no list {list}")))?;
+fn page(body: &[u8], list: &str, total: &str, record: impl Fn(&Map<String, Value>) -> Option<Record>) -> Result<Page, Unreadable> {
+    let (object, records) = json::with_items(body, list, record)?;
+    let records = records.ok_or_else(|| Unreadable(format!("the answer has no list {list}")))?;
     let total = count(object.get(total)).ok_or_else(|| Unreadable(format!("the answer has no number {total}")))?;
-    let records = items
-        .iter()
-        .map(|item| item.as_object().and_then(&record).ok_or_else(|| Unreadable(format!("a record of {list} has no id"))))
-        .collect::<Result<_, _>>()?;
     Ok(Page { records, total })
 }
 
@@ -131,7 +132,7 @@ fn page(
 fn database_record(item: &Map<String, Value>, size_unit: u32, state: fn(&str) -> RemoteState) -> Option<Record> {
     let cloud_status = text(item.get("status"), 40).unwrap_or_default();
     let backup = RemoteBackup {
-        id: exact(item.get("id"))?,
+        id: id(item.get("id"))?,
         instance_id: exact(item.get("instance_id")).unwrap_or_default(),
         mark: exact(item.get("name")).unwrap_or_default(),
         state: state(&cloud_status),

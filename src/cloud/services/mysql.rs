@@ -4,7 +4,7 @@ use super::{Page, Record, Unreadable, database_record, object, page, project_que
 use crate::cloud::{
     backup::{CreatedBackup, ListScope, NewBackup, RemoteState},
     errors::{Class, Codes},
-    parse::{exact, text, time, unit},
+    parse::{id, text, time, unit},
     request::{JSON_UTF8, Operation, Request},
 };
 use http::Method;
@@ -29,8 +29,8 @@ pub(super) fn read_created(body: &[u8]) -> Result<CreatedBackup, Unreadable> {
     let answer = object(body)?;
     let backup = answer.get("backup").and_then(Value::as_object).ok_or_else(|| Unreadable("the answer has no backup".into()))?;
     Ok(CreatedBackup {
-        backup_id: exact(backup.get("id")).ok_or_else(|| Unreadable("the answer has no backup.id".into()))?,
-        job_id: exact(answer.get("job_id")),
+        backup_id: id(backup.get("id")).ok_or_else(|| Unreadable("the answer has no backup.id".into()))?,
+        job_id: id(answer.get("job_id")),
         start_time: backup.get("begin_time").and_then(Value::as_str).and_then(time),
         cloud_status: text(backup.get("status"), 40),
     })
@@ -49,7 +49,7 @@ pub(super) fn list(service: &'static str, prefix: &str, project_id: &str, scope:
 }
 
 pub(super) fn read_page(body: &[u8]) -> Result<Page, Unreadable> {
-    page(&object(body)?, "backups", "total_count", record)
+    page(body, "backups", "total_count", record)
 }
 
 fn record(item: &Map<String, Value>) -> Option<Record> {

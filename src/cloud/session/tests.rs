@@ -109,6 +109,15 @@ async fn a_short_token_is_renewed_with_a_quarter_of_its_life_left() {
 }
 
 #[tokio::test]
+async fn a_token_that_had_expired_when_it_came_is_not_renewed_without_a_pause() {
+    let issued = ISSUED.replace("2025-01-02", "2025-01-01");
+    let (url, _) = server(vec![("201 Created", TOKEN, issued)]).await;
+    let error = open(&url, None, password()).await.err().unwrap();
+    assert!(matches!(&error, OpenError::Cloud(error) if error.class == Class::Unreadable), "{error}");
+    assert!(error.to_string().contains("compare this machine's clock with the cloud's"), "{error}");
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_unauthenticated_and_shows_nowhere() {
     let body = r#"{"error":{"code":401,"message":"The username or password is wrong.","title":"Unauthorized"}}"#;
     let (url, _) = server(vec![("401 Unauthorized", "", body.into())]).await;

@@ -20,6 +20,7 @@ use futures::StreamExt;
 use kube::{
     Api,
     api::ListParams,
+    core::DeserializeGuard,
     runtime::{Controller, controller::Action, reflector::ObjectRef},
 };
 use std::{sync::Arc, time::Duration};
@@ -27,7 +28,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 /// Keeps the accounts of a namespace (absent: all, or the cluster kind) verified until the process stops.
-pub async fn run<K: AccountObject>(ctx: Arc<Context>, api: Api<K>, namespace: Option<String>) {
+pub async fn run<K: AccountObject>(ctx: Arc<Context>, api: Api<DeserializeGuard<K>>, namespace: Option<String>) {
     let (sender, receiver) = unbounded_channel();
     ctx.accounts.lock().recheck.push((K::KIND, namespace.clone(), sender));
     let (telling, scope) = (ctx.clone(), namespace.clone());
@@ -56,7 +57,7 @@ pub async fn run<K: AccountObject>(ctx: Arc<Context>, api: Api<K>, namespace: Op
 }
 
 /// Keeps cluster accounts verified where the operator may read them; where it may not, says so and asks again from time to time.
-pub async fn run_if_allowed(ctx: Arc<Context>, api: Api<ClusterCloudAccount>) {
+pub async fn run_if_allowed(ctx: Arc<Context>, api: Api<DeserializeGuard<ClusterCloudAccount>>) {
     loop {
         // Not with the client of the watches, which waits for long.
         match Api::<ClusterCloudAccount>::all(ctx.client.clone()).list(&ListParams::default().limit(1)).await {
