@@ -243,7 +243,8 @@ impl Memory {
         *removal = Removal { not_before, accepted, marks, ..Removal::begin(place.now) };
         self.trouble = match answer {
             Ok(()) => None,
-            Err(error) if error.class == Class::BackupNotFound => None,
+            // It is gone, or was not asked for: the next listing says what there is to do.
+            Err(error) if matches!(error.class, Class::BackupNotFound | Class::Withheld) => None,
             Err(error) => Some(undeleted(&error, self.trouble.as_ref(), place)),
         };
     }

@@ -208,13 +208,21 @@ impl Session {
         }
     }
 
-    /// Asks for a backup's deletion. Takes no permit: a caller that waited here would keep others from their work. The services take their time: that it is gone, only a listing says.
-    pub async fn delete(&self, engine: Engine, instance_id: &str, backup_id: &str, now: impl Fn() -> Timestamp) -> Result<(), Error> {
+    /// Asks for a backup's deletion. Takes no permit: a caller that waited here would keep others from their work. `check` is asked last before the
+    /// socket. The services take their time: that it is gone, only a listing says.
+    pub async fn delete(
+        &self,
+        engine: Engine,
+        instance_id: &str,
+        backup_id: &str,
+        now: Timestamp,
+        check: impl FnOnce() -> bool,
+    ) -> Result<(), Error> {
         let Some(request) = engine.service().delete(&self.project_id, instance_id, backup_id) else {
             let message = format!("the API of {} has no delete", engine.as_str());
             return Err(Error::without_answer(engine.service_name(), Operation::Delete, Class::Unsupported, Delivery::NotSent, message));
         };
-        self.send(engine, &request, now(), || true).await.map(|_| ())
+        self.send(engine, &request, now, check).await.map(|_| ())
     }
 
     async fn send(&self, engine: Engine, request: &Request, now: Timestamp, check: impl FnOnce() -> bool) -> Result<Reply, Error> {

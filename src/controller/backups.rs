@@ -179,7 +179,7 @@ impl Reconcile<'_> {
             Step::Look(scope) => self.look(object, &account, scope, false),
             Step::TakeStock(scope) => self.look(object, &account, scope, true),
             Step::SetFinalizer(present) => return self.set_finalizer(object, present).await,
-            Step::Delete { backup_id } if self.has_permit(&account) => self.delete(object, &account, &backup_id).await,
+            Step::Delete { backup_id } if self.has_permit(&account) => self.delete(object, &account, &backup_id, now).await,
             // Woken when it is granted; the look after a while is a belt.
             Step::Delete { .. } => return Ok(Next::Rest(Some(ctx.options.settings.poll_interval))),
             Step::Report(report) => return self.report(object, status, *report, now).await,
@@ -276,10 +276,13 @@ impl Reconcile<'_> {
         }
     }
 
-    async fn delete(&self, object: &DatabaseBackup, account: &Use, backup_id: &str) {
+    /// Like a create call it is not sent long after it was decided, nor without the lease: the object may have been let go with its backup since.
+    async fn delete(&self, object: &DatabaseBackup, account: &Use, backup_id: &str, decided: Moment) {
         let (ctx, source) = (self.ctx, &object.spec.source);
         let Some(session) = &account.session else { return };
-        let answer = session.delete(source.engine, &source.instance_id, backup_id, || ctx.clock.now().wall).await;
+        let lifetime = ctx.options.settings.intent_lifetime();
+        let check = || ctx.leads() && ctx.clock.now().since(decided) <= lifetime;
+        let answer = session.delete(source.engine, &source.instance_id, backup_id, ctx.clock.now().wall, check).await;
         match &answer {
             Ok(()) => tracing::info!(backup_id, "the cloud deletes the backup"),
             Err(error) => tracing::warn!(%error, backup_id, "the backup was not deleted"),

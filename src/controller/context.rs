@@ -47,7 +47,12 @@ pub struct Context {
 impl Context {
     /// Whether something new may be started now. An older definition would drop what has to be stored first.
     pub fn may_act(&self) -> bool {
-        !self.stop.is_cancelled() && self.definitions.are_served() && self.leadership.is_held(self.clock.now())
+        self.leads() && self.definitions.are_served()
+    }
+
+    /// Whether the cloud may be asked to change anything now: the process is not about to end, and holds the lease.
+    pub fn leads(&self) -> bool {
+        !self.stop.is_cancelled() && self.leadership.is_held(self.clock.now())
     }
 }
 

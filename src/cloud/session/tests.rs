@@ -183,9 +183,11 @@ async fn a_listing_that_does_not_hold_together_says_so() {
 #[tokio::test]
 async fn a_deletion_is_asked_for_where_the_service_has_one() {
     let (session, heard) = opened(vec![("204 No Content", "", String::new())]).await;
-    session.delete(Engine::DCS, "i-1", "b-1", Timestamp::now).await.unwrap();
+    let withheld = session.delete(Engine::DCS, "i-1", "b-1", at("2025-01-01T00:00:00Z"), || false).await.unwrap_err();
+    assert_eq!((withheld.class, withheld.delivery), (Class::Withheld, Delivery::NotSent), "the last check said no");
+    session.delete(Engine::DCS, "i-1", "b-1", at("2025-01-01T00:00:00Z"), || true).await.unwrap();
     assert_eq!(*heard.lock().unwrap(), ["DELETE /v2/p-1/instances/i-1/backups/b-1 with token"]);
-    let error = session.delete(Engine::GaussDBforMySQL, "i-1", "b-1", Timestamp::now).await.unwrap_err();
+    let error = session.delete(Engine::GaussDBforMySQL, "i-1", "b-1", at("2025-01-01T00:00:00Z"), || true).await.unwrap_err();
     assert_eq!((error.class, error.delivery), (Class::Unsupported, Delivery::NotSent));
 }
 

@@ -64,7 +64,7 @@ impl World {
             }
             Step::Send(new) => self.operator(which).doing = Doing::Send { mark: new.mark },
             Step::SetFinalizer(present) => self.set_finalizer(present),
-            Step::Delete { backup_id } => self.operator(which).doing = Doing::Delete { id: backup_id },
+            Step::Delete { backup_id } => self.operator(which).doing = Doing::Delete { id: backup_id, decided: now },
             Step::Report(report) => {
                 let next = Stored::plain(report.status);
                 if !says_the_same(&status.0, &next.0, &settings) {
@@ -229,9 +229,11 @@ impl World {
     /// A DELETE call.
     pub fn delete(&mut self, which: usize, is_done: bool, is_answered: bool, bounds: &Bounds) {
         let (now, settings) = (moment(self.now), bounds.settings);
-        let Doing::Delete { id } = std::mem::take(&mut self.operator(which).doing) else { return };
-        let was_there = is_done && self.remove(&id);
+        let Doing::Delete { id, decided } = std::mem::take(&mut self.operator(which).doing) else { return };
+        let is_fresh = now.since(decided) <= settings.intent_lifetime();
+        let was_there = is_fresh && is_done && self.remove(&id);
         let answer = match (is_answered, was_there) {
+            _ if !is_fresh => Err(Error::without_answer("taurusdb", Operation::Delete, Class::Withheld, Delivery::NotSent, "late")),
             (true, true) => Ok(()),
             (true, false) => Err(refusal(Operation::Delete, "DBS.201203")),
             (false, _) => Err(no_answer()),

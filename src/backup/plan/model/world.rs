@@ -195,6 +195,7 @@ pub(super) enum Doing {
     Wait,
     Delete {
         id: String,
+        decided: Moment,
     },
 }
 
