@@ -128,7 +128,9 @@ impl Fleet {
     pub fn take_turn(&self, uid: &str, place: &Place, place_of: impl Fn(&AccountKey) -> Option<Place>, now: Moment) -> Turn {
         let mut members = lock(&self.members);
         let Some(me) = members.by_uid.get(uid) else { return Turn::NotAsked };
-        let mine = Contender { claim: Claim::Waits, ..me.contender(now) };
+        let mine = me.contender(now);
+        // Whoever asks wants it.
+        let mine = if mine.claim == Claim::Nothing { Contender { claim: Claim::Waits, ..mine } } else { mine };
         let peers = members.by_instance.get(&me.object.spec.source.instance_id).into_iter().flatten();
         let others: Vec<Contender> = peers
             .filter(|peer| *peer != uid)
