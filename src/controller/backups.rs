@@ -91,13 +91,8 @@ fn retry(_object: Arc<DatabaseBackup>, _error: &Error, _ctx: Arc<Context>) -> Ac
 async fn reconcile(object: Arc<DatabaseBackup>, ctx: Arc<Context>) -> Result<Action, Error> {
     let object = ctx.fleet.track(object);
     let uid = object.uid().unwrap_or_default();
-    let before = ctx.fleet.claim(&uid, ctx.clock.now());
-    let result =
-        Reconcile { ctx: &ctx, uid: &uid, turn: Turn::NotAsked, permit: Permit::NotAsked, allowed: None }.run(object.clone()).await;
-    ctx.fleet.end_turn(&uid);
-    if ctx.fleet.claim(&uid, ctx.clock.now()) != before {
-        ctx.fleet.wake_instance(&object.spec.source.instance_id, &uid);
-    }
+    let result = Reconcile { ctx: &ctx, uid: &uid, turn: Turn::NotAsked, permit: Permit::NotAsked, allowed: None }.run(object).await;
+    ctx.fleet.end_turn(&uid, |key| ctx.accounts.place(key), ctx.clock.now());
     result
 }
 
