@@ -60,10 +60,10 @@ impl<'a> Crew<'a> {
         Self { world, dice, posts: Vec::new(), elected: false, tally: Tally::default() }
     }
 
-    /// The whole storm: a third of the kills with two operators and an election, the others, closer to each other, with one alone.
+    /// The whole storm: a sixth of the kills with two operators and an election, the others, closer to each other, with one alone.
     pub async fn weather(&mut self, size: &Size, killed: watch::Sender<usize>) {
         self.man(2);
-        self.rage(size.kills / 3, &killed).await;
+        self.rage(size.kills / 6, &killed).await;
         self.man(1);
         // Time enough for a lost call to be given up and sent again while the cloud goes on failing: kills keep everybody from that.
         self.sail(SETTLE + SETTLE / 4).await;
@@ -108,9 +108,11 @@ impl<'a> Crew<'a> {
             self.revive();
             let victim = self.dice.below(self.posts.len());
             self.tally.peak_kib = self.tally.peak_kib.max(peak_kib(&self.posts[victim]));
+            // A leader that sleeps for long finds another in its place.
+            let pauses = if self.elected { 40 } else { 10 };
             match self.dice.below(100) {
-                0..12 => self.pause(victim).await,
-                12..18 => self.terminate(victim).await,
+                throw if throw < pauses => self.pause(victim).await,
+                throw if throw < pauses + 7 => self.terminate(victim).await,
                 _ => {
                     self.tally.kills += 1;
                     self.replace(victim);
@@ -136,7 +138,7 @@ impl<'a> Crew<'a> {
             _ => self.dice.below(200),
         };
         let seen = || self.world.cloud.cloud().calls.len();
-        let (enough, end) = (seen() + calls, Instant::now() + Duration::from_millis(1_500));
+        let (enough, end) = (seen() + calls, Instant::now() + Duration::from_secs(1));
         while seen() < enough && Instant::now() < end {
             sleep(Duration::from_millis(3)).await;
         }
@@ -154,7 +156,9 @@ impl<'a> Crew<'a> {
     async fn pause(&mut self, nth: usize) {
         self.tally.pauses += 1;
         self.posts[nth].pause();
-        sleep(self.dice.within(LONGEST_PAUSE)).await;
+        // Long ones are rather more than short ones.
+        let pause = self.dice.within(LONGEST_PAUSE).max(self.dice.within(LONGEST_PAUSE));
+        sleep(pause).await;
         // Some never wake up.
         if self.dice.percent(80) {
             self.posts[nth].resume();

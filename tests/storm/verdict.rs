@@ -3,6 +3,7 @@
 use crate::{
     population::{Asked, End},
     simulator::{backup::BackupRecord, service::Service},
+    size::Size,
     support::eventually,
     world::{World, ready},
 };
@@ -32,9 +33,9 @@ pub struct Verdict {
 }
 
 /// Waits until every object has come to its end; answers with the last one that did, and what it was at.
-pub async fn until_settled(world: &World, asked: &[Asked], seed: u64, patience: Duration) -> String {
+pub async fn until_settled(world: &World, asked: &[Asked], size: &Size) -> String {
     let mut last = "nobody".to_owned();
-    eventually(&format!("seed {seed}: every object comes to its end"), patience, async || {
+    eventually(&format!("seed {}: every object comes to its end", size.seed), size.patience(), async || {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let objects = objects(world).await?;
         let open: Vec<String> = asked.iter().filter_map(|one| unsettled(one, objects.get(&one.name()))).collect();
@@ -170,6 +171,7 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    #[allow(clippy::needless_pass_by_value, reason = "most are made for it")]
     fn same<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, is: T, should_be: T) {
         if is != should_be {
             self.wrong.push(format!("{}: {what} is {is:?} and should be {should_be:?}", self.name));
