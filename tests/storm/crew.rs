@@ -173,6 +173,8 @@ impl<'a> Crew<'a> {
         let patience = self.dice.within(Duration::from_secs(2));
         if let Ok(status) = timeout(patience, self.posts[nth].terminate()).await
             && !status.success()
+            // Before its first line it has not begun to listen for signals either.
+            && !self.posts[nth].own_logs().is_empty()
         {
             self.reproach(nth, &format!("ended with {status} after SIGTERM"));
         }

@@ -42,14 +42,14 @@ impl Size {
 
 /// The operator's settle delay in the storm.
 pub const SETTLE: Duration = Duration::from_secs(12);
-/// The longest SIGSTOP.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The longest SIGSTOP: longer than a lease.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// How late a call is carried out at most, whether or not its sender is still there.
 pub const LONGEST_DELIVERY: Duration = Duration::from_millis(1_500);
 /// How long a new backup stays out of listings at most.
 pub const LONGEST_LAG: Duration = Duration::from_secs(1);
 /// What is left of the bound for a machine that is busy with other things: it pauses processes, too.
-const LEAST_MARGIN: Duration = Duration::from_secs(5);
+const LEAST_MARGIN: Duration = Duration::from_secs(4);
 
 /// The flags of every operator in the storm.
 pub fn flags() -> Vec<String> {

@@ -86,6 +86,7 @@ pub async fn of(world: &World, asked: &[Asked], strangers: &[String]) -> Verdict
         if one.may_delete() {
             deletable.extend(mine.iter().flatten().map(|backup| backup.id.clone()));
         }
+        verdict.of_history(one, &world.history(&one.name()));
         match (one.end, objects.get(&one.name())) {
             (End::Stays, Some(object)) => verdict.of_object(one, object, &mine),
             (End::Stays, None) => verdict.wrong.push(format!("{} is gone, and nobody deleted it", one.name())),
@@ -112,6 +113,31 @@ impl Verdict {
         if found.len() > 1 {
             self.duplicates += found.len() - 1;
             self.wrong.push(format!("{} has {} backups for attempt {attempt}: {found:#?}", one.name(), found.len()));
+        }
+    }
+
+    /// Nothing was ever said that cannot have been true: accounts and instances are there, no backup got lost, and what is settled stays settled.
+    fn of_history(&mut self, one: &Asked, history: &[DatabaseBackupStatus]) {
+        const NEVER: [&str; 8] = [
+            "AccountNotFound",
+            "AmbiguousRemote",
+            "InstanceNotFound",
+            "InvalidRequest",
+            "Unsupported",
+            "EndpointMisconfigured",
+            "RemoteMissing",
+            "ProgressDeadlineExceeded",
+        ];
+        for status in history {
+            if let Some(said) = ready(status).filter(|ready| NEVER.contains(&ready.reason.as_str())) {
+                self.wrong.push(format!("{} said {}: {}", one.name(), said.reason, said.message));
+            }
+        }
+        for pair in history.windows(2) {
+            let settled = pair[0].phase.filter(|phase| matches!(phase, Phase::Completed | Phase::Failed));
+            if settled.is_some() && pair[1].phase != settled {
+                self.wrong.push(format!("{} was {settled:?} and then {:?}", one.name(), pair[1].phase));
+            }
         }
     }
 

@@ -115,10 +115,10 @@ pub async fn changes(world: &World, mut dice: Dice) -> ! {
     }
 }
 
-/// Restarts the API server, evenly over the storm; answers how often.
+/// Restarts the API server, evenly over the storm, and for the first time while two operators are there; answers how often.
 pub async fn restarts(world: &World, size: &Size, mut progress: watch::Receiver<usize>) -> usize {
-    for nth in 1..=size.restarts {
-        let at = size.kills * nth / (size.restarts + 1);
+    for nth in 0..size.restarts {
+        let at = size.kills * nth / size.restarts + size.kills / 12;
         progress.wait_for(|killed| *killed >= at).await.expect("the crew tells until the end");
         world.plane.restart_api_server().await;
     }
