@@ -1,5 +1,5 @@
 # `make demo` and `make test` do everything on a fresh machine with Rust, Go and Python 3.
-.PHONY: help demo test model fuzz figures lint crds image
+.PHONY: help demo test model storm fuzz figures lint crds image
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,6 +11,10 @@ demo: tools ## Show the main job on a control plane and a simulated cloud of its
 test: tools ## Run every test. The control plane is built on the first run.
 	@tests/control-plane/build >/dev/null
 	cargo test
+
+storm: tools ## Run the storm with 1,000 objects and 300 kills (10 minutes); STORM_SEED repeats one.
+	@tests/control-plane/build >/dev/null
+	STORM_OBJECTS=1000 STORM_KILLS=300 cargo test --test storm
 
 # Seconds for each target.
 FUZZ_SECONDS ?= 30

@@ -53,12 +53,13 @@ pub fn claim(
     }
 }
 
-/// Whose turn it is: that of the one who holds the instance, else of the oldest who waits. `me` counts as waiting.
-pub fn turn<'a>(me: &Contender, others: impl Iterator<Item = &'a Contender> + Clone) -> Turn {
-    let order = |c: &Contender| (c.created, c.uid.clone());
-    let holder = others.clone().filter(|c| c.claim == Claim::Holds).min_by_key(|c| order(c));
-    let ahead = others.filter(|c| c.claim == Claim::Waits && order(c) < order(me)).min_by_key(|c| order(c));
-    holder.or(ahead).map_or(Turn::Mine, |other| Turn::Behind(other.label.clone()))
+/// Whose turn it is: that of the oldest who holds the instance, else of the oldest who waits. `me` wants it, so it waits at least; if it holds the
+/// instance itself, as one does whose call is known to have made nothing, only an older holder is ahead. Everybody comes to the same answer, or two
+/// might wait for each other.
+pub fn turn<'a>(me: &Contender, others: impl Iterator<Item = &'a Contender>) -> Turn {
+    let order = |c: &Contender| (c.claim != Claim::Holds, c.created, c.uid.clone());
+    let ahead = others.filter(|c| c.claim != Claim::Nothing && order(c) < order(me)).min_by_key(|c| order(c));
+    ahead.map_or(Turn::Mine, |other| Turn::Behind(other.label.clone()))
 }
 
 #[cfg(test)]
@@ -86,5 +87,23 @@ mod tests {
     fn one_that_is_stuck_is_passed() {
         let (a, b) = (contender("a", 1, Claim::Nothing), contender("b", 2, Claim::Waits));
         assert_eq!(turn(&b, [&a].into_iter()), Turn::Mine);
+    }
+
+    #[test]
+    fn of_two_that_hold_the_instance_the_older_goes_first() {
+        let (a, b) = (contender("a", 1, Claim::Holds), contender("b", 2, Claim::Holds));
+        assert_eq!(turn(&a, [&b].into_iter()), Turn::Mine);
+        assert_eq!(turn(&b, [&a].into_iter()), Turn::Behind("shop/a".into()));
+    }
+
+    #[test]
+    fn whatever_they_claim_it_is_always_exactly_one_that_goes_first() {
+        const CLAIMS: [Claim; 3] = [Claim::Holds, Claim::Waits, Claim::Nothing];
+        for (a, b, c) in CLAIMS.iter().flat_map(|a| CLAIMS.iter().flat_map(move |b| CLAIMS.iter().map(move |c| (*a, *b, *c)))) {
+            let all = [contender("a", 1, a), contender("b", 1, b), contender("c", 2, c)];
+            let wanting = all.iter().filter(|me| me.claim != Claim::Nothing);
+            let first = wanting.clone().filter(|me| turn(me, all.iter().filter(|other| other.uid != me.uid)) == Turn::Mine);
+            assert_eq!(first.count(), wanting.count().min(1), "{a:?} {b:?} {c:?}");
+        }
     }
 }

@@ -96,13 +96,8 @@ fn retry(object: Arc<DatabaseBackup>, _error: &Error, ctx: Arc<Context>) -> Acti
 async fn reconcile(object: Arc<DatabaseBackup>, ctx: Arc<Context>) -> Result<Action, Error> {
     let object = ctx.fleet.track(object);
     let uid = object.uid().unwrap_or_default();
-    let before = ctx.fleet.claim(&uid, ctx.clock.now());
-    let result =
-        Reconcile { ctx: &ctx, uid: &uid, turn: Turn::NotAsked, permit: Permit::NotAsked, allowed: None }.run(object.clone()).await;
-    ctx.fleet.end_turn(&uid, result.is_ok());
-    if ctx.fleet.claim(&uid, ctx.clock.now()) != before {
-        ctx.fleet.wake_instance(&object.spec.source.instance_id, &uid);
-    }
+    let result = Reconcile { ctx: &ctx, uid: &uid, turn: Turn::NotAsked, permit: Permit::NotAsked, allowed: None }.run(object).await;
+    ctx.fleet.end_turn(&uid, result.is_ok(), |key| ctx.accounts.place(key), ctx.clock.now());
     result
 }
 

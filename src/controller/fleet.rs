@@ -48,6 +48,8 @@ struct Member {
     submitting: bool,
     /// Reconciles in a row that did not come to an end.
     failures: u32,
+    /// What it claimed of its instance when its peers were last woken for that; absent while its account cannot be used.
+    shown: Option<Claim>,
 }
 
 struct Waker {
@@ -130,7 +132,9 @@ impl Fleet {
     pub fn take_turn(&self, uid: &str, place: &Place, place_of: impl Fn(&AccountKey) -> Option<Place>, now: Moment) -> Turn {
         let mut members = lock(&self.members);
         let Some(me) = members.by_uid.get(uid) else { return Turn::NotAsked };
-        let mine = Contender { claim: Claim::Waits, ..me.contender(now) };
+        let mine = me.contender(now);
+        // Whoever asks wants it.
+        let mine = if mine.claim == Claim::Nothing { Contender { claim: Claim::Waits, ..mine } } else { mine };
         let peers = members.by_instance.get(&me.object.spec.source.instance_id).into_iter().flatten();
         let others: Vec<Contender> = peers
             .filter(|peer| *peer != uid)
@@ -139,19 +143,26 @@ impl Fleet {
             .map(|peer| peer.contender(now))
             .collect();
         let turn = turn(&mine, others.iter());
-        if let Some(me) = members.by_uid.get_mut(uid) {
-            me.submitting = turn == Turn::Mine;
+        if let Some(me) = members.by_uid.get_mut(uid).filter(|_| turn == Turn::Mine) {
+            me.submitting = true;
+            me.shown = Some(Claim::Holds);
         }
         turn
     }
 
-    /// The reconcile that took the turn has ended, well or not.
-    pub fn end_turn(&self, uid: &str, well: bool) {
-        if let Some(member) = lock(&self.members).by_uid.get_mut(uid) {
-            member.submitting = false;
-            if well {
-                member.failures = 0;
-            }
+    /// The reconcile has ended, well or not, and the turn with it, if it had taken it. Whoever waits for the instance is woken if the object claims something else
+    /// of it than they were last woken for: not only a reconcile changes that, but also the time and the account, and a turn may end unused.
+    pub fn end_turn(&self, uid: &str, well: bool, place_of: impl Fn(&AccountKey) -> Option<Place>, now: Moment) {
+        let mut members = lock(&self.members);
+        let Some(me) = members.by_uid.get_mut(uid) else { return };
+        me.submitting = false;
+        me.failures = if well { 0 } else { me.failures };
+        let claim = me.place(place_of).map(|_| me.contender(now).claim);
+        let changed = std::mem::replace(&mut me.shown, claim) != claim;
+        let instance = me.object.spec.source.instance_id.clone();
+        drop(members);
+        if changed {
+            self.wake_instance(&instance, uid);
         }
     }
 
@@ -163,11 +174,6 @@ impl Fleet {
         member.failures - 1
     }
 
-    /// What an object claims of its instance.
-    pub fn claim(&self, uid: &str, now: Moment) -> Option<Claim> {
-        lock(&self.members).by_uid.get(uid).map(|member| member.contender(now).claim)
-    }
-
     /// Has an object reconciled soon.
     pub fn wake(&self, uid: &str) {
         let object = lock(&self.members).by_uid.get(uid).map(|member| ObjectRef::from_obj(member.object.as_ref()));
@@ -177,7 +183,7 @@ impl Fleet {
     }
 
     /// Wakes the unfinished objects of an instance, but for one.
-    pub fn wake_instance(&self, instance_id: &str, except: &str) {
+    fn wake_instance(&self, instance_id: &str, except: &str) {
         let members = lock(&self.members);
         let peers = members.by_instance.get(instance_id).into_iter().flatten().filter(|uid| *uid != except);
         let objects: Vec<_> =
@@ -240,7 +246,7 @@ impl Members {
             return member.object.clone();
         }
         self.by_instance.entry(object.spec.source.instance_id.clone()).or_default().insert(uid.clone());
-        self.by_uid.insert(uid, Member { object: object.clone(), memory: Memory::default(), submitting: false, failures: 0 });
+        self.by_uid.insert(uid, Member { object: object.clone(), memory: Memory::default(), submitting: false, failures: 0, shown: None });
         object
     }
 
@@ -352,3 +358,6 @@ pub fn created(object: &DatabaseBackup) -> Timestamp {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,6 +126,10 @@ pub struct BackupRecord {
     pub created: Timestamp,
     /// When it ended.
     pub ended: Option<Timestamp>,
+    /// Bytes.
+    pub size: u64,
+    /// The job that takes it.
+    pub job: String,
     /// Made through `/mysql/v3`.
     pub legacy: bool,
     /// No longer there.
@@ -151,6 +155,8 @@ impl From<&Backup> for BackupRecord {
             status: backup.status(),
             created: backup.created,
             ended: backup.ended,
+            size: backup.size,
+            job: backup.job.clone(),
             legacy: backup.legacy,
             deleted: backup.deleted,
         }

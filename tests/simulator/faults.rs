@@ -1,6 +1,7 @@
 //! Trouble on demand: what can go wrong between a client and the cloud, asked for one by one or thrown by dice.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -80,6 +81,26 @@ pub enum FaultKind {
     },
 }
 
+impl FaultKind {
+    /// Its name in counts.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Status { .. } => "error",
+            Self::LoseAnswer => "answer lost",
+            Self::FailAfter { .. } => "error after the work",
+            Self::Delay(_) => "delay",
+            Self::DelayAnswer(_) => "late answer",
+            Self::Hang => "hang",
+            Self::HangAfter => "hang after the work",
+            Self::CutBefore => "cut before",
+            Self::Raw { .. } => "nonsense",
+            Self::RawAfter { .. } => "nonsense after the work",
+            Self::HugeBody(_) => "huge body",
+            Self::Throttle { .. } => "throttled",
+        }
+    }
+}
+
 /// A fault that waits for matching requests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
@@ -152,10 +173,29 @@ pub struct Chaos {
     pub percent: Vec<(FaultKind, u8)>,
 }
 
+impl Chaos {
+    fn covers(&self, service: Service, operation: Operation) -> bool {
+        (self.services.is_empty() || self.services.contains(&service))
+            && (self.operations.is_empty() || self.operations.iter().any(|wanted| wanted == operation.name()))
+    }
+
+    fn throw(&mut self) -> Option<FaultKind> {
+        let mut throw = next(&mut self.seed) % 100;
+        for (kind, percent) in &self.percent {
+            match throw.checked_sub(u64::from(*percent)) {
+                Some(rest) => throw = rest,
+                None => return Some(kind.clone()),
+            }
+        }
+        None
+    }
+}
+
 #[derive(Default)]
 struct Waiting {
     queue: Vec<Fault>,
-    chaos: Option<Chaos>,
+    chaos: Vec<Chaos>,
+    struck: BTreeMap<&'static str, usize>,
 }
 
 /// The faults of one simulator.
@@ -172,14 +212,21 @@ impl Faults {
         self.lock().queue.push(fault);
     }
 
-    /// Throws dice for every request that no queued fault strikes; `None` stops it.
-    pub fn chaos(&self, chaos: Option<Chaos>) {
-        self.lock().chaos = chaos;
+    /// Throws dice for every request that no queued fault strikes, those of the first that covers it; none stops it.
+    pub fn chaos(&self, chaos: impl IntoIterator<Item = Chaos>) {
+        self.lock().chaos = chaos.into_iter().collect();
     }
 
     /// Drops all waiting faults and the dice.
     pub fn clear(&self) {
-        *self.lock() = Waiting::default();
+        let mut waiting = self.lock();
+        waiting.queue.clear();
+        waiting.chaos.clear();
+    }
+
+    /// How often each kind has struck, by name.
+    pub fn struck(&self) -> BTreeMap<&'static str, usize> {
+        self.lock().struck.clone()
     }
 
     /// Faults that have not been used up.
@@ -190,30 +237,25 @@ impl Faults {
     /// The trouble for this request, taken from the queue or thrown.
     pub fn take(&self, service: Service, operation: Operation, text: &str) -> Option<FaultKind> {
         let mut waiting = self.lock();
-        if let Some(at) = waiting.queue.iter().position(|fault| fault.strikes(service, operation, text)) {
-            let fault = &mut waiting.queue[at];
-            fault.times -= 1;
-            let kind = fault.kind.clone();
-            if fault.times == 0 {
-                waiting.queue.remove(at);
-            }
-            return Some(kind);
+        let queued = waiting.queue.iter().position(|fault| fault.strikes(service, operation, text));
+        let kind = match queued {
+            Some(at) => waiting.use_up(at),
+            None => waiting.chaos.iter_mut().find(|chaos| chaos.covers(service, operation))?.throw()?,
+        };
+        *waiting.struck.entry(kind.name()).or_default() += 1;
+        Some(kind)
+    }
+}
+
+impl Waiting {
+    fn use_up(&mut self, at: usize) -> FaultKind {
+        let fault = &mut self.queue[at];
+        fault.times -= 1;
+        let kind = fault.kind.clone();
+        if fault.times == 0 {
+            self.queue.remove(at);
         }
-        let chaos = waiting.chaos.as_mut()?;
-        if !(chaos.services.is_empty() || chaos.services.contains(&service)) {
-            return None;
-        }
-        if !(chaos.operations.is_empty() || chaos.operations.iter().any(|wanted| wanted == operation.name())) {
-            return None;
-        }
-        let mut throw = next(&mut chaos.seed) % 100;
-        for (kind, percent) in &chaos.percent {
-            match throw.checked_sub(u64::from(*percent)) {
-                Some(rest) => throw = rest,
-                None => return Some(kind.clone()),
-            }
-        }
-        None
+        kind
     }
 }
 

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// How long a new backup takes.
     pub backup_duration_ms: u64,
+    /// How many of a hundred new backups will fail, by dice.
+    pub fail_percent: u8,
     /// How big a new backup gets.
     pub backup_size: u64,
     /// How long a new backup stays out of lists.
@@ -43,6 +45,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             backup_duration_ms: 1_000,
+            fail_percent: 0,
             backup_size: 1_572_864_000,
             list_lag_ms: 0,
             hold_backups: false,

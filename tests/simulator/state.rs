@@ -239,7 +239,16 @@ impl Cloud {
 
     fn draw_doom(&mut self, service: Service) -> bool {
         let doom = self.doomed.iter_mut().find(|(of, left)| *left > 0 && of.is_none_or(|of| of == service));
-        doom.map(|(_, left)| *left -= 1).is_some()
+        if let Some((_, left)) = doom {
+            *left -= 1;
+            return true;
+        }
+        self.settings.fail_percent > 0 && faults::next(&mut self.dice) % 100 < u64::from(self.settings.fail_percent)
+    }
+
+    /// Where the dice start.
+    pub fn seed(&mut self, seed: u64) {
+        self.dice = seed;
     }
 
     /// Starts an asynchronous delete.

@@ -179,6 +179,39 @@ async fn the_same_seed_gives_the_same_trouble() {
 }
 
 #[tokio::test]
+async fn each_operation_can_have_dice_of_its_own_and_what_struck_is_counted() {
+    let stage = stage().await;
+    let always = |operations: &[&str], kind| Chaos {
+        seed: 1,
+        services: vec![],
+        operations: operations.iter().map(|name| (*name).to_owned()).collect(),
+        percent: vec![(kind, 100)],
+    };
+    let late = FaultKind::Delay(Duration::from_millis(1));
+    stage.cloud.faults.chaos([always(&["create"], FaultKind::Throttle { retry_after: None }), always(&[], late)]);
+    assert_eq!(stage.create_dcs("x").await.status, 429);
+    for _ in 0..2 {
+        assert_eq!(stage.gemini.ask(&gemini_list(""), None).await.status, 200);
+    }
+    stage.cloud.faults.clear();
+    assert_eq!(stage.create_dcs("x").await.status, 200);
+    let struck: Vec<(&str, usize)> = stage.cloud.faults.struck().into_iter().collect();
+    assert_eq!(struck, [("delay", 2), ("throttled", 1)]);
+}
+
+#[tokio::test]
+async fn a_share_of_new_backups_can_be_made_to_fail() {
+    let stage = stage().await;
+    stage.cloud.settings(|settings| settings.fail_percent = 50);
+    for n in 0..20 {
+        stage.create_dcs(&format!("n-{n}")).await;
+        stage.cloud.complete_all();
+    }
+    let failed = stage.cloud.backups().iter().filter(|backup| backup.status == "failed").count();
+    assert!((1..20).contains(&failed), "{failed} of 20");
+}
+
+#[tokio::test]
 async fn a_service_can_refuse_connections_and_come_back_on_the_same_port() {
     let stage = stage().await;
     stage.cloud.inject(Fault::new(FaultKind::Hang).on("dcs"));

@@ -91,8 +91,12 @@ impl Context {
     }
 
     /// A listing of a namespace (absent: all, or the cluster kind) showed exactly these accounts.
-    fn accounts_listed<K: AccountObject>(&self, scope: Option<&str>, accounts: &[Arc<K>], first: bool) {
+    fn accounts_listed<K: AccountObject>(self: &Arc<Self>, scope: Option<&str>, accounts: &[Arc<K>], first: bool) {
         let listed: Vec<AccountKey> = accounts.iter().map(|account| account.key()).collect();
+        // Known from now on, if not verified yet: once everything was shown, whatever is not known does not exist.
+        for account in accounts {
+            self.accounts.permits(self, &account.key(), account.facts().rate);
+        }
         let known: Vec<AccountKey> = self.accounts.lock().entries.keys().filter(|key| key.kind == K::KIND).cloned().collect();
         for key in known.iter().filter(|key| !listed.contains(key) && (scope.is_none() || key.namespace.as_deref() == scope)) {
             self.account_gone(key);
@@ -180,5 +184,81 @@ impl Context {
         entry.allowed = allowed;
         state.entries.insert(key.clone(), entry);
         changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::backup::DatabaseBackup,
+        backup::{observed::Account, settings::Settings},
+        cloud,
+        controller::{
+            accounts::Accounts,
+            context::{Clock, Leadership, Options},
+            fleet::Fleet,
+            health::Health,
+            metrics::Metrics,
+            served::Definitions,
+        },
+    };
+    use kube::{
+        Client, Config,
+        runtime::events::{Recorder, Reporter},
+    };
+    use serde_json::json;
+
+    fn context() -> Arc<Context> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = || Client::try_from(Config::new(http::Uri::from_static("http://127.0.0.1:1"))).expect("nothing is sent yet");
+        let metrics = Arc::new(Metrics::new());
+        Arc::new(Context {
+            client: client(),
+            watcher: client(),
+            cloud: Arc::new(cloud::client::Client::new(metrics.clone()).expect("a client")),
+            recorder: Recorder::new(client(), Reporter { controller: "test".into(), instance: None }),
+            clock: Clock::start(),
+            options: Options {
+                namespaces: Vec::new(),
+                settings: Settings::default(),
+                concurrency: 1,
+                cluster_resource_namespace: "operator".into(),
+                allow_insecure_endpoints: false,
+            },
+            metrics,
+            fleet: Fleet::default(),
+            accounts: Accounts::default(),
+            health: Health::default(),
+            definitions: Definitions::default(),
+            stop: tokio_util::sync::CancellationToken::new(),
+            leadership: Leadership::always(),
+        })
+    }
+
+    fn seen_by_a_backup_of(ctx: &Context, account: &str) -> Account {
+        let spec = json!({
+            "accountRef": { "kind": "ClusterCloudAccount", "name": account }, "source": { "engine": "DCS", "instanceId": "i-1" },
+        });
+        let backup = DatabaseBackup::new("b", serde_json::from_value(spec).expect("a spec"));
+        ctx.accounts.for_backup(&backup, ctx.clock.now()).account
+    }
+
+    #[tokio::test]
+    async fn an_account_that_was_listed_and_not_verified_yet_is_never_said_to_be_missing() {
+        let ctx = context();
+        ctx.accounts.expect(AccountKind::ClusterCloudAccount, 1);
+        assert_eq!(seen_by_a_backup_of(&ctx, "cloud"), Account::Verifying, "nothing was listed yet");
+        let account = json!({
+            "apiVersion": "dbbackup.dev/v1alpha1", "kind": "ClusterCloudAccount", "metadata": { "name": "cloud", "uid": "u", "generation": 1 },
+            "spec": {
+                "cloud": "OpenTelekomCloud", "region": "eu-de", "credentials": { "passwordSecretRef": { "name": "cloud" } },
+                "allowedNamespaces": { "from": "All" },
+            },
+        });
+        let account: Arc<ClusterCloudAccount> = Arc::new(serde_json::from_value(account).expect("an account"));
+        ctx.accounts_listed(None, &[account], true);
+        assert_eq!(seen_by_a_backup_of(&ctx, "cloud"), Account::Verifying, "its first verification is still to come");
+        assert!(matches!(seen_by_a_backup_of(&ctx, "another"), Account::Blocked { .. }));
     }
 }

@@ -1,0 +1,73 @@
+//! Who is woken when an instance becomes free.
+
+use super::*;
+use crate::cloud::engine::Cloud;
+use serde_json::json;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+fn object(uid: &str, second: u32, status: &serde_json::Value) -> Arc<DatabaseBackup> {
+    let object = json!({
+        "apiVersion": "dbbackup.dev/v1alpha1", "kind": "DatabaseBackup",
+        "metadata": { "name": uid, "namespace": "shop", "uid": uid, "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z") },
+        "spec": { "source": { "engine": "TaurusDB", "instanceId": "i-1" } },
+        "status": status,
+    });
+    Arc::new(serde_json::from_value(object).expect("a valid object"))
+}
+
+fn now() -> Moment {
+    Moment { wall: "2026-01-01T00:01:00Z".parse().expect("a time"), mono: Duration::from_secs(60) }
+}
+
+fn place() -> Place {
+    Place { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id: "p-1".into() }
+}
+
+/// An older and a younger object on one instance, each reconciled once, and who is woken from now on.
+fn two(younger: &serde_json::Value) -> (Fleet, UnboundedReceiver<ObjectRef<DatabaseBackup>>) {
+    let (sender, receiver) = unbounded_channel();
+    let fleet = Fleet::default();
+    fleet.track(object("older", 1, &json!({})));
+    fleet.track(object("younger", 2, younger));
+    for uid in ["older", "younger"] {
+        fleet.end_turn(uid, true, |_| Some(place()), now());
+    }
+    fleet.wake_through(None, sender);
+    (fleet, receiver)
+}
+
+fn woken(receiver: &mut UnboundedReceiver<ObjectRef<DatabaseBackup>>) -> Vec<String> {
+    std::iter::from_fn(|| receiver.try_recv().ok()).map(|object| object.name).collect()
+}
+
+#[test]
+fn a_turn_that_ends_unused_wakes_who_was_told_to_wait_for_it() {
+    let (fleet, mut receiver) = two(&json!({}));
+    let turn = |uid| fleet.take_turn(uid, &place(), |_| Some(place()), now());
+    // The older one is not in the way: it backs off, say.
+    fleet.memory("older", |memory| memory.reported = Some(crate::backup::reason::Reason::BackoffAfterFailure));
+    assert_eq!(turn("younger"), Turn::Mine);
+    fleet.memory("older", |memory| memory.reported = None);
+    assert_eq!(turn("older"), Turn::Behind("shop/younger".into()));
+    // The younger one's reconcile failed before anything was written, so it claims what it did before.
+    fleet.end_turn("younger", true, |_| Some(place()), now());
+    assert_eq!(woken(&mut receiver), ["older"]);
+    assert_eq!(turn("older"), Turn::Mine);
+}
+
+#[test]
+fn one_that_holds_the_instance_no_longer_since_its_deadline_is_over_wakes_who_waits() {
+    let (fleet, mut receiver) = two(&json!({ "phase": "Running", "backupId": "b-1" }));
+    let late = now().plus(Duration::from_secs(7200));
+    fleet.end_turn("younger", true, |_| Some(place()), late);
+    assert_eq!(woken(&mut receiver), ["older"]);
+    fleet.end_turn("younger", true, |_| Some(place()), late);
+    assert_eq!(woken(&mut receiver), [] as [&str; 0], "once");
+}
+
+#[test]
+fn one_whose_account_can_no_longer_be_used_wakes_who_waits() {
+    let (fleet, mut receiver) = two(&json!({ "phase": "Running", "backupId": "b-1" }));
+    fleet.end_turn("younger", true, |_| None, now());
+    assert_eq!(woken(&mut receiver), ["older"]);
+}

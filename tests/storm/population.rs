@@ -1,0 +1,258 @@
+//! The objects in the storm, each with a life of its own: asked for in waves by a client that insists, and some deleted or flipped on the way.
+
+use crate::{
+    simulator::service::Service,
+    size::{Dice, Size},
+    world::World,
+};
+use database_backup_operator::{
+    api::backup::{DatabaseBackup, DeletionPolicy},
+    backup::name::backup_name,
+    cloud::engine::Engine,
+};
+use futures::future::join_all;
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+use std::time::Duration;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+/// What somebody wants.
+pub struct Wish {
+    object: DatabaseBackup,
+    fate: Fate,
+    /// Number of kills after which it is asked for, and after which it is deleted.
+    born: usize,
+    dies: usize,
+    /// Between deletion and flip.
+    hesitates: Duration,
+    with_lookalikes: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    IsDeleted,
+    IsFlipped,
+}
+
+/// An object that the API server took.
+pub struct Asked {
+    /// As it was created.
+    pub object: DatabaseBackup,
+    /// Whether it is still there, as far as the client knows.
+    pub end: End,
+    /// Backups of others that look like its own.
+    pub lookalikes: Vec<String>,
+}
+
+/// What became of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It stays.
+    Stays,
+    /// It was deleted with the policy it had from the beginning.
+    Deleted,
+    /// Its policy was flipped to Retain before the operator had told of any deletion, so none can have begun.
+    FlippedInTime,
+    /// It was flipped when a deletion may have begun.
+    FlippedLate,
+}
+
+impl Asked {
+    pub fn name(&self) -> String {
+        self.object.name_any()
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.object.spec.source.engine
+    }
+
+    /// The name of an attempt in the cloud.
+    pub fn mark(&self, attempt: usize) -> String {
+        let uid = self.object.uid().expect("it was created");
+        let attempt = i32::try_from(attempt).expect("a few");
+        backup_name(self.engine(), &self.name(), &uid, &self.object.spec.source.instance_id, attempt)
+    }
+
+    /// How many attempts it may take.
+    pub fn allowed(&self) -> usize {
+        usize::try_from(self.object.spec.backoff_limit).expect("not negative") + 1
+    }
+
+    /// Whether its backups must be gone from the cloud.
+    pub fn takes_along(&self) -> bool {
+        self.end == End::Deleted && self.object.spec.deletion_policy == DeletionPolicy::Delete
+    }
+
+    /// Whether its backups may be deleted in the cloud.
+    pub fn may_delete(&self) -> bool {
+        self.takes_along() || self.end == End::FlippedLate
+    }
+}
+
+/// In words.
+pub fn told(asked: &[Asked]) -> String {
+    let count = |wanted: fn(&Asked) -> bool| asked.iter().filter(|one| wanted(one)).count();
+    let (all, gone) = (asked.len(), count(|one| one.end == End::Deleted));
+    let (in_time, late) = (count(|one| one.end == End::FlippedInTime), count(|one| one.end == End::FlippedLate));
+    format!("{all} objects ({gone} deleted, {} with their backups; {in_time} flipped in time, {late} late)", count(Asked::takes_along))
+}
+
+/// Accounts of both kinds of credentials.
+pub async fn accounts(world: &World) -> [&'static str; 2] {
+    world.account("by-password", 1000).await;
+    world.secret("by-key", &[("accessKey", crate::simulator::ACCESS_KEY), ("secretKey", crate::simulator::SECRET_KEY)]).await;
+    world.account_with("by-key", "accessKeySecretRef: {name: by-key}", 1000).await;
+    ["by-password", "by-key"]
+}
+
+/// Backups of others on instances that nobody here asks for; some come from another cluster's operator.
+pub fn strangers(world: &World, dice: &mut Dice) -> Vec<String> {
+    let mut ids = vec![];
+    for (nth, service) in ["geminidb", "taurusdb", "dcs"].into_iter().cycle().take(24).enumerate() {
+        let (instance, text) = (format!("stranger-{}", nth / 6), format!("dbb-storm-{nth}-{:020x}", dice.seed()));
+        world.cloud.add_instance(service, &instance);
+        ids.push(if nth % 4 == 0 {
+            world.cloud.add_automatic_backup(service, &instance, &text, Duration::from_secs(60))
+        } else {
+            world.cloud.add_backup(service, &instance, &text)
+        });
+    }
+    ids
+}
+
+/// Who wants what. One to three neighbours share an instance, so that turns matter; with all their attempts they stay under DCS's 24 backups.
+pub fn wishes(world: &World, size: &Size, accounts: &[&str], dice: &mut Dice) -> Vec<Wish> {
+    let mut wishes = vec![];
+    let mut instances = 0;
+    while wishes.len() < size.objects {
+        let service = dice.pick(&[Service::GeminiDb, Service::TaurusDb, Service::TaurusDb, Service::Dcs]);
+        let instance = format!("{:08x}in{instances:04}", dice.below(1 << 30));
+        instances += 1;
+        world.cloud.add_instance(service.name(), &instance);
+        let together = dice.pick(&[1, 1, 1, 2, 3]);
+        for _ in 0..together.min(size.objects - wishes.len()) {
+            wishes.push(wish(wishes.len(), service, &instance, size, accounts, dice));
+        }
+    }
+    wishes
+}
+
+fn wish(nth: usize, service: Service, instance: &str, size: &Size, accounts: &[&str], dice: &mut Dice) -> Wish {
+    const WAVES: usize = 8;
+    let engine = match service {
+        Service::GeminiDb => Engine::GeminiDB,
+        Service::Dcs => Engine::DCS,
+        // Two faces of one service.
+        Service::TaurusDb | Service::Iam => dice.pick(&[Engine::TaurusDB, Engine::GaussDBforMySQL]),
+    };
+    let can_delete = engine != Engine::GaussDBforMySQL;
+    let (policy, fate) = match dice.below(100) {
+        0..10 => ("Retain", Fate::IsDeleted),
+        10..20 if can_delete => ("Delete", Fate::Stays),
+        20..40 if can_delete => ("Delete", Fate::IsDeleted),
+        40..50 if can_delete => ("Delete", Fate::IsFlipped),
+        _ => ("Retain", Fate::Stays),
+    };
+    let spec = json!({
+        "accountRef": { "kind": "ClusterCloudAccount", "name": dice.pick(accounts) },
+        "source": { "engine": engine.as_str(), "instanceId": instance },
+        "deletionPolicy": policy,
+        "backoffLimit": dice.below(4),
+    });
+    // Everything is asked for before the last fifth of the storm.
+    let born = nth * WAVES / size.objects * size.kills * 4 / 5 / WAVES;
+    Wish {
+        object: DatabaseBackup::new(&format!("storm-{nth:04}"), serde_json::from_value(spec).expect("a valid spec")),
+        fate,
+        born,
+        dies: (born + dice.below(size.kills / 4)).min(size.kills),
+        hesitates: dice.pick(&[Duration::ZERO, Duration::from_millis(50), Duration::from_millis(500)]),
+        with_lookalikes: nth.is_multiple_of(8),
+    }
+}
+
+/// Every object's life, told by `progress`, the number of kills.
+pub async fn live(world: &World, wishes: Vec<Wish>, progress: watch::Receiver<usize>) -> Vec<Asked> {
+    let api = world.backups_here();
+    join_all(wishes.into_iter().map(|wish| one_life(world, &api, wish, progress.clone()))).await
+}
+
+async fn one_life(world: &World, api: &Api<DatabaseBackup>, wish: Wish, mut progress: watch::Receiver<usize>) -> Asked {
+    let name = wish.object.name_any();
+    progress.wait_for(|killed| *killed >= wish.born).await.expect("the crew tells until the end");
+    let object = insist(async || match api.create(&PostParams::default(), &wish.object).await {
+        // An earlier call, whose answer was lost.
+        Err(kube::Error::Api(refused)) if refused.is_already_exists() => api.get(&name).await,
+        other => other,
+    })
+    .await
+    .0;
+    let mut asked = Asked { object, end: End::Stays, lookalikes: vec![] };
+    if wish.with_lookalikes {
+        asked.lookalikes = lookalikes(world, &asked);
+    }
+    if wish.fate == Fate::Stays {
+        return asked;
+    }
+    progress.wait_for(|killed| *killed >= wish.dies).await.expect("the crew tells until the end");
+    insist(async || match api.delete(&name, &DeleteParams::default()).await {
+        Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(()),
+        other => other.map(|_| ()),
+    })
+    .await;
+    asked.end = End::Deleted;
+    if wish.fate == Fate::IsFlipped {
+        sleep(wish.hesitates).await;
+        asked.end = flip(api, &name).await;
+    }
+    asked
+}
+
+/// Flips the policy of a terminating object. The operator tells of a deletion by compare-and-swap before it calls, so whoever flips an object that
+/// does not tell of one is first.
+async fn flip(api: &Api<DatabaseBackup>, name: &str) -> End {
+    let retain = Patch::Merge(json!({ "spec": { "deletionPolicy": "Retain" } }));
+    let (flipped, tries) = insist(async || match api.patch(name, &PatchParams::default(), &retain).await {
+        Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(None),
+        other => other.map(Some),
+    })
+    .await;
+    match flipped {
+        Some(object) if object.status.as_ref().is_none_or(|status| status.delete_reason.is_none()) => End::FlippedInTime,
+        None if tries == 1 => End::Deleted,
+        // One of several tries may have got through; nobody can say when.
+        _ => End::FlippedLate,
+    }
+}
+
+/// Calls the API server until it answers; answers how many tries that took.
+async fn insist<T>(mut call: impl AsyncFnMut() -> kube::Result<T>) -> (T, usize) {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        if let Ok(Ok(answer)) = timeout(Duration::from_secs(10), call()).await {
+            return (answer, tries);
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Backups of somebody else on the same instance, whose names nearly are this object's.
+fn lookalikes(world: &World, asked: &Asked) -> Vec<String> {
+    let mark = asked.mark(1);
+    let service = asked.engine().service_name();
+    let texts = match asked.engine() {
+        Engine::DCS => [format!("{mark}0 nightly"), format!("of {mark}"), mark.to_ascii_uppercase()],
+        _ => [format!("{}0", &mark[..mark.len() - 1]), format!("x{mark}").chars().take(64).collect(), mark.to_ascii_uppercase()],
+    };
+    // A digit more or less may be what the mark ends with.
+    let texts = texts.into_iter().filter(|text| text.split(' ').next() != Some(&mark));
+    texts.map(|text| world.cloud.add_backup(service, &asked.object.spec.source.instance_id, &text)).collect()
+}
