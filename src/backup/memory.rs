@@ -288,20 +288,33 @@ impl Memory {
         };
     }
 
-    /// A complete listing, started at `started`, showed these of the object's backups. `by_id`: it was asked for this one backup by its id.
+    /// A look for this object, begun at `started`, showed these of its backups. `by_id`: it was asked for this one backup by its id.
     pub fn saw(&mut self, started: Moment, found: Vec<RemoteBackup>, by_id: bool) {
         self.looking = false;
+        if let Some(doubt) = self.doubt.as_mut().filter(|_| found.is_empty()) {
+            doubt.looks += 1;
+            doubt.misses += 1;
+            doubt.last_miss = Some(started);
+        }
+        self.sight(started, found, by_id);
+    }
+
+    /// A poll that many share, begun at `started`, showed these of the object's backups. It settles no doubt: it may have been about an earlier attempt.
+    pub fn polled(&mut self, started: Moment, found: Vec<RemoteBackup>) {
+        self.sight(started, found, false);
+    }
+
+    /// Listings overlap, and may end in another order than they began: an older one has nothing to say to one that found the backup.
+    fn sight(&mut self, started: Moment, found: Vec<RemoteBackup>, by_id: bool) {
+        self.trouble = None;
+        if self.sighting.as_ref().is_some_and(|newer| started < newer.started && !newer.found.is_empty()) {
+            return;
+        }
         if found.is_empty() {
-            if let Some(doubt) = &mut self.doubt {
-                doubt.looks += 1;
-                doubt.misses += 1;
-                doubt.last_miss = Some(started);
-            }
             self.lacks(started, by_id);
         } else {
             self.absence = None;
         }
-        self.trouble = None;
         self.sighting = Some(Sighting { started, found });
     }
 
@@ -314,8 +327,7 @@ impl Memory {
 
     /// The cloud said, to a listing begun at `started`, that the instance is not there; where a service deletes an instance's backups with it. It counts
     /// towards gone like a listing without the backup, but settles no doubt: what an instance has is known only when it can be listed.
-    pub fn instance_missing(&mut self, started: Moment, trouble: Trouble) {
-        self.could_not_look(trouble);
+    pub fn instance_missing(&mut self, started: Moment) {
         self.sighting = None;
         self.lacks(started, false);
         if let Some(removal) = &mut self.removal {
@@ -332,7 +344,12 @@ impl Memory {
         new
     }
 
-    /// A listing failed or was incomplete; it says nothing about the backup.
+    /// A poll failed or was incomplete; it says nothing about the backup.
+    pub fn could_not_poll(&mut self, trouble: Trouble) {
+        self.trouble = Some(trouble);
+    }
+
+    /// A look failed or was incomplete; it says nothing about the backup.
     pub fn could_not_look(&mut self, trouble: Trouble) {
         self.looking = false;
         if let Some(doubt) = &mut self.doubt {

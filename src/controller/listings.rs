@@ -47,7 +47,7 @@ pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, 
             Err(error) => {
                 recheck_if_refused(&ctx, &session, &account);
                 let circumstances = circumstances(&ctx, &account, nudge);
-                ctx.fleet.memory(&uid, |memory| failed(memory, started, &error, circumstances));
+                ctx.fleet.memory(&uid, |memory| failed(memory, started, &error, circumstances, Memory::could_not_look));
             }
         }
         ctx.fleet.wake(&uid);
@@ -64,12 +64,18 @@ fn circumstances<'a>(ctx: &'a Context, account: &AccountKey, nudge: u64) -> Circ
     Circumstances { now: ctx.clock.now(), epoch: ctx.accounts.epoch(account), nudge, settings: &ctx.options.settings }
 }
 
-/// A listing begun at `started` came to nothing.
-fn failed(memory: &mut Memory, started: Moment, error: &ListError, circumstances: Circumstances<'_>) {
+/// What a listing begun at `started` came to that failed.
+fn failed(
+    memory: &mut Memory,
+    started: Moment,
+    error: &ListError,
+    circumstances: Circumstances<'_>,
+    note: impl FnOnce(&mut Memory, Trouble),
+) {
     let trouble = trouble(error, memory.trouble.as_ref(), circumstances);
-    match error {
-        ListError::Cloud(error) if error.tells_of_a_missing_instance() => memory.instance_missing(started, trouble),
-        _ => memory.could_not_look(trouble),
+    note(memory, trouble);
+    if matches!(error, ListError::Cloud(error) if error.tells_of_a_missing_instance()) {
+        memory.instance_missing(started);
     }
 }
 
@@ -185,7 +191,7 @@ async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, wa
             recheck_if_refused(ctx, session, &topic.account);
             for backup in waiting {
                 let circumstances = circumstances(ctx, &topic.account, backup.nudge);
-                ctx.fleet.memory(&backup.uid, |memory| failed(memory, started, &error, circumstances));
+                ctx.fleet.memory(&backup.uid, |memory| failed(memory, started, &error, circumstances, Memory::could_not_poll));
                 ctx.fleet.wake(&backup.uid);
             }
             match error {
@@ -230,7 +236,7 @@ fn tell(ctx: &Context, waiting: &[Watched], backups: &[RemoteBackup], started: M
         let still_running = matches!(found.as_slice(), [only] if only.state == RemoteState::Running);
         let was_in_trouble = ctx.fleet.memory(&object.uid, |memory| {
             let trouble = memory.trouble.is_some();
-            memory.saw(started, found, false);
+            memory.polled(started, found);
             trouble
         });
         if !still_running || was_in_trouble == Some(true) {

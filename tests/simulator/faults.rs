@@ -96,6 +96,7 @@ impl FaultKind {
             Self::Raw { .. } => "nonsense",
             Self::RawAfter { .. } => "nonsense after the work",
             Self::HugeBody(_) => "huge body",
+            Self::Endless { .. } => "endless body",
             Self::Throttle { .. } => "throttled",
         }
     }

@@ -279,6 +279,35 @@ fn a_running_backup_that_still_runs_is_not_written_again() {
 }
 
 #[test]
+fn a_completed_backup_stays_so_whatever_an_older_listing_or_an_unknown_word_says() {
+    let mut world = World::running();
+    let begun = world.now;
+    world.pass(1);
+    let complete = remote(&world, RemoteState::Completed);
+    world.see(vec![complete]);
+    assert_eq!(world.report().status.phase, Some(Phase::Completed));
+    let running = remote(&world, RemoteState::Running);
+    world.memory.polled(begun, vec![running.clone()]);
+    assert_eq!(world.report().status.phase, Some(Phase::Completed), "that one had begun before");
+    world.pass(1);
+    world.see(vec![running]);
+    assert_eq!(world.report().status.phase, Some(Phase::Completed), "being restored, say");
+}
+
+#[test]
+fn a_poll_settles_no_doubt() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.plan();
+    world.pass(300);
+    for _ in 0..3 {
+        world.memory.polled(world.now, vec![]);
+    }
+    assert!(matches!(world.plan(), Step::Look(_)), "it may have been about another attempt");
+}
+
+#[test]
 fn a_time_with_fractions_is_not_written_again_and_again() {
     let mut world = World::running();
     let seen = RemoteBackup { start_time: "2026-01-01T00:00:11.123Z".parse().ok(), ..remote(&world, RemoteState::Completed) };
@@ -779,7 +808,8 @@ fn instance_is_missing(world: &mut World) {
         Error::refusal("dcs", Operation::List, 404, Hints::default(), br#"{"error_code":"DCS.3022","error_msg":"no such instance"}"#);
     let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &world.settings };
     let trouble = crate::backup::outcome::unreadable(&error, world.memory.trouble.as_ref(), circumstances);
-    world.memory.instance_missing(world.now, trouble);
+    world.memory.could_not_look(trouble);
+    world.memory.instance_missing(world.now);
 }
 
 #[test]

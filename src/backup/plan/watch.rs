@@ -50,7 +50,8 @@ pub(super) fn follow(o: &Observed<'_>, mut next: DatabaseBackupStatus, backup: &
             take_over(o, &mut next, backup);
             completed(o, next, &backup.id)
         }
-        RemoteState::Deleting if o.status.phase == Some(Phase::Completed) => completed(o, next, &backup.id),
+        // What is complete stays so: an unknown word counts as running, and a restore may have a word of its own.
+        RemoteState::Running | RemoteState::Deleting if o.status.phase == Some(Phase::Completed) => completed(o, next, &backup.id),
         RemoteState::Running | RemoteState::Deleting => running(o, next, &backup.id),
         RemoteState::Failed => {
             let why = backup.failure.as_ref().map_or_else(String::new, |why| format!(" ({why})"));

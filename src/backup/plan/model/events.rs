@@ -116,7 +116,8 @@ impl World {
                 events.extend([Listing::Whole, Listing::Fails, Listing::TakesTime].map(|listing| Event::Decide(which, listing)));
                 if operator.listing.is_some() {
                     events.push(Event::Listed(which));
-                } else if self.wants_a_poll(which, &bounds.settings) {
+                }
+                if self.wants_a_poll(which, &bounds.settings) {
                     events.push(Event::Poll(which));
                 }
             }

@@ -91,9 +91,10 @@ impl Lives {
         self.check(name).assert_properties();
     }
 
-    /// Without a rule the check has to find this wrong.
+    /// Without a rule the check has to find this wrong, long before the last tick.
     fn shows_that_without(self, rule: Rule, property: &'static str) {
-        let lives = Self { removed: Some(rule), ..self };
+        let bounds = Bounds { horizon: 20, ..self.bounds };
+        let lives = Self { removed: Some(rule), bounds, ..self };
         let checker = lives.check(&format!("without the rule {rule:?}"));
         let path = checker.discovery(property).unwrap_or_else(|| panic!("not noticed without {rule:?}: {property}"));
         let steps: Vec<String> = path.into_actions().iter().map(|event| format!("{event:?}")).collect();

@@ -68,8 +68,7 @@ impl World {
             Step::Report(report) => {
                 let next = Stored::plain(report.status);
                 if !says_the_same(&status.0, &next.0, &settings) {
-                    self.status = Arc::new(next);
-                    self.wrote();
+                    self.store(Arc::new(next));
                 }
             }
             Step::Rest(_) => {}
@@ -133,7 +132,7 @@ impl World {
     /// The poll that running backups share.
     pub fn poll(&mut self, which: usize) {
         let (started, found) = (moment(self.now), self.list(&ListScope::Project { window: None }, false));
-        self.operator(which).memory.saw(started, found, false);
+        self.operator(which).memory.polled(started, found);
     }
 
     /// Whether a poll is due: for a running backup that was not seen for an interval.
@@ -149,8 +148,7 @@ impl World {
         if stale {
             return;
         }
-        self.status = next.clone();
-        self.wrote();
+        self.store(next.clone());
         if told
             && carries_intent(Some(&self.status.0), &next.0)
             && let Some(request_time) = &next.0.request_time

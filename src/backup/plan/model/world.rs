@@ -112,6 +112,8 @@ pub(super) struct World {
     pub deleted_anothers: bool,
     /// The object was let go under `Delete` while something of it was in the cloud, or on its way there.
     pub left_behind: bool,
+    /// A final phase was taken back.
+    pub took_back: bool,
 }
 
 /// The object's metadata, as far as it matters.
@@ -269,6 +271,7 @@ impl World {
             left: Left { crashes, faults, failures, flips, deletion },
             deleted_anothers: false,
             left_behind: false,
+            took_back: false,
         }
     }
 
@@ -318,8 +321,19 @@ impl World {
         self.backups.iter().enumerate().any(|(at, one)| self.backups[..at].iter().any(|other| other.mark == one.mark))
     }
 
+    /// A status is stored. Nothing gets lost in the cloud here, so what is final stays.
+    pub fn store(&mut self, next: Arc<Stored>) {
+        let is_final = matches!(self.status.0.phase, Some(Phase::Completed | Phase::Failed));
+        self.took_back |= is_final && next.0.phase != self.status.0.phase;
+        self.status = next;
+        self.wrote();
+    }
+
     /// A phase that the object keeps, and that the cloud contradicts.
     pub fn is_untrue(&self) -> bool {
+        if self.took_back {
+            return true;
+        }
         let status = &self.status.0;
         match status.phase {
             Some(Phase::Completed) => !self.backups.iter().enumerate().any(|(at, backup)| {
