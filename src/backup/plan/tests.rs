@@ -264,6 +264,19 @@ fn a_running_backup_that_still_runs_is_not_written_again() {
 }
 
 #[test]
+fn a_completed_backup_stays_so_when_a_later_listing_shows_it_as_running() {
+    let mut world = World::running();
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    let completed = world.report().status;
+    world.pass(60);
+    let stale = RemoteBackup { size: None, completion_time: None, ..remote(&world, RemoteState::Running) };
+    world.see(vec![stale]);
+    let report = world.report();
+    assert!(!report.is_news(&completed, &world.settings), "{:?}", report.status);
+}
+
+#[test]
 fn a_time_with_fractions_is_not_written_again_and_again() {
     let mut world = World::running();
     let seen = RemoteBackup { start_time: "2026-01-01T00:00:11.123Z".parse().ok(), ..remote(&world, RemoteState::Completed) };

@@ -50,7 +50,9 @@ pub(super) fn follow(o: &Observed<'_>, mut next: DatabaseBackupStatus, backup: &
             take_over(o, &mut next, backup);
             completed(o, next, &backup.id)
         }
-        RemoteState::Deleting if o.status.phase == Some(Phase::Completed) => completed(o, next, &backup.id),
+        // It was complete, and no later listing takes that back: one may lag, be older than what another process saw, or have a word for what is done
+        // with the backup.
+        RemoteState::Running | RemoteState::Deleting if o.status.phase == Some(Phase::Completed) => completed(o, next, &backup.id),
         RemoteState::Running | RemoteState::Deleting => running(o, next, &backup.id),
         RemoteState::Failed => {
             let why = backup.failure.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
