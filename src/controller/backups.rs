@@ -132,6 +132,10 @@ impl Reconcile<'_> {
 
     async fn step(&mut self, object: &Arc<DatabaseBackup>) -> Result<Next, Error> {
         let ctx = self.ctx;
+        // Whoever slept through its lease remembers what is no longer so, and another acts. It ends soon, unless it holds the lease again.
+        if !ctx.leadership.is_held(ctx.clock.now()) {
+            return Ok(Next::Rest(Some(PAUSE)));
+        }
         let mut account = ctx.accounts.for_backup(object, ctx.clock.now());
         self.allow(object, &mut account).await?;
         let unseen = DatabaseBackupStatus::default();

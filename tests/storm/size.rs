@@ -22,10 +22,10 @@ impl Size {
         let number =
             |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")));
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let kills = number("STORM_KILLS").unwrap_or(75);
+        let kills = number("STORM_KILLS").unwrap_or(60);
         Self {
             seed: number("STORM_SEED").map_or(now % 100_000, |seed| seed as u64),
-            objects: number("STORM_OBJECTS").unwrap_or(120),
+            objects: number("STORM_OBJECTS").unwrap_or(100),
             kills,
             restarts: (kills / 30).max(1),
         }

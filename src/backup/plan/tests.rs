@@ -279,7 +279,7 @@ fn a_running_backup_that_still_runs_is_not_written_again() {
 }
 
 #[test]
-fn a_completed_backup_stays_so_whatever_an_older_listing_or_an_unknown_word_says() {
+fn a_completed_backup_stays_so_whatever_an_older_listing_or_an_unknown_word_says_and_is_never_made_again() {
     let mut world = World::running();
     let begun = world.now;
     world.pass(1);
@@ -292,6 +292,10 @@ fn a_completed_backup_stays_so_whatever_an_older_listing_or_an_unknown_word_says
     world.pass(1);
     world.see(vec![running]);
     assert_eq!(world.report().status.phase, Some(Phase::Completed), "being restored, say");
+    let failed = remote(&world, RemoteState::Failed);
+    world.see(vec![failed]);
+    let report = world.report();
+    assert_eq!((report.status.phase, report.status.attempts), (Some(Phase::Missing), Some(1)), "good for nothing; and no other is made");
 }
 
 #[test]

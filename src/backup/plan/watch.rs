@@ -50,9 +50,14 @@ pub(super) fn follow(o: &Observed<'_>, mut next: DatabaseBackupStatus, backup: &
             take_over(o, &mut next, backup);
             completed(o, next, &backup.id)
         }
-        // What is complete stays so: an unknown word counts as running, and a restore may have a word of its own.
+        // It was complete, and no later listing takes that back: one may lag, be older than what another process saw, or have a word for what is done
+        // with the backup.
         RemoteState::Running | RemoteState::Deleting if o.status.phase == Some(Phase::Completed) => completed(o, next, &backup.id),
         RemoteState::Running | RemoteState::Deleting => running(o, next, &backup.id),
+        // It was there: no attempt failed, and no other is made. But it is good for nothing any more.
+        RemoteState::Failed if matches!(o.status.phase, Some(Phase::Completed | Phase::Missing)) => {
+            gone(o, next, &format!("the cloud now reports backup {} as {}", backup.id, backup.cloud_status))
+        }
         RemoteState::Failed => {
             let why = backup.failure.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
             let message = format!("{} reported backup {} as {}{why}", o.spec.source.engine.as_str(), backup.id, backup.cloud_status);
