@@ -71,7 +71,7 @@ pub async fn run(ctx: Arc<Context>, api: Api<DeserializeGuard<DatabaseBackup>>, 
     ctx.fleet.wake_through(namespace.clone(), sender);
     let (telling, scope) = (ctx.clone(), namespace.clone());
     let (stream, store) = watch(ctx.clone(), Subject { kind: KIND, namespace }, api, move |seen| match seen {
-        Seen::Object(object) => drop(telling.fleet.track(object)),
+        Seen::Object(object) => telling.fleet.track(object),
         Seen::Gone(object) => {
             telling.accounts.withdraw(&object);
             telling.fleet.forget(&object.uid().unwrap_or_default());
@@ -94,7 +94,7 @@ fn retry(object: Arc<DatabaseBackup>, _error: &Error, ctx: Arc<Context>) -> Acti
 }
 
 async fn reconcile(object: Arc<DatabaseBackup>, ctx: Arc<Context>) -> Result<Action, Error> {
-    let object = ctx.fleet.track(object);
+    let object = ctx.fleet.newest(object);
     let uid = object.uid().unwrap_or_default();
     let result = Reconcile { ctx: &ctx, uid: &uid, turn: Turn::NotAsked, permit: Permit::NotAsked, allowed: None }.run(object).await;
     ctx.fleet.end_turn(&uid, result.is_ok(), |key| ctx.accounts.place(key), ctx.clock.now());

@@ -92,9 +92,15 @@ impl Fleet {
         lock(&self.wakers).push(Waker { namespace, sender });
     }
 
-    /// A version of an object was seen; an older one than what is known changes nothing. Answers with the newest.
-    pub fn track(&self, object: Arc<DatabaseBackup>) -> Arc<DatabaseBackup> {
-        lock(&self.members).track(object)
+    /// The watch showed a version of an object; an older one than what is known changes nothing.
+    pub fn track(&self, object: Arc<DatabaseBackup>) {
+        lock(&self.members).track(object);
+    }
+
+    /// A version of an object came from elsewhere, such as the answer to a write. Answers with the newest. It may come after the watch showed that the
+    /// object is gone, and does not bring it back: it would hold its instance for ever.
+    pub fn newest(&self, object: Arc<DatabaseBackup>) -> Arc<DatabaseBackup> {
+        lock(&self.members).newest(object)
     }
 
     /// A listing of a namespace (absent: all) showed exactly these objects.
@@ -237,17 +243,22 @@ impl Fleet {
 }
 
 impl Members {
-    fn track(&mut self, object: Arc<DatabaseBackup>) -> Arc<DatabaseBackup> {
-        let Some(uid) = object.uid() else { return object };
-        if let Some(member) = self.by_uid.get_mut(&uid) {
-            if !is_older(&object, &member.object) {
-                member.object = object;
-            }
-            return member.object.clone();
+    fn track(&mut self, object: Arc<DatabaseBackup>) {
+        let Some(uid) = object.uid() else { return };
+        if self.by_uid.contains_key(&uid) {
+            self.newest(object);
+            return;
         }
         self.by_instance.entry(object.spec.source.instance_id.clone()).or_default().insert(uid.clone());
-        self.by_uid.insert(uid, Member { object: object.clone(), memory: Memory::default(), submitting: false, failures: 0, shown: None });
-        object
+        self.by_uid.insert(uid, Member { object, memory: Memory::default(), submitting: false, failures: 0, shown: None });
+    }
+
+    fn newest(&mut self, object: Arc<DatabaseBackup>) -> Arc<DatabaseBackup> {
+        let Some(member) = object.uid().and_then(|uid| self.by_uid.get_mut(&uid)) else { return object };
+        if !is_older(&object, &member.object) {
+            member.object = object;
+        }
+        member.object.clone()
     }
 
     fn remove(&mut self, uid: &str) -> Option<Member> {

@@ -39,7 +39,7 @@ pub async fn status(ctx: &Context, object: &DatabaseBackup, status: DatabaseBack
 
 fn remember(ctx: &Context, mut object: DatabaseBackup) -> Arc<DatabaseBackup> {
     object.managed_fields_mut().clear();
-    ctx.fleet.track(Arc::new(object))
+    ctx.fleet.newest(Arc::new(object))
 }
 
 fn api_of(ctx: &Context, object: &DatabaseBackup) -> Api<DatabaseBackup> {

@@ -71,3 +71,15 @@ fn one_whose_account_can_no_longer_be_used_wakes_who_waits() {
     fleet.end_turn("younger", true, |_| None, now());
     assert_eq!(woken(&mut receiver), ["older"]);
 }
+
+#[test]
+fn a_write_whose_answer_comes_after_the_object_is_gone_does_not_bring_it_back() {
+    let holding = json!({ "phase": "Pending", "backupName": "dbb-b", "attempts": 1 });
+    let (fleet, mut receiver) = two(&holding);
+    let turn = || fleet.take_turn("older", &place(), |_| Some(place()), now());
+    assert_eq!(turn(), Turn::Behind("shop/younger".into()), "its call is in doubt");
+    fleet.forget("younger");
+    assert_eq!(woken(&mut receiver), ["older"]);
+    fleet.newest(object("younger", 2, &holding));
+    assert_eq!(turn(), Turn::Mine);
+}
