@@ -1,0 +1,183 @@
+//! The cloud was asked and did not answer.
+
+use super::*;
+
+#[test]
+fn an_intent_whose_write_was_not_answered_is_not_taken_for_ones_own() {
+    let mut world = World::new();
+    let Step::WriteIntent(next) = world.plan() else { panic!("an intent") };
+    // It is stored; but another process may have written the same at the same microsecond.
+    world.status = *next;
+    assert!(matches!(world.plan(), Step::Rest(_)), "it may be theirs to send");
+    world.pass(5);
+    assert!(matches!(world.plan(), Step::Look(_)));
+}
+
+#[test]
+fn a_poll_settles_no_doubt() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.plan();
+    world.pass(300);
+    for _ in 0..3 {
+        world.memory.polled(world.now, vec![]);
+    }
+    assert!(matches!(world.plan(), Step::Look(_)), "it may have been about another attempt");
+}
+
+#[test]
+fn a_lost_answer_leads_to_adoption_not_to_a_second_backup() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(lost()));
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.create_outcome), ("OutcomeUnknown", Some(CreateOutcome::Unknown)));
+    world.pass(5);
+    assert!(matches!(world.plan(), Step::Look(ListScope::Instance { window: None, .. })));
+    let seen = remote(&world, RemoteState::Running);
+    world.see(vec![seen]);
+    let report = world.report();
+    assert_eq!((report.status.phase, report.status.origin), (Some(Phase::Running), Some(Origin::Reattached)));
+}
+
+#[test]
+fn a_miss_needs_two_listings_and_a_settle_delay() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    let mut looks = 0;
+    let mut waited = 0;
+    loop {
+        match world.plan() {
+            Step::Look(_) => {
+                looks += 1;
+                world.see(vec![]);
+            }
+            Step::WriteIntent(next) => {
+                assert_eq!(next.backup_name, world.status.backup_name, "the same name");
+                assert_eq!(next.attempts, Some(1), "no attempt is spent");
+                break;
+            }
+            Step::Report(_) | Step::Rest(_) => {
+                world.pass(1);
+                waited += 1;
+            }
+            step => panic!("{step:?}"),
+        }
+        assert!(waited < 1000, "it never ends");
+    }
+    assert!(waited >= 300, "asked again after {waited} s");
+    assert!(looks >= 2, "{looks} looks");
+}
+
+#[test]
+fn an_intent_without_an_outcome_found_after_a_restart_is_looked_for_before_anything_is_written() {
+    let mut world = World::new();
+    world.write_intent();
+    world.restart();
+    assert!(matches!(world.plan(), Step::Rest(Some(_))));
+    world.pass(5);
+    assert!(matches!(world.plan(), Step::Look(_)));
+    world.see(vec![]);
+    let report = world.report();
+    assert_eq!(reason(&report), "OutcomeUnknown");
+    world.pass(294);
+    world.see(vec![]);
+    assert!(!matches!(world.plan(), Step::WriteIntent(_)), "the last listing began before the settle delay was over");
+    world.pass(6);
+    world.see(vec![]);
+    assert!(matches!(world.plan(), Step::WriteIntent(_)));
+}
+
+#[test]
+fn a_listing_that_failed_is_no_miss() {
+    let mut world = World::new();
+    world.write_intent();
+    world.restart();
+    world.plan();
+    for _ in 0..20 {
+        world.pass(60);
+        let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &world.settings };
+        let trouble = crate::backup::outcome::unreadable(&refusal(503, ""), world.memory.trouble.as_ref(), circumstances);
+        world.memory.could_not_look(trouble);
+        assert!(!matches!(world.plan(), Step::WriteIntent(_) | Step::Send(_)));
+    }
+}
+
+#[test]
+fn a_wall_clock_that_jumps_ahead_does_not_shorten_the_search() {
+    let mut world = World::new();
+    world.write_intent();
+    world.restart();
+    world.plan();
+    world.now.wall += jiff::SignedDuration::from_hours(24);
+    world.see(vec![]);
+    world.see(vec![]);
+    assert!(!matches!(world.plan(), Step::WriteIntent(_)));
+}
+
+#[test]
+fn several_backups_under_one_mark_are_named_and_none_is_taken() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    let one = remote(&world, RemoteState::Running);
+    let two = RemoteBackup { id: "b-2".into(), ..one.clone() };
+    world.see(vec![one, two]);
+    let report = world.report();
+    assert_eq!(reason(&report), "AmbiguousRemote");
+    assert_eq!(report.status.backup_id, None);
+    let message = &report.status.conditions[0].message;
+    assert!(message.contains("b-1") && message.contains("b-2"), "{message}");
+}
+
+#[test]
+fn a_backup_found_failed_spends_the_attempt() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    let failed = remote(&world, RemoteState::Failed);
+    world.see(vec![failed]);
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.failed_attempts.len()), ("BackoffAfterFailure", 1));
+}
+
+#[test]
+fn a_name_that_exists_is_looked_up() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(refusal(409, "DBS.201209")));
+    assert_eq!(reason(&world.report()), "OutcomeUnknown");
+    world.pass(5);
+    assert!(matches!(world.plan(), Step::Look(_)));
+}
+
+#[test]
+fn a_missing_instance_settles_no_lost_answer() {
+    let mut world = World::new();
+    world.spec.source.engine = Engine::DCS;
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    for _ in 0..20 {
+        world.pass(1800);
+        assert!(matches!(world.plan(), Step::Look(_)), "it is still looked for");
+        instance_is_missing(&mut world);
+        let report = world.report();
+        assert_eq!((reason(&report), report.status.create_outcome), ("InstanceNotFound", Some(CreateOutcome::Unknown)));
+    }
+}
+
+#[test]
+fn a_call_that_was_cut_off_counts_as_unanswered() {
+    let mut world = World::new();
+    world.write_intent();
+    world.memory.sending();
+    let report = world.report();
+    assert_eq!(reason(&report), "OutcomeUnknown");
+    assert!(matches!(world.memory.own.as_ref().map(|own| &own.stage), Some(Stage::Unanswered(_))));
+}

@@ -1,0 +1,279 @@
+//! The cloud has to be asked.
+
+use super::*;
+
+#[test]
+fn everything_is_in_hand_before_the_intent_is_written() {
+    let mut world = World::new();
+    (world.turn, world.permit) = (Turn::NotAsked, Permit::NotAsked);
+    assert_eq!(world.plan(), Step::TakeTurn);
+    world.turn = Turn::Mine;
+    assert_eq!(world.plan(), Step::TakePermit);
+    world.permit = Permit::Granted;
+    let intent = world.write_intent();
+    assert_eq!((intent.attempts, intent.create_outcome, intent.phase), (Some(1), None, Some(Phase::Pending)));
+    assert_eq!(
+        (intent.cloud.as_deref(), intent.region.as_deref(), intent.project_id.as_deref()),
+        (Some("OpenTelekomCloud"), Some("eu-de"), Some("p-1"))
+    );
+    assert_eq!(intent.observed_generation, 1);
+    assert!(!intent.conditions.is_empty(), "observedGeneration is never written without conditions");
+}
+
+#[test]
+fn the_call_is_sent_only_on_a_fresh_intent_of_this_process() {
+    let mut world = World::new();
+    world.write_intent();
+    assert!(matches!(world.plan(), Step::Send(new) if new.mark.starts_with("dbb-orders-")));
+    world.pass(11);
+    assert!(matches!(world.plan(), Step::WriteIntent(_)), "this process knows that it sent nothing, so it decides anew at once");
+    world.restart();
+    assert!(matches!(world.plan(), Step::Rest(_)), "another process does not know that");
+}
+
+#[test]
+fn no_two_intents_of_an_object_have_the_same_time_even_if_the_clock_stands_still() {
+    let mut world = World::new();
+    let first = world.write_intent();
+    world.answer(Err(refusal(409, "DBS.201205")));
+    world.report();
+    // Another process, whose clock says the same.
+    world.restart();
+    let second = world.write_intent();
+    assert!(second.request_time > first.request_time, "{second:?}");
+}
+
+#[test]
+fn an_accepted_call_leads_to_running_with_both_ids() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Ok(created()));
+    let report = world.report();
+    assert_eq!((report.status.backup_id.as_deref(), report.status.job_id.as_deref()), (Some("b-1"), Some("j-1")));
+    assert_eq!((report.status.phase, report.status.origin), (Some(Phase::Running), Some(Origin::Created)));
+    assert_eq!(reason(&report), "Running");
+}
+
+#[test]
+fn a_refused_description_fails_for_good_with_the_code_and_the_request_id() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(refusal(400, "DBS.280127")));
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.phase), ("InvalidRequest", Some(Phase::Failed)));
+    assert_eq!(report.status.create_outcome, Some(CreateOutcome::Rejected));
+    let message = &report.status.conditions[0].message;
+    assert!(message.contains("DBS.280127") && message.contains("r-1"), "{message}");
+    world.restart();
+    world.pass(100_000);
+    let status = world.status.clone();
+    assert!(!world.report().is_news(&status, &Settings::default()), "final is final");
+}
+
+#[test]
+fn busy_throttled_and_unauthenticated_spend_no_attempt_and_are_tried_again() {
+    for (status, code, expected) in [
+        (409, "DBS.201205", "InstanceBusy"),
+        (429, "APIGW.0308", "RateLimited"),
+        (401, "APIGW.0301", "AuthenticationFailed"),
+        (403, "DBS.200010", "AccessDenied"),
+        (413, "DBS.200046", "QuotaExceeded"),
+        (404, "DBS.200002", "InstanceNotFound"),
+        (404, "APIGW.0101", "EndpointMisconfigured"),
+    ] {
+        let mut world = World::new();
+        let name = world.write_intent().backup_name;
+        world.answer(Err(refusal(status, code)));
+        let report = world.report();
+        assert_eq!((reason(&report), report.status.create_outcome), (expected, Some(CreateOutcome::Rejected)), "{code}");
+        world.pass(1);
+        assert!(matches!(world.plan(), Step::Report(_)), "{code}: not at once");
+        world.pass(3600);
+        let again = world.write_intent();
+        assert_eq!((again.backup_name, again.attempts), (name, Some(1)), "{code}");
+    }
+}
+
+#[test]
+fn the_cloud_is_not_asked_again_before_it_wants_to_be() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(Error { retry_after: Some(Duration::from_secs(90)), ..refusal(429, "APIGW.0308") }));
+    world.report();
+    world.pass(89);
+    assert!(matches!(world.plan(), Step::Report(_)));
+    world.pass(1);
+    assert!(matches!(world.plan(), Step::WriteIntent(_)));
+}
+
+#[test]
+fn failed_attempts_back_off_and_get_new_names_until_the_limit() {
+    let mut world = World::running();
+    let first = world.status.backup_name.clone();
+    for (attempt, backoff) in [(1, 60), (2, 240)] {
+        let failed = remote(&world, RemoteState::Failed);
+        world.see(vec![failed]);
+        let report = world.report();
+        assert_eq!((reason(&report), report.status.phase), ("BackoffAfterFailure", Some(Phase::Pending)), "attempt {attempt}");
+        world.pass(backoff - 1);
+        assert!(matches!(world.plan(), Step::Report(_)));
+        world.pass(1);
+        let next = world.write_intent();
+        assert_eq!(next.attempts, Some(attempt + 1));
+        assert_ne!(next.backup_name, first);
+        world.answer(Ok(created()));
+        world.report();
+    }
+    let failed = remote(&world, RemoteState::Failed);
+    world.see(vec![failed]);
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.phase, report.status.failed_attempts.len()), ("BackupFailed", Some(Phase::Failed), 3));
+    assert!(has(&report, types::STALLED));
+}
+
+#[test]
+fn the_backoff_survives_a_restart() {
+    let mut world = World::running();
+    let failed = remote(&world, RemoteState::Failed);
+    world.see(vec![failed]);
+    world.report();
+    world.restart();
+    world.pass(30);
+    assert_eq!(reason(&world.report()), "BackoffAfterFailure");
+    world.pass(30);
+    assert!(matches!(world.plan(), Step::WriteIntent(_)));
+}
+
+#[test]
+fn a_blocked_object_stalls_when_the_grace_is_over_and_recovers_when_the_cause_is_gone() {
+    let mut world = World::new();
+    world.account = Account::Blocked { reason: Reason::AccountNotFound, message: "there is no CloudAccount default".into() };
+    let report = world.report();
+    assert!(has(&report, types::RECONCILING) && !has(&report, types::STALLED));
+    assert_eq!(report.wake, Some(Duration::from_secs(300)), "a timer ends the grace");
+    world.pass(300);
+    let report = world.report();
+    assert!(!has(&report, types::RECONCILING) && has(&report, types::STALLED));
+    world.restart();
+    let status = world.status.clone();
+    let report = world.report();
+    assert!(!report.is_news(&status, &Settings::default()), "a restart does not begin the grace anew");
+    world.account = Account::Ready { place: place(), allowed: true, epoch: 2 };
+    assert!(matches!(world.plan(), Step::WriteIntent(_)));
+}
+
+#[test]
+fn trying_again_does_not_break_the_grace() {
+    let mut world = World::new();
+    let mut stalled = false;
+    for _ in 0..20 {
+        if matches!(world.plan(), Step::WriteIntent(_)) {
+            let intent = world.write_intent();
+            assert!(!stalled || crate::api::conditions::is_true(&intent.conditions, types::STALLED), "no flapping while it is tried again");
+            world.answer(Err(refusal(404, "DBS.200002")));
+        }
+        stalled |= has(&world.report(), types::STALLED);
+        world.pass(60);
+    }
+    assert!(stalled);
+}
+
+#[test]
+fn a_changed_annotation_or_a_newly_verified_account_ends_the_wait() {
+    let blocked = || {
+        let mut world = World::new();
+        world.write_intent();
+        world.answer(Err(refusal(413, "DBS.200046")));
+        world.report();
+        world
+    };
+    let mut world = blocked();
+    world.nudge = 7;
+    assert!(matches!(world.plan(), Step::WriteIntent(_)));
+    let mut world = blocked();
+    world.account = Account::Ready { place: place(), allowed: true, epoch: 2 };
+    assert!(matches!(world.plan(), Step::WriteIntent(_)));
+}
+
+#[test]
+fn an_account_that_is_being_verified_is_waited_for_and_only_a_fresh_object_is_told() {
+    let mut world = World::new();
+    world.account = Account::Verifying;
+    assert_eq!(reason(&world.report()), "AccountNotReady");
+    let mut world = World::running();
+    world.account = Account::Verifying;
+    assert!(matches!(world.plan(), Step::Rest(_)));
+}
+
+#[test]
+fn an_account_that_points_elsewhere_is_a_mismatch_and_nothing_is_created_there() {
+    let mut world = World::running();
+    world.account = Account::Ready { place: Place { project_id: "p-2".into(), ..place() }, allowed: true, epoch: 2 };
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.phase), ("AccountMismatch", Some(Phase::Running)));
+}
+
+#[test]
+fn a_namespace_that_is_not_allowed_creates_nothing_but_is_still_watched() {
+    let mut world = World::new();
+    world.account = Account::Ready { place: place(), allowed: false, epoch: 1 };
+    assert_eq!(reason(&world.report()), "NamespaceNotAllowed");
+    let mut world = World::running();
+    world.account = Account::Ready { place: place(), allowed: false, epoch: 1 };
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    assert_eq!(reason(&world.report()), "Completed");
+}
+
+#[test]
+fn behind_another_backup_of_the_instance_it_says_so() {
+    let mut world = World::new();
+    world.turn = Turn::Behind("shop/other".into());
+    let report = world.report();
+    assert_eq!(reason(&report), "InstanceBusy");
+    assert!(report.status.conditions[0].message.contains("shop/other"));
+}
+
+#[test]
+fn an_instance_that_is_busy_for_hours_is_asked_again_and_again_and_spends_nothing() {
+    let mut world = World::new();
+    let (mut asked, mut stalled) = (0, false);
+    while world.now.since_wall("2026-01-01T00:00:00Z".parse().unwrap()) < Duration::from_secs(5 * 3600) {
+        world.write_intent();
+        world.answer(Err(refusal(409, "DBS.201205")));
+        let report = world.report();
+        asked += 1;
+        stalled |= has(&report, types::STALLED);
+        assert_eq!((report.status.attempts, report.status.phase), (Some(1), Some(Phase::Pending)));
+        world.pass(60);
+    }
+    assert!((200..400).contains(&asked) && stalled, "about once a minute: {asked}; past its deadline it says so: {stalled}");
+    world.write_intent();
+    world.answer(Ok(created()));
+    world.report();
+    world.plan();
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    assert_eq!(world.report().status.phase, Some(Phase::Completed), "a deadline gives nothing up");
+}
+
+#[test]
+fn a_stored_object_that_lacks_part_of_the_intent_is_found_out() {
+    let mut world = World::new();
+    let intent = world.write_intent();
+    assert!(carries_intent(Some(&intent), &intent));
+    assert!(!carries_intent(None, &intent));
+    for spoil in [
+        |s: &mut DatabaseBackupStatus| s.request_time = None,
+        |s: &mut DatabaseBackupStatus| s.backup_name = None,
+        |s: &mut DatabaseBackupStatus| s.attempts = None,
+        |s: &mut DatabaseBackupStatus| s.project_id = None,
+        |s: &mut DatabaseBackupStatus| {
+            s.failed_attempts.push(FailedAttempt { backup_name: "x".into(), backup_id: None, message: "m".into() });
+        },
+    ] {
+        let mut stored = intent.clone();
+        spoil(&mut stored);
+        assert!(!carries_intent(Some(&stored), &intent));
+    }
+}

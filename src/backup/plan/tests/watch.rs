@@ -1,0 +1,189 @@
+//! The id is known.
+
+use super::*;
+
+#[test]
+fn a_completed_backup_is_ready_with_its_size_and_times() {
+    let mut world = World::running();
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    let report = world.report();
+    assert_eq!(report.status.phase, Some(Phase::Completed));
+    assert_eq!(report.status.size.as_ref().map(|size| size.0.as_str()), Some("1024"));
+    assert_eq!(report.status.completion_time.as_ref().map(|t| t.0), "2026-01-01T00:05:00Z".parse().ok());
+    assert!(has(&report, types::READY) && !has(&report, types::RECONCILING) && !has(&report, types::STALLED));
+}
+
+#[test]
+fn a_running_backup_that_still_runs_is_not_written_again() {
+    let mut world = World::running();
+    let before = world.status.clone();
+    let seen = remote(&world, RemoteState::Running);
+    world.see(vec![seen]);
+    let Step::Report(report) = world.plan() else { panic!() };
+    assert!(!report.is_news(&before, &Settings::default()));
+}
+
+#[test]
+fn a_completed_backup_stays_so_whatever_an_older_listing_or_an_unknown_word_says_and_is_never_made_again() {
+    let mut world = World::running();
+    let begun = world.now;
+    world.pass(1);
+    let complete = remote(&world, RemoteState::Completed);
+    world.see(vec![complete]);
+    assert_eq!(world.report().status.phase, Some(Phase::Completed));
+    let running = remote(&world, RemoteState::Running);
+    world.memory.polled(begun, vec![running.clone()]);
+    assert_eq!(world.report().status.phase, Some(Phase::Completed), "that one had begun before");
+    world.pass(1);
+    world.see(vec![running]);
+    assert_eq!(world.report().status.phase, Some(Phase::Completed), "being restored, say");
+    let failed = remote(&world, RemoteState::Failed);
+    world.see(vec![failed]);
+    let report = world.report();
+    assert_eq!((report.status.phase, report.status.attempts), (Some(Phase::Missing), Some(1)), "good for nothing; and no other is made");
+}
+
+#[test]
+fn a_time_with_fractions_is_not_written_again_and_again() {
+    let mut world = World::running();
+    let seen = RemoteBackup { start_time: "2026-01-01T00:00:11.123Z".parse().ok(), ..remote(&world, RemoteState::Completed) };
+    world.see(vec![seen]);
+    world.report();
+    // What the API server gives back.
+    let json = serde_json::to_string(&world.status).unwrap();
+    world.status = serde_json::from_str(&json).unwrap();
+    let stored = world.status.clone();
+    assert!(!world.report().is_news(&stored, &Settings::default()));
+}
+
+#[test]
+fn past_the_deadline_it_is_stalled_and_still_completes() {
+    let mut world = World::running();
+    world.pass(7200);
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.phase), ("ProgressDeadlineExceeded", Some(Phase::Running)));
+    assert!(has(&report, types::STALLED));
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    assert_eq!(reason(&world.report()), "Completed");
+}
+
+#[test]
+fn an_import_adopts_and_never_creates() {
+    let mut world = World::new();
+    world.spec.source.existing_backup_id = Some("b-1".into());
+    assert_eq!(world.plan(), Step::Look(ListScope::Backup { backup_id: "b-1".into() }));
+    world.see(vec![]);
+    assert_eq!(reason(&world.report()), "ImportNotFound");
+    world.pass(30);
+    assert!(matches!(world.plan(), Step::Look(_)));
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![RemoteBackup { instance_id: "another".into(), ..seen.clone() }]);
+    assert_eq!(reason(&world.report()), "InstanceMismatch");
+    world.see(vec![seen]);
+    let report = world.report();
+    assert_eq!((report.status.origin, report.status.phase), (Some(Origin::Imported), Some(Phase::Completed)));
+}
+
+#[test]
+fn a_backup_that_listings_lack_long_enough_is_gone() {
+    let mut world = World::running();
+    world.see(vec![]);
+    assert_eq!(reason(&world.report()), "Running", "one listing says little");
+    world.pass(600);
+    world.see(vec![]);
+    assert_eq!(world.plan(), Step::Look(ListScope::Backup { backup_id: "b-1".into() }), "it is asked for by its id");
+    world.memory.saw(world.now, vec![], true);
+    assert_eq!(reason(&world.report()), "BackoffAfterFailure", "gone before it was complete: a spent attempt");
+
+    let mut world = World::running();
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen.clone()]);
+    world.report();
+    world.see(vec![]);
+    world.pass(600);
+    world.memory.saw(world.now, vec![], true);
+    assert_eq!(world.report().status.phase, Some(Phase::Missing));
+    world.see(vec![seen]);
+    assert_eq!(world.report().status.phase, Some(Phase::Completed), "and back");
+}
+
+#[test]
+fn a_listing_from_before_the_id_was_known_does_not_count_towards_gone() {
+    let mut world = World::new();
+    world.write_intent();
+    // Another process took the intent for lost: its listing lacks the backup, which is made and stored only then.
+    let mut other = Memory::default();
+    other.notice(&world.status, world.now);
+    other.saw(world.now, vec![], false);
+    world.answer(Ok(created()));
+    world.report();
+    world.memory = other;
+    world.pass(600);
+    world.plan();
+    world.see(vec![]);
+    assert!(!matches!(world.plan(), Step::Look(_)), "one listing lacks it, not two");
+    world.pass(600);
+    world.see(vec![]);
+    assert!(matches!(world.plan(), Step::Look(ListScope::Backup { .. })), "two do");
+}
+
+#[test]
+fn a_dcs_backup_is_missing_once_its_instance_was_twice_said_to_be_gone_long_enough_apart() {
+    let mut world = of_an_instance(DeletionPolicy::Retain);
+    instance_is_missing(&mut world);
+    world.pass(599);
+    instance_is_missing(&mut world);
+    assert_eq!(world.report().status.phase, Some(Phase::Completed), "not yet");
+    world.pass(1);
+    instance_is_missing(&mut world);
+    assert_eq!(world.report().status.phase, Some(Phase::Missing));
+}
+
+#[test]
+fn a_look_that_fails_is_not_repeated_at_once() {
+    let fail = |world: &mut World| {
+        world.memory.looking = true;
+        let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &world.settings };
+        let trouble = crate::backup::outcome::unreadable(&refusal(503, ""), world.memory.trouble.as_ref(), circumstances);
+        world.memory.could_not_look(trouble);
+    };
+    // For a backup that listings lack.
+    let mut world = World::running();
+    world.see(vec![]);
+    world.pass(600);
+    world.see(vec![]);
+    assert!(matches!(world.plan(), Step::Look(_)));
+    fail(&mut world);
+    assert!(matches!(world.plan(), Step::Report(report) if report.wake.is_some()));
+    world.pass(60);
+    assert!(matches!(world.plan(), Step::Look(_)));
+    // For one of several under one mark.
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    let one = remote(&world, RemoteState::Running);
+    world.see(vec![one.clone(), RemoteBackup { id: "b-2".into(), ..one }]);
+    world.report();
+    world.pass(1800);
+    assert!(matches!(world.plan(), Step::Look(_)));
+    fail(&mut world);
+    assert!(matches!(world.plan(), Step::Report(report) if report.wake.is_some()));
+}
+
+#[test]
+fn an_edited_policy_is_observed_without_a_word_about_the_backup() {
+    let mut world = World::running();
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    world.report();
+    world.generation = 2;
+    world.spec.expire_after_days = Some(30);
+    let report = world.report();
+    assert_eq!(report.status.observed_generation, 2);
+    assert!(report.status.conditions.iter().all(|condition| condition.observed_generation == Some(2)));
+    let due: Timestamp = "2026-01-31T00:05:00Z".parse().unwrap();
+    assert_eq!(report.status.expiration_time.map(|t| t.0), Some(due));
+}
