@@ -62,6 +62,11 @@ impl Lives {
         self
     }
 
+    /// Whether it is enough that others come to their end: a decision and waiting lead from here to a world on the last tick, or to one where the story ends.
+    fn goes_on(&self, world: &World) -> bool {
+        world.now < self.bounds.horizon && (self.bounds.watching || !world.is_created())
+    }
+
     /// From here on nothing goes wrong any more, and everybody gets a turn: the object comes to its end.
     fn comes_to_its_end(&self, world: &World) -> bool {
         let mut world = world.clone();
@@ -128,9 +133,8 @@ impl Model for Lives {
             Property::always(ONLY_OWN, |_, world: &World| !world.deleted_anothers),
             Property::always(TRUE, |_, world: &World| !world.is_untrue()),
             Property::always(CLEAN, |_, world: &World| !world.left_behind),
-            // From every world waiting alone leads to one on the last tick, so it is enough that these come to their end.
             Property::always(ALIVE, |lives: &Self, world: &World| {
-                world.now < lives.bounds.horizon || without(lives.removed, || lives.comes_to_its_end(world))
+                lives.goes_on(world) || without(lives.removed, || lives.comes_to_its_end(world))
             }),
         ];
         // A property's function cannot hold anything, so what is shown is found by its place.
