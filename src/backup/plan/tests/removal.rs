@@ -2,8 +2,8 @@
 
 use super::*;
 
-#[test]
-fn a_lost_backup_that_turns_up_while_its_object_goes_is_deleted_too() {
+/// An object that is deleted under `Delete` while the answer to its create call is lost.
+fn going_with_a_lost_answer() -> World {
     let mut world = World::new();
     world.spec.deletion_policy = DeletionPolicy::Delete;
     world.has_finalizer = true;
@@ -11,6 +11,18 @@ fn a_lost_backup_that_turns_up_while_its_object_goes_is_deleted_too() {
     world.answer(Err(lost()));
     world.report();
     world.deleting = true;
+    world
+}
+
+/// The DELETE call for the backup comes to this end.
+fn deleted(world: &mut World, answer: Result<(), Error>) {
+    let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: world.nudge, settings: &world.settings };
+    world.memory.deleted("b-1", answer, circumstances);
+}
+
+#[test]
+fn a_lost_backup_that_turns_up_while_its_object_goes_is_deleted_too() {
+    let mut world = going_with_a_lost_answer();
     assert!(matches!(world.plan(), Step::TakeStock(_)));
     world.memory.took_stock(world.now, vec![], false);
     world.pass(5);
@@ -40,8 +52,7 @@ fn a_lost_backup_that_was_seen_and_went_by_an_unanswered_deletion_keeps_nobody_w
     world.memory.took_stock(world.now, vec![seen], false);
     world.report();
     assert!(matches!(world.plan(), Step::Delete { .. }));
-    let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &world.settings };
-    world.memory.deleted("b-1", Err(lost()), circumstances);
+    deleted(&mut world, Err(lost()));
     world.pass(60);
     assert!(matches!(world.plan(), Step::TakeStock(_)));
     world.memory.took_stock(world.now, vec![], false);
@@ -125,8 +136,7 @@ fn a_backup_that_a_restore_uses_is_deleted_later() {
         Hints::default(),
         br#"{"error_code":"DBS.201319","error_msg":"being restored"}"#,
     );
-    let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &world.settings };
-    world.memory.deleted("b-1", Err(in_use), circumstances);
+    deleted(&mut world, Err(in_use));
     let report = world.report();
     let said = &report.status.conditions[0].message;
     assert!(reason(&report) == "Deleting" && said.contains("DBS.201319"), "{said}");
@@ -187,8 +197,7 @@ fn only_what_a_fresh_listing_shows_under_this_objects_mark_and_instance_is_delet
     world.memory.took_stock(world.now, vec![another.clone(), elsewhere.clone(), mine.clone()], false);
     assert_eq!(world.report().status.delete_reason, Some(crate::api::status::DeleteReason::ObjectDeleted), "told before it is done");
     assert_eq!(world.plan(), Step::Delete { backup_id: "b-1".into() });
-    let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &Settings::default() };
-    world.memory.deleted("b-1", Ok(()), circumstances);
+    deleted(&mut world, Ok(()));
     world.pass(5);
     assert!(matches!(world.plan(), Step::TakeStock(_)), "confirmed by a listing");
     world.memory.took_stock(world.now, vec![mine], false);
@@ -214,13 +223,7 @@ fn a_running_backup_is_waited_for_before_it_is_deleted() {
 
 #[test]
 fn a_call_without_an_answer_is_cleared_up_before_the_object_is_let_go() {
-    let mut world = World::new();
-    world.spec.deletion_policy = DeletionPolicy::Delete;
-    world.has_finalizer = true;
-    world.write_intent();
-    world.answer(Err(lost()));
-    world.report();
-    world.deleting = true;
+    let mut world = going_with_a_lost_answer();
     let mut looks = 0;
     for _ in 0..1000 {
         match world.plan() {
@@ -255,8 +258,7 @@ fn a_call_without_an_answer_whose_backup_was_found_and_deleted_is_in_doubt_no_lo
         world.memory.took_stock(world.now, vec![mine], false);
         world.report();
         assert!(matches!(world.plan(), Step::Delete { .. }));
-        let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &Settings::default() };
-        world.memory.deleted("b-1", Ok(()), circumstances);
+        deleted(&mut world, Ok(()));
         world.pass(5);
         assert!(matches!(world.plan(), Step::TakeStock(_)));
         world.memory.took_stock(world.now, vec![], false);
@@ -304,8 +306,7 @@ fn an_expired_backup_is_deleted_whatever_the_policy_and_the_object_stays() {
     let report = world.report();
     assert!(has(&report, types::READY) && report.status.phase == Some(Phase::Completed), "it is there until it is gone");
     assert_eq!(world.plan(), Step::Delete { backup_id: "b-1".into() });
-    let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &Settings::default() };
-    world.memory.deleted("b-1", Err(refusal(400, "DBS.201208")), circumstances);
+    deleted(&mut world, Err(refusal(400, "DBS.201208")));
     let report = world.report();
     assert!(has(&report, types::READY) && report.status.conditions[0].message.contains("DBS.201208"), "it says why it waits");
     world.pass(60);
