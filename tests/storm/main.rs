@@ -20,6 +20,7 @@ mod support;
 mod world;
 
 mod crew;
+mod lives;
 mod population;
 mod size;
 mod verdict;
@@ -47,7 +48,7 @@ async fn after_any_storm_each_object_has_its_one_backup_and_says_truthfully_how_
     let storm = async {
         tokio::join!(
             crew.weather(&size, killed),
-            population::live(&world, wishes, progress.clone()),
+            lives::live(&world, wishes, progress.clone()),
             weather::restarts(&world, &size, progress.clone()),
         )
     };

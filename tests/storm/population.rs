@@ -1,4 +1,4 @@
-//! The objects in the storm, each with a life of its own: asked for in waves by a client that insists, and some deleted or flipped on the way.
+//! The objects in the storm: who wants what of which instance, and what the cloud has of others.
 
 use crate::{
     simulator::service::Service,
@@ -10,34 +10,34 @@ use database_backup_operator::{
     backup::name::backup_name,
     cloud::engine::Engine,
 };
-use futures::future::join_all;
-use kube::{
-    Api, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
-};
+use kube::ResourceExt;
 use serde_json::json;
 use std::time::Duration;
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
-};
 
 /// What somebody wants.
 pub struct Wish {
-    object: DatabaseBackup,
-    fate: Fate,
-    /// Number of kills after which it is asked for, and after which it is deleted.
-    born: usize,
-    dies: usize,
+    /// The object.
+    pub object: DatabaseBackup,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// Number of kills after which it is asked for.
+    pub born: usize,
+    /// Number of kills after which it is deleted.
+    pub dies: usize,
     /// Between deletion and flip.
-    hesitates: Duration,
-    with_lookalikes: bool,
+    pub hesitates: Duration,
+    /// Others have backups that look like its own.
+    pub with_lookalikes: bool,
 }
 
+/// What its owner does with an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub enum Fate {
+    /// Nothing.
     Stays,
+    /// Deletes it.
     IsDeleted,
+    /// Deletes it, and flips its policy to Retain then.
     IsFlipped,
 }
 
@@ -178,74 +178,8 @@ fn wish(nth: usize, service: Service, instance: &str, size: &Size, accounts: &[&
     }
 }
 
-/// Every object's life, told by `progress`, the number of kills.
-pub async fn live(world: &World, wishes: Vec<Wish>, progress: watch::Receiver<usize>) -> Vec<Asked> {
-    let api = world.backups_here();
-    join_all(wishes.into_iter().map(|wish| one_life(world, &api, wish, progress.clone()))).await
-}
-
-async fn one_life(world: &World, api: &Api<DatabaseBackup>, wish: Wish, mut progress: watch::Receiver<usize>) -> Asked {
-    let name = wish.object.name_any();
-    progress.wait_for(|killed| *killed >= wish.born).await.expect("the crew tells until the end");
-    let object = insist(async || match api.create(&PostParams::default(), &wish.object).await {
-        // An earlier call, whose answer was lost.
-        Err(kube::Error::Api(refused)) if refused.is_already_exists() => api.get(&name).await,
-        other => other,
-    })
-    .await
-    .0;
-    let mut asked = Asked { object, end: End::Stays, lookalikes: vec![] };
-    if wish.with_lookalikes {
-        asked.lookalikes = lookalikes(world, &asked);
-    }
-    if wish.fate == Fate::Stays {
-        return asked;
-    }
-    progress.wait_for(|killed| *killed >= wish.dies).await.expect("the crew tells until the end");
-    insist(async || match api.delete(&name, &DeleteParams::default()).await {
-        Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(()),
-        other => other.map(|_| ()),
-    })
-    .await;
-    asked.end = End::Deleted;
-    if wish.fate == Fate::IsFlipped {
-        sleep(wish.hesitates).await;
-        asked.end = flip(api, &name).await;
-    }
-    asked
-}
-
-/// Flips the policy of a terminating object. The operator tells of a deletion by compare-and-swap before it calls, so whoever flips an object that
-/// does not tell of one is first.
-async fn flip(api: &Api<DatabaseBackup>, name: &str) -> End {
-    let retain = Patch::Merge(json!({ "spec": { "deletionPolicy": "Retain" } }));
-    let (flipped, tries) = insist(async || match api.patch(name, &PatchParams::default(), &retain).await {
-        Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(None),
-        other => other.map(Some),
-    })
-    .await;
-    match flipped {
-        Some(object) if object.status.as_ref().is_none_or(|status| status.delete_reason.is_none()) => End::FlippedInTime,
-        None if tries == 1 => End::Deleted,
-        // One of several tries may have got through; nobody can say when.
-        _ => End::FlippedLate,
-    }
-}
-
-/// Calls the API server until it answers; answers how many tries that took.
-async fn insist<T>(mut call: impl AsyncFnMut() -> kube::Result<T>) -> (T, usize) {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        if let Ok(Ok(answer)) = timeout(Duration::from_secs(10), call()).await {
-            return (answer, tries);
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
-}
-
 /// Backups of somebody else on the same instance, whose names nearly are this object's.
-fn lookalikes(world: &World, asked: &Asked) -> Vec<String> {
+pub fn lookalikes(world: &World, asked: &Asked) -> Vec<String> {
     let mark = asked.mark(1);
     let service = asked.engine().service_name();
     let texts = match asked.engine() {

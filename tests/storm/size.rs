@@ -22,12 +22,12 @@ impl Size {
         let number =
             |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")));
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let kills = number("STORM_KILLS").unwrap_or(60);
+        let kills = number("STORM_KILLS").unwrap_or(45);
         Self {
             seed: number("STORM_SEED").map_or(now % 100_000, |seed| seed as u64),
-            objects: number("STORM_OBJECTS").unwrap_or(100),
+            objects: number("STORM_OBJECTS").unwrap_or(90),
             kills,
-            restarts: (kills / 30).max(1),
+            restarts: (kills / 30).max(2),
         }
     }
 }
