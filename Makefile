@@ -8,12 +8,12 @@ demo: tools ## Show the main job on a control plane and a simulated cloud of its
 	@cargo build --quiet --bin database-backup-operator
 	@cargo run --quiet --example demo
 
-test: tools ## Run every test. The control plane is built on the first run.
-	@tests/control-plane/build >/dev/null
+test: tools ## Run every test. The control plane, helm and Prometheus are built on the first run.
+	@for group in control-plane helm helm-docs prometheus; do tests/tools/build $$group >/dev/null || exit 1; done
 	cargo test
 
 storm: tools ## Run the storm with 1,000 objects and 300 kills (10 minutes); STORM_SEED repeats one.
-	@tests/control-plane/build >/dev/null
+	@tests/tools/build control-plane >/dev/null
 	STORM_OBJECTS=1000 STORM_KILLS=300 cargo test --test storm
 
 # Seconds for each target.

@@ -3,6 +3,7 @@
 use super::{
     NO_PROXY,
     child::{Broom, Leashed},
+    tools::Tools,
 };
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
@@ -11,7 +12,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Output, Stdio},
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -76,7 +77,7 @@ impl ControlPlane {
     }
 
     async fn try_start(audit: Audit, [port, etcd_port, peer_port]: [u16; 3]) -> Result<Self, Failure> {
-        let binaries = tokio::task::spawn_blocking(binaries).await.map_err(other)?.map_err(Failure::Other)?;
+        let binaries = tokio::task::spawn_blocking(|| Tools::ControlPlane.folder()).await.map_err(other)?.map_err(Failure::Other)?;
         let folder = tempfile::Builder::new().prefix("dbbackup-test-").tempdir().map_err(other)?;
         let broom = Broom::start(folder.path()).map_err(other)?;
         let path = |name: &str| folder.path().join(name);
@@ -350,24 +351,6 @@ rules:
             }
         }
     }
-}
-
-/// The folder with the programs, built or found once per process.
-fn binaries() -> Result<PathBuf, String> {
-    static BINARIES: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let find = || {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/control-plane/build");
-        // What it says on the way is for whoever waits.
-        let built = std::process::Command::new("bash").arg(script).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-        let built = built.map_err(|error| format!("{script}: {error}"))?;
-        if !built.status.success() {
-            return Err(
-                "its programs could not be built or found; the reason is above, and `tests/control-plane/build` repeats it".to_owned()
-            );
-        }
-        Ok(PathBuf::from(String::from_utf8_lossy(&built.stdout).trim()))
-    };
-    BINARIES.get_or_init(find).clone()
 }
 
 fn start_etcd(binaries: &Path, folder: &Path, port: u16, peer_port: u16) -> Result<Leashed, Failure> {

@@ -7,6 +7,7 @@ pub mod api_proxy;
 pub mod child;
 pub mod control_plane;
 pub mod operator;
+pub mod tools;
 
 use std::{ffi::OsStr, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};

@@ -1,4 +1,4 @@
-module control-plane/etcd
+module tools/etcd
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-module control-plane/kubernetes
+module tools/kubernetes
 
 go 1.26.0
 

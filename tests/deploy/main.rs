@@ -1,0 +1,6 @@
+//! What users install and load elsewhere: checked by the programs that they use (helm, promtool), without a cluster. `tests/system` installs it.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test stops where its ground is missing")]
+
+#[path = "../support/mod.rs"]
+mod support;
