@@ -9,7 +9,7 @@ demo: tools ## Show the main job on a control plane and a simulated cloud of its
 	@cargo run --quiet --example demo
 
 test: tools ## Run every test. The control plane, helm and Prometheus are built on the first run.
-	@for group in control-plane helm helm-docs prometheus; do tests/tools/build $$group >/dev/null || exit 1; done
+	@for group in control-plane helm helm-docs prometheus crds; do tests/tools/build $$group >/dev/null || exit 1; done
 	cargo test
 
 storm: tools ## Run the storm with 1,000 objects and 300 kills (10 minutes); STORM_SEED repeats one.

@@ -17,6 +17,8 @@ pub enum Tools {
     HelmDocs,
     /// prometheus and promtool.
     Prometheus,
+    /// No programs: the definitions of kinds of the Prometheus operator and of Flux.
+    Crds,
 }
 
 impl Tools {
@@ -51,6 +53,7 @@ impl Tools {
             Self::Helm => "helm",
             Self::HelmDocs => "helm-docs",
             Self::Prometheus => "prometheus",
+            Self::Crds => "crds",
         }
     }
 }
