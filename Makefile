@@ -1,5 +1,5 @@
 # `make demo` and `make test` do everything on a fresh machine with Rust, Go and Python 3.
-.PHONY: help demo test model storm fuzz figures lint crds image
+.PHONY: help demo test model storm fuzz figures lint generate image
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,8 +44,9 @@ figures: tools ## Measure speed, memory and calls with a thousand objects (5 min
 	@cargo build --quiet --release --bin database-backup-operator
 	@cargo run --quiet --release --example figures
 
-crds: tools ## Write crds/ anew from the types.
+generate: tools ## Write anew what is made from something else: crds/, the chart's README, plain manifests, snapshots.
 	BLESS=1 cargo test --lib api::crds
+	BLESS=1 cargo test --test deploy
 
 image: ## Build the container image.
 	@command -v docker >/dev/null || { echo "docker is missing: install it, or build the Dockerfile with podman or buildah" >&2; exit 1; }

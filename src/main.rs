@@ -27,6 +27,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     match Cli::parse().command {
         Command::Run(flags) => process::run(*flags).await,
+        Command::Check(flags) => process::check(*flags).await,
         Command::Crd => {
             print!("{}", crds::yaml()?);
             Ok(())

@@ -85,7 +85,7 @@ pub fn file_name(crd: &CustomResourceDefinition) -> String {
 mod tests {
     use super::*;
 
-    /// `make crds` rewrites the committed files.
+    /// `make generate` rewrites the committed files.
     #[test]
     fn the_committed_crds_are_those_of_the_types() {
         for crd in all() {
@@ -95,7 +95,7 @@ mod tests {
                 std::fs::write(&path, &generated).unwrap();
             }
             let committed = std::fs::read_to_string(&path).unwrap_or_default();
-            assert!(committed == generated, "{path} differs from the types: run `make crds` and commit the result");
+            assert!(committed == generated, "{path} differs from the types: run `make generate` and commit the result");
         }
     }
 

@@ -10,6 +10,7 @@
 //! | [`watching`], `readable` | watches that feed the memory before they cause a reconcile; objects that cannot be read |
 //! | [`served`] | the definitions that the API server serves, compared with this program's |
 //! | [`health`] | whether the operator can do its work now |
+//! | [`rights`] | what the operator does with the Kubernetes API, and whether it may |
 //! | [`metrics`] | what is counted |
 
 pub mod accounts;
@@ -20,6 +21,7 @@ pub mod health;
 pub mod listings;
 pub mod metrics;
 mod readable;
+pub mod rights;
 pub mod served;
 pub mod verify;
 pub mod watching;

@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::api::crds;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use std::sync::Arc;
 use tokio::{
     sync::{Notify, watch::Sender},
@@ -69,7 +69,7 @@ pub async fn watch(ctx: Arc<Context>) -> ! {
 /// Where the definitions may not be read (a Role cannot grant it), they are taken for good: the check of each stored intent is what safety rests on.
 /// An API server that does not answer says nothing about them.
 async fn compare(ctx: &Context, told: &mut String) {
-    let (served, problem) = match missing(ctx).await {
+    let (served, problem) = match missing(&ctx.client).await {
         Ok(missing) => (missing.is_empty(), missing.join("; ")),
         Err(kube::Error::Api(refused)) if refused.is_forbidden() => (true, "they may not be read, so they are not compared".to_owned()),
         Err(_) if ctx.definitions.are_served() => return,
@@ -95,8 +95,12 @@ fn say(served: bool, problem: &str) {
     }
 }
 
-async fn missing(ctx: &Context) -> Result<Vec<String>, kube::Error> {
-    let api: Api<CustomResourceDefinition> = Api::all(ctx.client.clone());
+/// What the served definitions lack, in words.
+///
+/// # Errors
+/// The Kubernetes API did not show them.
+pub async fn missing(client: &Client) -> Result<Vec<String>, kube::Error> {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let mut missing = Vec::new();
     for own in crds::all() {
         let name = own.name_any();

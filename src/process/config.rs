@@ -1,6 +1,9 @@
 //! Every flag, each with its environment variable.
 
-use crate::{backup::settings::Settings, controller::context::Options};
+use crate::{
+    backup::settings::Settings,
+    controller::{context::Options, rights::LeaseName},
+};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::time::Duration;
 
@@ -18,11 +21,13 @@ pub struct Cli {
 pub enum Command {
     /// Run the operator.
     Run(Box<Run>),
+    /// Ask the cluster whether everything is there that `run` with the same flags needs: definitions and rights.
+    Check(Box<Run>),
     /// Print the CustomResourceDefinitions as YAML.
     Crd,
 }
 
-/// The flags of `run`.
+/// The flags of `run`, and of `check`, which heeds those that say where.
 #[derive(Args, Debug)]
 pub struct Run {
     /// Namespaces to watch, separated by commas. Default: all of them.
@@ -120,6 +125,12 @@ impl Run {
             cluster_resource_namespace: self.cluster_resource_namespace.clone().unwrap_or(own_namespace),
             allow_insecure_endpoints: self.allow_insecure_endpoints,
         }
+    }
+
+    /// The Lease that the acting replica holds; absent without leader election.
+    pub fn lease(&self, own_namespace: &str) -> Option<LeaseName> {
+        let namespace = self.lease_namespace.as_deref().unwrap_or(own_namespace).to_owned();
+        self.leader_elect.then(|| LeaseName { namespace, name: self.lease_name.clone() })
     }
 }
 

@@ -11,14 +11,14 @@ use axum::{
 use std::{io, sync::Arc};
 use tokio::net::TcpListener;
 
-/// The default address, where it may fall back to IPv4.
-const ANY: &str = "[::]:8080";
+/// Every address; where there is no IPv6, every one of IPv4.
+const ANY: &str = "[::]:";
 
 /// Opens the port.
 pub async fn bind(address: &str) -> Result<TcpListener, String> {
-    let bound = match TcpListener::bind(address).await {
-        Err(_) if address == ANY => TcpListener::bind("0.0.0.0:8080").await,
-        bound => bound,
+    let bound = match (TcpListener::bind(address).await, address.strip_prefix(ANY)) {
+        (Err(_), Some(port)) => TcpListener::bind(format!("0.0.0.0:{port}")).await,
+        (bound, _) => bound,
     };
     let listener = bound.map_err(|error| format!("cannot listen on {address}: {error} (see --listen)"))?;
     if let Ok(addr) = listener.local_addr() {

@@ -17,6 +17,7 @@ use crate::{
         fleet::Fleet,
         health::Health,
         metrics::Metrics,
+        rights::{self, LeaseName},
         served::{self, Definitions},
     },
 };
@@ -43,9 +44,7 @@ pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
     telemetry::start(flags.log_format, &flags.log_level)?;
     let stop = shutdown::on_signal()?;
     let listener = http::bind(&flags.listen).await?;
-    let config = Config::infer()
-        .await
-        .map_err(|error| format!("no cluster to talk to: {error} (in a Pod, mount its ServiceAccount; outside, set KUBECONFIG)"))?;
+    let config = cluster().await?;
     let ctx = Arc::new(context(&flags, &config, stop)?);
     let http = AbortOnDropHandle::new(tokio::spawn(http::serve(listener, ctx.clone())));
     let _definitions = AbortOnDropHandle::new(tokio::spawn(served::watch(ctx.clone())));
@@ -57,9 +56,39 @@ pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
     result
 }
 
+/// Prints whether the cluster has everything that `run` with the same flags needs.
+///
+/// # Errors
+/// Something is missing, or the cluster does not answer.
+pub async fn check(flags: Run) -> Result<(), Box<dyn Error>> {
+    let config = cluster().await?;
+    let (options, lease) = (flags.options(config.default_namespace.clone()), flags.lease(&config.default_namespace));
+    let findings = rights::check(&client(config, REQUEST_TIMEOUT)?, &options, lease.as_ref()).await?;
+    for note in &findings.notes {
+        println!("note: {note}");
+    }
+    for problem in &findings.problems {
+        println!("problem: {problem}");
+    }
+    match findings.problems.len() {
+        0 => println!("ok: the definitions of {} are served, and {} rights are granted", env!("CARGO_PKG_VERSION"), findings.granted),
+        1 => return Err("the operator cannot work: see the problem above".into()),
+        several => return Err(format!("the operator cannot work: see the {several} problems above").into()),
+    }
+    Ok(())
+}
+
+async fn cluster() -> Result<Config, String> {
+    let hint = "in a Pod, mount its ServiceAccount; outside, set KUBECONFIG";
+    Config::infer().await.map_err(|error| format!("no cluster to talk to: {error} ({hint})"))
+}
+
 async fn work(flags: &Run, config: &Config, ctx: &Arc<Context>) -> Result<(), Box<dyn Error>> {
     served::wait(ctx).await;
-    if flags.leader_elect { lead(flags, config, ctx).await } else { act(ctx).await }
+    match flags.lease(&config.default_namespace) {
+        Some(lease) => lead(&lease, flags.lease_duration, config, ctx).await,
+        None => act(ctx).await,
+    }
 }
 
 fn context(flags: &Run, config: &Config, stop: Stop) -> Result<Context, Box<dyn Error>> {
@@ -90,10 +119,9 @@ async fn act(ctx: &Arc<Context>) -> Result<(), Box<dyn Error>> {
 }
 
 /// Acts while this process holds the lease. What was under way when it is lost is left to whoever holds it then.
-async fn lead(flags: &Run, config: &Config, ctx: &Arc<Context>) -> Result<(), Box<dyn Error>> {
-    let namespace = flags.lease_namespace.as_deref().unwrap_or(&config.default_namespace);
-    let own_client = client(config.clone(), flags.lease_duration / 5)?;
-    let mut election = Election::new(own_client, namespace, &flags.lease_name, flags.lease_duration, ctx.clock, ctx.leadership.clone());
+async fn lead(lease: &LeaseName, duration: Duration, config: &Config, ctx: &Arc<Context>) -> Result<(), Box<dyn Error>> {
+    let own_client = client(config.clone(), duration / 5)?;
+    let mut election = Election::new(own_client, &lease.namespace, &lease.name, duration, ctx.clock, ctx.leadership.clone());
     tokio::select! {
         () = election.win() => {}
         () = ctx.stop.cancelled() => return Ok(()),

@@ -2,5 +2,9 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test stops where its ground is missing")]
 
+mod chart;
+mod manifests;
+mod render;
+mod rights;
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,6 +6,7 @@
 pub mod api_proxy;
 pub mod child;
 pub mod control_plane;
+pub mod helm;
 pub mod operator;
 pub mod tools;
 

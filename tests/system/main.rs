@@ -25,5 +25,6 @@ mod leadership;
 mod manifests;
 mod process;
 mod removal;
+mod rights;
 mod secrecy;
 mod trouble;

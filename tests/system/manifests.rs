@@ -157,8 +157,9 @@ async fn every_example_and_every_plain_manifest_is_valid() {
     for namespace in ["shop", "database-backup-operator"] {
         world.plane.kubectl_ok(&["create", "namespace", namespace]).await;
     }
-    for folder in ["deploy/examples", "deploy/manifests"] {
+    for (how, folder) in [("-f", "deploy/examples"), ("-f", "deploy/manifests"), ("-f", "crds"), ("-k", "deploy/manifests"), ("-k", "crds")]
+    {
         let folder = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
-        world.plane.kubectl_ok(&["apply", "--dry-run=server", "--validate=strict", "-f", &folder]).await;
+        world.plane.kubectl_ok(&["apply", "--dry-run=server", "--validate=strict", how, &folder]).await;
     }
 }

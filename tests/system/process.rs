@@ -2,11 +2,11 @@
 
 use crate::{
     simulator::faults::{Fault, FaultKind},
-    support::{eventually, operator::Operator},
+    support::eventually,
     world::{PATIENCE, World},
 };
 use database_backup_operator::api::status::{Origin, Phase};
-use std::{path::Path, process::Command, time::Duration};
+use std::{process::Command, time::Duration};
 
 #[tokio::test]
 async fn sigterm_lets_a_call_under_way_end_stores_what_is_known_and_exits_with_zero() {
@@ -133,30 +133,4 @@ fn wrong_flags_are_named_with_what_would_be_right() {
         let (succeeded, said) = run(flags);
         assert!(!succeeded && said.contains(expected), "{flags:?}: {said}");
     }
-}
-
-#[tokio::test]
-async fn the_rights_in_the_plain_manifests_are_enough_for_everything_it_does() {
-    let world = World::without_operator().await;
-    let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/manifests");
-    // Its Deployment finds no node here; its rights are what this is about.
-    world.plane.kubectl_ok(&["apply", "-f", manifests]).await;
-    world.account("cloud", 1000).await;
-    world.cloud.add_instance("dcs", "i-1");
-    let kubeconfig = world.plane.kubeconfig_for_service_account("database-backup-operator", "database-backup-operator").await;
-    let flags = [
-        "--leader-elect=true",
-        "--lease-namespace=database-backup-operator",
-        "--cluster-resource-namespace=operator",
-        "--poll-interval=300ms",
-    ];
-    let log = world.plane.folder().join("restricted.log");
-    let operator = Operator::start(Path::new(env!("CARGO_BIN_EXE_database-backup-operator")), &kubeconfig, &log, &flags);
-    world.plane.apply(&World::manifest("restricted", "DCS", "i-1", "deletionPolicy: Delete")).await;
-    world.until_phase("restricted", Phase::Completed).await;
-    world.plane.kubectl_ok(&["delete", "dbb", "restricted", "--timeout=60s"]).await;
-    assert!(operator.terminate().await.success());
-    assert!(!operator.logs().contains("forbidden"), "{}", operator.logs());
-    let events = world.plane.kubectl_ok(&["get", "events", "-o", "custom-columns=R:.reason", "--no-headers"]).await;
-    assert!(events.contains("RemoteDeleted"), "{events}");
 }

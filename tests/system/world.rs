@@ -2,7 +2,11 @@
 
 use crate::{
     simulator::{DOMAIN, PASSWORD, Simulator, USER},
-    support::{control_plane::ControlPlane, eventually, operator::Operator},
+    support::{
+        control_plane::{Audit, ControlPlane},
+        eventually,
+        operator::Operator,
+    },
 };
 use database_backup_operator::api::{
     account::ClusterCloudAccount,
@@ -62,13 +66,19 @@ impl World {
 
     /// With CRDs and nothing else.
     pub async fn without_operator() -> Self {
+        let world = Self::bare(Audit::StatusWrites).await;
+        world.plane.kubectl_ok(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")]).await;
+        world.plane.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await;
+        world.plane.kubectl_ok(&["create", "namespace", "operator"]).await;
+        world
+    }
+
+    /// A control plane with this record, and a cloud; what else there is, is installed by the test.
+    pub async fn bare(audit: Audit) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let plane = ControlPlane::start().await;
+        let plane = ControlPlane::start_with(audit).await;
         let cloud = Simulator::start().await;
         cloud.set_backup_duration(Duration::from_millis(400));
-        plane.kubectl_ok(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")]).await;
-        plane.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await;
-        plane.kubectl_ok(&["create", "namespace", "operator"]).await;
         let client = plane.client().await;
         let backups: Api<DatabaseBackup> = Api::all(client.clone());
         let seen = Arc::new(Mutex::new(Vec::new()));

@@ -27,7 +27,7 @@
 {{- end }}
 {{- end }}
 
-{{/* They select the operator's Pods and never change: a Deployment's selector is immutable. */}}
+{{/* They select the operator's Pods. */}}
 {{- define "database-backup-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "database-backup-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -1,0 +1,189 @@
+//! Least privilege: the real operator with the rights of the chart's roles and no others, and the API server's record of what it did with them.
+
+use crate::{
+    simulator::{DOMAIN, PASSWORD, USER},
+    support::{control_plane::Audit, eventually, helm::CHART},
+    world::{PATIENCE, World},
+};
+use database_backup_operator::api::status::Phase;
+use serde_json::Value;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Namespace and name of everything.
+const NAME: &str = "database-backup-operator";
+const AGENT: &str = "system:serviceaccount:database-backup-operator:database-backup-operator";
+
+/// Group, resource, verb.
+type Use = (String, String, String);
+
+/// A world with the chart installed; its operator has the rights of the chart's ServiceAccount.
+async fn installed(values: &[&str]) -> World {
+    let mut world = World::bare(Audit::Everything).await;
+    for namespace in ["operator", "elsewhere"] {
+        world.plane.kubectl_ok(&["create", "namespace", namespace]).await;
+    }
+    let install = ["install", NAME, CHART, "--namespace", NAME, "--create-namespace"];
+    world.plane.helm_ok(&[&install[..], values].concat()).await;
+    world.plane.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await;
+    world.kubeconfig = world.plane.kubeconfig_for_service_account(NAME, NAME).await;
+    world
+}
+
+/// Flags that say where everything is, as the chart's environment does.
+const PLACES: [&str; 2] = ["--leader-elect=true", "--lease-namespace=database-backup-operator"];
+
+/// The requests of the operator that were answered, and those that were refused.
+fn requests(world: &World) -> (BTreeSet<Use>, Vec<String>) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (mut used, mut refused) = (BTreeSet::new(), Vec::new());
+    for event in world.plane.audit_events() {
+        let object = &event["objectRef"];
+        if event["user"]["username"] != AGENT || object.is_null() {
+            continue;
+        }
+        let (group, mut resource) = (text(&object["apiGroup"]), text(&object["resource"]));
+        if object["subresource"].is_string() {
+            resource = format!("{resource}/{}", text(&object["subresource"]));
+        }
+        if event["annotations"]["authorization.k8s.io/decision"] == "allow" {
+            used.insert((group, resource, text(&event["verb"])));
+        } else {
+            refused.push(format!("{} {resource}.{group} in {:?}", text(&event["verb"]), object["namespace"]));
+        }
+    }
+    (used, refused)
+}
+
+/// What the roles that are bound to the operator grant.
+async fn granted(world: &World) -> BTreeSet<Use> {
+    let mut granted = BTreeSet::new();
+    let listed = world.plane.kubectl_ok(&["get", "roles,clusterroles,rolebindings,clusterrolebindings", "-A", "-o", "json"]).await;
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    let items = listed["items"].as_array().expect("items");
+    let is_bound = |role: &Value| {
+        items.iter().any(|binding| {
+            binding["subjects"][0]["kind"] == "ServiceAccount"
+                && binding["subjects"][0]["name"] == NAME
+                && binding["roleRef"]["kind"] == role["kind"]
+                && binding["roleRef"]["name"] == role["metadata"]["name"]
+        })
+    };
+    for rule in items.iter().filter(|item| is_bound(item)).flat_map(|role| role["rules"].as_array().into_iter().flatten()) {
+        let texts = |field: &str| rule[field].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+        for group in texts("apiGroups") {
+            for resource in texts("resources") {
+                granted.extend(texts("verbs").map(|verb| (group.clone(), resource.clone(), verb)));
+            }
+        }
+    }
+    granted
+}
+
+/// Runs `check` with the operator's rights: whether it succeeded, and what it said.
+fn check(kubeconfig: &Path, args: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_database-backup-operator"));
+    let output = command.arg("check").args(PLACES).args(args).env("KUBECONFIG", kubeconfig).output().expect("it runs");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// An account of a namespace, and its Secret. It cannot be verified: a namespaced account has no endpoints of its own.
+async fn account_of_a_namespace(world: &World, namespace: &str) {
+    world.secret_in(namespace, "password", &[("domainName", DOMAIN), ("username", USER), ("password", PASSWORD)]).await;
+    let credentials = "credentials: {passwordSecretRef: {name: password}}";
+    let account = format!(
+        "{{apiVersion: dbbackup.dev/v1alpha1, kind: CloudAccount, metadata: {{name: default, namespace: {namespace}}}, \
+         spec: {{cloud: OpenTelekomCloud, region: nowhere-1, {credentials}}}}}"
+    );
+    world.plane.apply(&account).await;
+    world.plane.kubectl_ok(&["-n", namespace, "wait", "--for=condition=Reconciling", "--timeout=60s", "cloudaccount/default"]).await;
+}
+
+#[tokio::test]
+async fn every_right_that_the_chart_grants_is_used_in_the_main_job_and_nothing_is_refused() {
+    let mut world = installed(&[]).await;
+    world.account("cloud", 1000).await;
+    // Selecting namespaces by their labels needs to read those.
+    let patch = r#"{"spec": {"allowedNamespaces": {"from": "Selector", "selector": {}}}}"#;
+    world.plane.kubectl_ok(&["patch", "ccacct", "cloud", "--type=merge", "-p", patch]).await;
+    world.cloud.add_instance("dcs", "i-1");
+    // Two that fail: the second Event of a reason is a patch of the first.
+    world.cloud.fail_next_backups(2, None);
+    world.start_operator_with(&PLACES);
+    account_of_a_namespace(&world, "default").await;
+    // The finalizer is a patch, and its object is read again before it goes.
+    world.plane.apply(&World::manifest("restricted", "DCS", "i-1", "deletionPolicy: Delete")).await;
+    // A label that changes while the status is written is a conflict, after which the object is read anew.
+    let mut beat = 0;
+    eventually("Completed", PATIENCE, async || {
+        beat += 1;
+        world.plane.kubectl_ok(&["label", "dbb", "restricted", &format!("beat={beat}"), "--overwrite"]).await;
+        let status = world.status("restricted").await;
+        if status.phase == Some(Phase::Completed) { Ok(()) } else { Err(format!("{status:?}")) }
+    })
+    .await;
+    world.plane.kubectl_ok(&["delete", "dbb", "restricted", "--timeout=60s"]).await;
+    let (succeeded, said) = check(&world.kubeconfig, &[]);
+    assert!(succeeded && said.starts_with("ok: the definitions of "), "{said}");
+    assert!(world.terminate_operator().await.success());
+    let (mut used, refused) = requests(&world);
+    assert_eq!(refused, [""; 0], "nothing is refused");
+    // What `check` asks, which everybody may.
+    used.retain(|(_, resource, _)| resource != "selfsubjectaccessreviews");
+    assert_eq!(used, granted(&world).await, "used, and granted");
+}
+
+#[tokio::test]
+async fn with_roles_only_it_serves_its_namespaces_and_says_that_cluster_accounts_cannot_be_used() {
+    let definitions = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
+    let mut world = World::bare(Audit::Everything).await;
+    world.plane.kubectl_ok(&["apply", "-f", definitions]).await;
+    world.plane.kubectl_ok(&["create", "namespace", "shop"]).await;
+    let values = ["--set", "crds.enabled=false,operator.watchNamespaces={default,shop}"];
+    world.plane.helm_ok(&[&["install", NAME, CHART, "--namespace", NAME, "--create-namespace"][..], &values].concat()).await;
+    world.kubeconfig = world.plane.kubeconfig_for_service_account(NAME, NAME).await;
+    let watch = "--watch-namespaces=default,shop";
+    let flags: Vec<&str> = PLACES.into_iter().chain([watch]).collect();
+    world.start_operator_with(&flags);
+    account_of_a_namespace(&world, "shop").await;
+    world.plane.apply(&World::manifest("blocked", "DCS", "i-1", "")).await;
+    world.until_reason("blocked", "AccountKindUnavailable").await;
+    eventually("ready", PATIENCE, async || match world.operator().get("/readyz").await {
+        Ok((200, _)) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    let (succeeded, said) = check(&world.kubeconfig, &[watch]);
+    assert!(
+        succeeded && said.contains("note: it may not list clustercloudaccounts.dbbackup.dev: ClusterCloudAccounts cannot be used"),
+        "{said}"
+    );
+    let (_, refused) = requests(&world);
+    let asked_in_vain: BTreeSet<&str> = refused.iter().map(String::as_str).collect();
+    let whole_cluster = ["list clustercloudaccounts.dbbackup.dev in Null", "get customresourcedefinitions.apiextensions.k8s.io in Null"];
+    assert!(asked_in_vain.iter().all(|request| whole_cluster.contains(request)), "only what a Role cannot grant: {asked_in_vain:?}");
+}
+
+#[tokio::test]
+async fn a_check_names_each_right_and_each_definition_that_is_missing() {
+    let world = World::without_operator().await;
+    world.plane.kubectl_ok(&["create", "serviceaccount", "nobody"]).await;
+    let nobody: PathBuf = world.plane.kubeconfig_for_service_account("default", "nobody").await;
+    let (succeeded, said) = check(&nobody, &["--watch-namespaces=shop"]);
+    assert!(!succeeded);
+    for expected in [
+        "problem: it may not update databasebackups/status.dbbackup.dev in namespace shop",
+        "problem: it may not update leases.coordination.k8s.io \"database-backup-operator\" in namespace database-backup-operator",
+        "note: it may not create events.events.k8s.io in namespace shop: no Events are written",
+        "the operator cannot work: see the ",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    world.plane.kubectl_ok(&["delete", "crd", "cloudaccounts.dbbackup.dev"]).await;
+    let (succeeded, said) = check(world.plane.kubeconfig(), &[]);
+    assert!(!succeeded && said.contains("problem: CRD cloudaccounts.dbbackup.dev is not installed"), "{said}");
+}
