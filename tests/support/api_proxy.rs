@@ -121,11 +121,16 @@ pub struct ApiProxy {
 impl ApiProxy {
     /// Starts one in front of a control plane, with the administrator's rights.
     pub fn start(plane: &ControlPlane) -> Self {
+        Self::start_with(plane, plane.kubeconfig())
+    }
+
+    /// The same with somebody else's rights.
+    pub fn start_with(plane: &ControlPlane, kubeconfig: &Path) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a thread");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let (upstream, client, kubeconfig) = between(plane, &format!("http://{address}"));
+        let (upstream, client, kubeconfig) = between(plane, kubeconfig, &format!("http://{address}"));
         let shared =
             Arc::new(Shared { client, upstream, faults: Mutex::default(), asked: Mutex::default(), watches: broadcast::channel(16).0 });
         let app = axum::Router::new().fallback(pass).with_state(shared.clone());
@@ -179,8 +184,8 @@ impl Drop for ApiProxy {
 }
 
 /// The API server's address, a client for it, and a kubeconfig that leads to `address` instead.
-fn between(plane: &ControlPlane, address: &str) -> (String, reqwest::Client, PathBuf) {
-    let mut kubeconfig = Kubeconfig::read_from(plane.kubeconfig()).expect("a kubeconfig");
+fn between(plane: &ControlPlane, kubeconfig: &Path, address: &str) -> (String, reqwest::Client, PathBuf) {
+    let mut kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
     let cluster = kubeconfig.clusters.first_mut().and_then(|named| named.cluster.as_mut()).expect("a cluster");
     let upstream = cluster.server.replace(address.to_owned()).expect("an address");
     let certificate = std::fs::read(cluster.certificate_authority.take().expect("a certificate")).expect("a certificate");

@@ -2,7 +2,12 @@
 
 use crate::{
     simulator::{DOMAIN, PASSWORD, USER},
-    support::{control_plane::Audit, eventually, helm::CHART},
+    support::{
+        api_proxy::{ApiProxy, Fault, Trouble},
+        control_plane::Audit,
+        eventually,
+        helm::CHART,
+    },
     world::{PATIENCE, World},
 };
 use database_backup_operator::api::status::Phase;
@@ -113,19 +118,15 @@ async fn every_right_that_the_chart_grants_is_used_in_the_main_job_and_nothing_i
     world.cloud.add_instance("dcs", "i-1");
     // Two that fail: the second Event of a reason is a patch of the first.
     world.cloud.fail_next_backups(2, None);
+    // A status write that is in conflict: the object is read anew then.
+    let api = ApiProxy::start_with(&world.plane, &world.kubeconfig);
+    api.inject(Fault::new(Trouble::Answer(409)).on("PUT").containing("/restricted/status"));
+    world.kubeconfig = api.kubeconfig().to_owned();
     world.start_operator_with(&PLACES);
     account_of_a_namespace(&world, "default").await;
-    // The finalizer is a patch, and its object is read again before it goes.
+    // The finalizer is a patch.
     world.plane.apply(&World::manifest("restricted", "DCS", "i-1", "deletionPolicy: Delete")).await;
-    // A label that changes while the status is written is a conflict, after which the object is read anew.
-    let mut beat = 0;
-    eventually("Completed", PATIENCE, async || {
-        beat += 1;
-        world.plane.kubectl_ok(&["label", "dbb", "restricted", &format!("beat={beat}"), "--overwrite"]).await;
-        let status = world.status("restricted").await;
-        if status.phase == Some(Phase::Completed) { Ok(()) } else { Err(format!("{status:?}")) }
-    })
-    .await;
+    world.until_phase("restricted", Phase::Completed).await;
     world.plane.kubectl_ok(&["delete", "dbb", "restricted", "--timeout=60s"]).await;
     let (succeeded, said) = check(&world.kubeconfig, &[]);
     assert!(succeeded && said.starts_with("ok: the definitions of "), "{said}");
