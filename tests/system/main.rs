@@ -28,3 +28,4 @@ mod removal;
 mod rights;
 mod secrecy;
 mod trouble;
+mod upgrade;
