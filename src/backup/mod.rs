@@ -15,5 +15,6 @@ pub mod plan;
 pub mod reason;
 pub mod rule;
 pub mod settings;
+pub mod standing;
 pub mod status;
 pub mod turn;

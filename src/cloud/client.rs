@@ -36,8 +36,23 @@ const ROOM_KB: usize = 32 * 1024;
 
 /// Hears of every call.
 pub trait Observer: Send + Sync {
-    /// A call ended with a code from the known tables, `ok`, or one of a few words.
-    fn call(&self, service: &'static str, operation: &'static str, code: &str, elapsed: Duration);
+    /// A call ended.
+    fn call(&self, call: &Call<'_>);
+}
+
+/// A call that ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The service's name.
+    pub service: &'static str,
+    /// What was asked of it.
+    pub operation: &'static str,
+    /// `ok`, a code from the known tables, or one of a few words.
+    pub code: &'a str,
+    /// The cloud turned it away as one too many.
+    pub is_throttled: bool,
+    /// How long it took.
+    pub elapsed: Duration,
 }
 
 /// How a request is authenticated.
@@ -94,7 +109,9 @@ impl Client {
         let result = self.exchange(endpoint, request, auth, now, check).await;
         let elapsed = started.elapsed();
         let label = result.as_ref().map_or_else(Error::label, |_| "ok".into());
-        self.observer.call(request.service, request.operation.as_str(), &label, elapsed);
+        let is_throttled = result.as_ref().is_err_and(|error| error.class == Class::Throttled);
+        let (service, operation) = (request.service, request.operation.as_str());
+        self.observer.call(&Call { service, operation, code: &label, is_throttled, elapsed });
         let (status, request_id) = match &result {
             Ok(reply) => (Some(reply.status), reply.request_id.as_deref()),
             Err(error) => (error.status, error.request_id.as_deref()),

@@ -172,6 +172,14 @@ impl Accounts {
         entry.session.clone()
     }
 
+    /// Every account, and whether it can be used; sorted.
+    pub fn readiness(&self) -> Vec<(AccountKey, bool)> {
+        let state = self.lock();
+        let mut all: Vec<_> = state.entries.keys().map(|key| (key.clone(), state.is_ready(key))).collect();
+        all.sort();
+        all
+    }
+
     /// The account's epoch: grows with each new session.
     pub fn epoch(&self, key: &AccountKey) -> Option<u64> {
         self.lock().entries.get(key).map(|entry| entry.epoch)

@@ -96,8 +96,11 @@ fn retry(object: Arc<DatabaseBackup>, _error: &Error, ctx: Arc<Context>) -> Acti
 async fn reconcile(object: Arc<DatabaseBackup>, ctx: Arc<Context>) -> Result<Action, Error> {
     let object = ctx.fleet.newest(object);
     let uid = object.uid().unwrap_or_default();
+    let begun = ctx.clock.now();
     let result = Reconcile { ctx: &ctx, uid: &uid, turn: Turn::NotAsked, permit: Permit::NotAsked, allowed: None }.run(object).await;
-    ctx.fleet.end_turn(&uid, result.is_ok(), |key| ctx.accounts.place(key), ctx.clock.now());
+    let ended = ctx.clock.now();
+    ctx.fleet.end_turn(&uid, result.is_ok(), |key| ctx.accounts.place(key), ended);
+    ctx.metrics.took(KIND, ended.since(begun));
     result
 }
 
@@ -282,6 +285,7 @@ impl Reconcile<'_> {
         let lifetime = ctx.options.settings.intent_lifetime();
         let check = || ctx.leads() && ctx.clock.now().since(decided) <= lifetime;
         let answer = session.delete(source.engine, &source.instance_id, backup_id, ctx.clock.now().wall, check).await;
+        ctx.metrics.deleted(source.engine, answer.is_ok());
         match &answer {
             Ok(()) => tracing::info!(backup_id, "the cloud deletes the backup"),
             Err(error) => tracing::warn!(%error, backup_id, "the backup was not deleted"),
@@ -313,7 +317,11 @@ impl Reconcile<'_> {
         if report.is_news(before, &self.ctx.options.settings) {
             told.extend(notices(before, &report.status));
             match writes::status(self.ctx, object, report.status).await? {
-                Written::Stored(stored) => log(&stored),
+                Written::Stored(stored) => {
+                    log(&stored);
+                    let unseen = DatabaseBackupStatus::default();
+                    self.ctx.metrics.written(object.spec.source.engine, before, stored.status.as_ref().unwrap_or(&unseen));
+                }
                 Written::Conflict(newer) => return Ok(Next::Again(newer)),
                 Written::Gone => return Ok(Next::Rest(None)),
             }

@@ -14,6 +14,7 @@ use crate::{
         memory::Memory,
         observed::{Place, Turn},
         settings::Settings,
+        standing::{Instance, Standing, standings},
         turn::{Claim, Contender, claim, turn},
     },
     cloud::engine::Engine,
@@ -21,7 +22,7 @@ use crate::{
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -230,6 +231,11 @@ impl Fleet {
             *counts.entry(member.phase().unwrap_or(Phase::Pending)).or_default() += 1;
         }
         Phase::ALL.iter().map(|phase| (*phase, counts.get(phase).copied().unwrap_or_default())).collect()
+    }
+
+    /// How the backups of each instance stand.
+    pub fn standings(&self) -> BTreeMap<Instance, Standing> {
+        standings(lock(&self.members).by_uid.values().map(|member| member.object.as_ref()))
     }
 
     fn send_all(&self, objects: &[ObjectRef<DatabaseBackup>]) {

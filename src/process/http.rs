@@ -1,6 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
-use crate::controller::context::Context;
+use crate::controller::{context::Context, metrics::gauges::Snapshot};
 use axum::{
     Router,
     extract::State,
@@ -45,7 +45,6 @@ async fn ready(State(ctx): State<Arc<Context>>) -> (StatusCode, String) {
 }
 
 async fn metrics(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
-    let backups = ctx.fleet.count_by_phase().into_iter().map(|(phase, count)| (phase.as_str(), count));
-    let text = ctx.metrics.text(backups);
+    let text = ctx.metrics.text(&Snapshot::of(&ctx));
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

@@ -6,6 +6,7 @@ mod lease;
 pub mod panics;
 mod shutdown;
 mod telemetry;
+mod usage;
 
 use crate::{
     api::MANAGER,
@@ -29,6 +30,7 @@ use kube::{
 use lease::Election;
 use std::{error::Error, sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use usage::Usage;
 
 /// Answers of the API server to single requests; a reconcile must not wait longer for one.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -92,7 +94,7 @@ async fn work(flags: &Run, config: &Config, ctx: &Arc<Context>) -> Result<(), Bo
 }
 
 fn context(flags: &Run, config: &Config, stop: Stop) -> Result<Context, Box<dyn Error>> {
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::new().with(Box::new(Usage)));
     Ok(Context {
         client: client(config.clone(), REQUEST_TIMEOUT)?,
         watcher: client(config.clone(), WATCH_TIMEOUT)?,

@@ -2,7 +2,7 @@
 
 use database_backup_operator::cloud::{
     backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup},
-    client::{Client, Observer},
+    client::{Call, Client, Observer},
     credentials::Credentials,
     endpoints::{Endpoints, Overrides},
     engine::{Cloud, Engine},
@@ -24,8 +24,8 @@ pub const LONGEST: Duration = Duration::from_secs(31);
 struct Silent;
 
 impl Observer for Silent {
-    fn call(&self, _service: &'static str, _operation: &'static str, code: &str, _elapsed: Duration) {
-        assert!(code.len() <= 20 && code.is_ascii(), "a label out of an answer: {code}");
+    fn call(&self, call: &Call<'_>) {
+        assert!(call.code.len() <= 20 && call.code.is_ascii(), "a label out of an answer: {}", call.code);
     }
 }
 

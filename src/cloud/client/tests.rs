@@ -16,8 +16,8 @@ use tokio::{
 struct Heard(Mutex<Vec<String>>);
 
 impl Observer for Heard {
-    fn call(&self, service: &'static str, operation: &'static str, code: &str, _elapsed: Duration) {
-        self.0.lock().unwrap().push(format!("{service} {operation} {code}"));
+    fn call(&self, call: &Call<'_>) {
+        self.0.lock().unwrap().push(format!("{} {} {}", call.service, call.operation, call.code));
     }
 }
 

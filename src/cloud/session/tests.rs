@@ -1,8 +1,11 @@
 //! Against a small server on loopback that is IAM and every service at once, and answers in the order of a script.
 
 use super::*;
-use crate::cloud::{client::Observer, endpoints::Overrides};
-use std::{sync::Mutex, time::Duration};
+use crate::cloud::{
+    client::{Call, Observer},
+    endpoints::Overrides,
+};
+use std::sync::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -11,7 +14,7 @@ use tokio::{
 struct Silent;
 
 impl Observer for Silent {
-    fn call(&self, _service: &'static str, _operation: &'static str, _code: &str, _elapsed: Duration) {}
+    fn call(&self, _call: &Call<'_>) {}
 }
 
 /// What the server heard: of each request its first line and whether it carried a token or a signature.

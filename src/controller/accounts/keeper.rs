@@ -109,10 +109,18 @@ impl Context {
 }
 
 async fn reconcile<K: AccountObject>(account: Arc<K>, ctx: Arc<Context>) -> Result<Action, kube::Error> {
+    let begun = ctx.clock.now();
+    let result = renew(&account, &ctx).await;
+    ctx.metrics.took(account.key().kind.as_str(), ctx.clock.now().since(begun));
+    result
+}
+
+/// Verifies an account where that is due, and writes what was found.
+async fn renew<K: AccountObject>(account: &Arc<K>, ctx: &Arc<Context>) -> Result<Action, kube::Error> {
     let (key, spec) = (account.key(), account.facts());
-    let permits = ctx.accounts.permits(&ctx, &key, spec.rate);
+    let permits = ctx.accounts.permits(ctx, &key, spec.rate);
     let held = ctx.accounts.held(&key);
-    let Verified { verification, session, opened_with, asked } = verify(&ctx, &spec, &held, permits).await;
+    let Verified { verification, session, opened_with, asked } = verify(ctx, &spec, &held, permits).await;
     let now = ctx.clock.now();
     let mut memory = held.memory.clone();
     memory.note(&verification, asked, spec.status.as_ref(), &ctx.options.settings, now);
@@ -127,7 +135,7 @@ async fn reconcile<K: AccountObject>(account: Arc<K>, ctx: Arc<Context>) -> Resu
     }
     if spec.status.as_ref() != Some(&next) {
         log(&key, &verification, spec.status.as_ref().is_some_and(|before| before.conditions == next.conditions));
-        writes::account_status(&account.api(&ctx), &account.with_status(next)).await?;
+        writes::account_status(&account.api(ctx), &account.with_status(next)).await?;
     }
     let wake = memory.wake(&ctx.options.settings, now);
     Ok(Action::requeue(renew.map_or(wake, |renew| renew.min(wake)).max(MIN_PAUSE)))

@@ -1,0 +1,175 @@
+//! How the backups of an instance stand, all its objects together: what an alert or a dashboard asks.
+
+use crate::{
+    api::{
+        backup::DatabaseBackup,
+        conditions::{is_true, types},
+        status::{DatabaseBackupStatus, Phase},
+    },
+    cloud::engine::Engine,
+};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use std::collections::BTreeMap;
+
+/// An instance, as backups of a namespace name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instance {
+    /// Namespace of the objects.
+    pub namespace: String,
+    /// The service.
+    pub engine: Engine,
+    /// The cloud's id of the instance.
+    pub instance_id: String,
+}
+
+/// How its backups stand. All of it is read off the objects that there are, so it survives a restart and goes with them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Completion of the newest backup that was taken well; one that is gone in the cloud does not count, one that expired does.
+    pub last_success: Option<Timestamp>,
+    /// When a backup was last asked for.
+    pub last_attempt: Option<Timestamp>,
+    /// How the newest object that came to an end did: true for Completed and Expired, false for Failed and Missing.
+    pub last_status: Option<bool>,
+    /// Bytes of the newest backup that is there, where the cloud says.
+    pub size: Option<u64>,
+    /// Backups that are there.
+    pub retained: usize,
+    /// Completion of the oldest of them.
+    pub oldest: Option<Timestamp>,
+    /// Objects that need somebody: blocked for longer than the grace, or past their deadline.
+    pub stalled: usize,
+    /// Backups that were there and are gone in the cloud.
+    pub missing: usize,
+    /// Objects on their way out, which wait for their backups in the cloud to go.
+    pub deleting: usize,
+}
+
+/// How the backups of each instance stand.
+pub fn standings<'a>(objects: impl Iterator<Item = &'a DatabaseBackup>) -> BTreeMap<Instance, Standing> {
+    let mut by_instance: BTreeMap<Instance, Vec<&DatabaseBackup>> = BTreeMap::new();
+    for object in objects {
+        let (namespace, source) = (object.namespace().unwrap_or_default(), &object.spec.source);
+        let instance = Instance { namespace, engine: source.engine, instance_id: source.instance_id.clone() };
+        by_instance.entry(instance).or_default().push(object);
+    }
+    by_instance.into_iter().map(|(instance, objects)| (instance, standing(&objects))).collect()
+}
+
+fn standing(objects: &[&DatabaseBackup]) -> Standing {
+    let unseen = DatabaseBackupStatus::default();
+    let mut standing = Standing::default();
+    let (mut newest_end, mut newest_there) = (None, None);
+    for object in objects {
+        let status = object.status.as_ref().unwrap_or(&unseen);
+        let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        let completed = status.completion_time.as_ref().map(|time| time.0);
+        standing.last_attempt = standing.last_attempt.max(status.request_time.as_ref().map(|time| time.0).or(created));
+        let ended_well = match status.phase {
+            Some(Phase::Completed | Phase::Expired) => Some(true),
+            Some(Phase::Failed | Phase::Missing) => Some(false),
+            Some(Phase::Pending | Phase::Running) | None => None,
+        };
+        if ended_well == Some(true) {
+            standing.last_success = standing.last_success.max(completed);
+        }
+        if ended_well.is_some() && created >= newest_end {
+            (newest_end, standing.last_status) = (created, ended_well);
+        }
+        if status.phase == Some(Phase::Completed) {
+            standing.retained += 1;
+            standing.oldest = [standing.oldest, completed].into_iter().flatten().min();
+            if completed >= newest_there {
+                (newest_there, standing.size) = (completed, status.size.as_ref().and_then(|size| size.0.parse().ok()));
+            }
+        }
+        standing.missing += usize::from(status.phase == Some(Phase::Missing));
+        standing.stalled += usize::from(ended_well.is_none() && is_true(&status.conditions, types::STALLED));
+        standing.deleting += usize::from(object.metadata.deletion_timestamp.is_some());
+    }
+    standing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-03-0{text}:00Z").parse().unwrap()
+    }
+
+    /// An object created on a day, with this status.
+    fn object(day: u8, status: &Value) -> DatabaseBackup {
+        let object = json!({
+            "apiVersion": "dbbackup.dev/v1alpha1", "kind": "DatabaseBackup",
+            "metadata": { "name": format!("day-{day}"), "namespace": "shop", "creationTimestamp": format!("2026-03-0{day}T00:00:00Z") },
+            "spec": { "source": { "engine": "DCS", "instanceId": "i-1" } },
+            "status": status,
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn of(objects: &[DatabaseBackup]) -> Standing {
+        let mut standings = standings(objects.iter());
+        assert_eq!(standings.len(), 1);
+        standings.pop_first().unwrap().1
+    }
+
+    fn completed(day: u8, size: &str) -> DatabaseBackup {
+        object(day, &json!({ "phase": "Completed", "completionTime": format!("2026-03-0{day}T00:10:00Z"), "size": size }))
+    }
+
+    #[test]
+    fn the_newest_backup_speaks_for_the_instance_whatever_the_order() {
+        let mut objects = vec![completed(2, "200"), completed(1, "100"), completed(3, "300")];
+        for _ in 0..3 {
+            objects.rotate_left(1);
+            let standing = of(&objects);
+            assert_eq!((standing.last_success, standing.oldest), (Some(at("3T00:10")), Some(at("1T00:10"))));
+            assert_eq!((standing.size, standing.retained, standing.last_status), (Some(300), 3, Some(true)));
+            assert_eq!(standing.last_attempt, Some(at("3T00:00")));
+        }
+    }
+
+    #[test]
+    fn a_failure_after_a_success_is_the_last_status_and_leaves_the_last_success() {
+        let standing = of(&[completed(1, "100"), object(2, &json!({ "phase": "Failed" }))]);
+        assert_eq!((standing.last_status, standing.last_success), (Some(false), Some(at("1T00:10"))));
+        let standing = of(&[object(1, &json!({ "phase": "Failed" })), completed(2, "100")]);
+        assert_eq!(standing.last_status, Some(true));
+    }
+
+    #[test]
+    fn a_backup_that_is_gone_is_no_success_and_one_that_expired_was_one_and_is_not_there() {
+        let gone = object(2, &json!({ "phase": "Missing", "completionTime": "2026-03-02T00:10:00Z", "size": "5" }));
+        let standing = of(&[gone]);
+        assert_eq!((standing.last_success, standing.retained, standing.missing, standing.size), (None, 0, 1, None));
+        let expired = object(2, &json!({ "phase": "Expired", "completionTime": "2026-03-02T00:10:00Z" }));
+        let standing = of(&[expired]);
+        assert_eq!(
+            (standing.last_success, standing.retained, standing.oldest, standing.last_status),
+            (Some(at("2T00:10")), 0, None, Some(true))
+        );
+    }
+
+    #[test]
+    fn an_object_on_its_way_is_an_attempt_and_nothing_else_until_it_stalls() {
+        let asked = json!({ "phase": "Running", "requestTime": "2026-03-01T00:05:00.000000Z" });
+        assert_eq!(of(&[object(1, &asked)]), Standing { last_attempt: Some(at("1T00:05")), ..Standing::default() });
+        let condition = |type_: &str| json!({ "type": type_, "status": "True", "reason": "R", "message": "", "lastTransitionTime": "2026-03-01T00:00:00Z" });
+        let stalled = object(1, &json!({ "phase": "Pending", "conditions": [condition("Stalled")] }));
+        assert_eq!(of(&[stalled]).stalled, 1);
+        let failed = object(1, &json!({ "phase": "Failed", "conditions": [condition("Stalled")] }));
+        assert_eq!(of(&[failed]).stalled, 0, "that is a failure, which the last status tells");
+    }
+
+    #[test]
+    fn instances_of_other_namespaces_and_engines_are_others() {
+        let mut other = completed(1, "1");
+        other.metadata.namespace = Some("billing".into());
+        assert_eq!(standings([&completed(1, "1"), &other].into_iter()).len(), 2);
+        assert!(standings([].into_iter()).is_empty(), "nothing is left of objects that are gone");
+    }
+}
