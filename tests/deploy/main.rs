@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test stops where its ground is missing")]
 
+mod alerts;
 mod chart;
 mod manifests;
 mod render;

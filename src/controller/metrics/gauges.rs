@@ -32,7 +32,7 @@ impl Snapshot {
             phases: ctx.fleet.count_by_phase(),
             standings: ctx.fleet.standings(),
             accounts: ctx.accounts.readiness(),
-            leads: ctx.leads(),
+            leads: ctx.may_act(),
         }
     }
 }
@@ -77,7 +77,7 @@ pub fn registry(snapshot: &Snapshot) -> Registry {
     let mut registry = Registry::with_prefix("dbbackup");
     let leader = Gauge::<i64>::default();
     leader.set(i64::from(snapshot.leads));
-    registry.register("leader", "Whether this replica acts; always so without leader election", leader);
+    registry.register("leader", "Whether this replica acts: it leads, or there is no election, and the definitions are served", leader);
 
     let phases = Family::<ByPhase, Gauge>::default();
     for (phase, count) in &snapshot.phases {
