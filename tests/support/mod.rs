@@ -8,6 +8,7 @@ pub mod child;
 pub mod control_plane;
 pub mod helm;
 pub mod operator;
+pub mod prometheus;
 pub mod tools;
 
 use std::{ffi::OsStr, time::Duration};

@@ -23,6 +23,7 @@ mod hostile;
 mod imports;
 mod leadership;
 mod manifests;
+mod monitoring;
 mod process;
 mod removal;
 mod rights;
