@@ -4,6 +4,7 @@
 
 mod alerts;
 mod chart;
+mod health;
 mod manifests;
 mod render;
 mod rights;

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test stops where its ground is missing")]
 
 pub mod api_proxy;
+pub mod argo_health;
 pub mod child;
 pub mod control_plane;
 pub mod helm;

@@ -19,6 +19,7 @@ mod blocked;
 mod crowds;
 mod engines;
 mod exactly_once;
+mod gitops;
 mod hostile;
 mod imports;
 mod leadership;

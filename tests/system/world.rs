@@ -252,10 +252,15 @@ spec:
         self.plane.kubectl_ok(&["wait", "--for=condition=Ready", "--timeout=60s", "ccacct", "cloud"]).await;
     }
 
-    /// Every version of an object's status that was ever served, oldest first.
-    pub fn history(&self, name: &str) -> Vec<DatabaseBackupStatus> {
+    /// Every version of an object that was ever served, oldest first.
+    pub fn versions(&self, name: &str) -> Vec<DatabaseBackup> {
         let seen = self.seen.lock().expect("nobody panicked with it");
-        seen.iter().filter(|object| object.name_any() == name).filter_map(|object| object.status.clone()).collect()
+        seen.iter().filter(|object| object.name_any() == name).cloned().collect()
+    }
+
+    /// The status of each of them.
+    pub fn history(&self, name: &str) -> Vec<DatabaseBackupStatus> {
+        self.versions(name).into_iter().filter_map(|object| object.status).collect()
     }
 
     /// The phases that an object went through, each once in a row.

@@ -1,0 +1,120 @@
+//! Argo CD's health checks: the cases in the layout that Argo CD takes upstream, objects that nobody would write, and the entry for `argocd-cm`.
+
+use crate::{
+    render::{path, same_as_committed},
+    support::argo_health::{Health, SCRIPTS, health, script},
+};
+use database_backup_operator::api::crds;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, fs};
+
+const KINDS: [&str; 3] = ["ClusterCloudAccount", "CloudAccount", "DatabaseBackup"];
+
+#[derive(Deserialize)]
+struct Tests {
+    tests: Vec<Test>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Test {
+    health_status: Health,
+    input_path: String,
+}
+
+#[test]
+fn every_kind_has_a_script_and_each_of_its_cases_comes_out_as_written() {
+    let kinds: BTreeSet<String> = crds::all().iter().map(|crd| crd.spec.names.kind.clone()).collect();
+    assert_eq!(kinds, KINDS.map(str::to_owned).into());
+    for kind in KINDS {
+        let folder = format!("{SCRIPTS}/{kind}");
+        let tests = fs::read_to_string(format!("{folder}/health_test.yaml")).expect("health_test.yaml");
+        let Tests { tests } = serde_saphyr::from_str(&tests).expect("tests");
+        let files: BTreeSet<String> = fs::read_dir(format!("{folder}/testdata"))
+            .expect("testdata")
+            .map(|file| format!("testdata/{}", file.expect("a file").file_name().to_string_lossy()))
+            .collect();
+        assert_eq!(tests.iter().map(|test| test.input_path.clone()).collect::<BTreeSet<_>>(), files, "{kind}: each file is a case");
+        let mut seen = BTreeSet::new();
+        for Test { health_status, input_path } in tests {
+            let text = fs::read_to_string(format!("{folder}/{input_path}")).expect("an object");
+            let object: Value = serde_saphyr::from_str(&text).expect("an object");
+            assert_eq!(object["kind"], kind, "{input_path}");
+            assert_eq!(health(&script(kind), &object).expect("a health"), health_status, "{kind} {input_path}");
+            seen.insert(health_status.status);
+        }
+        assert!(
+            seen.contains("Progressing") && seen.contains("Degraded") && (seen.contains("Healthy") || kind == "CloudAccount"),
+            "{kind}: {seen:?}"
+        );
+    }
+}
+
+#[test]
+fn the_kinds_have_the_same_conditions_and_so_the_same_script() {
+    for kind in KINDS {
+        assert_eq!(script(kind), script("DatabaseBackup"), "{kind}");
+    }
+}
+
+#[test]
+fn no_object_makes_the_script_fail_and_none_that_is_odd_is_healthy() {
+    let metadata = json!({ "name": "odd", "generation": 1 });
+    let conditions = |conditions: Value| json!({ "metadata": metadata, "status": { "observedGeneration": 1, "conditions": conditions } });
+    let odd = [
+        json!({}),
+        json!({ "metadata": metadata }),
+        json!({ "metadata": metadata, "status": null }),
+        json!({ "metadata": metadata, "status": {} }),
+        json!({ "metadata": metadata, "status": "Completed" }),
+        json!({ "metadata": metadata, "status": [1, 2] }),
+        json!({ "metadata": null, "status": { "conditions": null } }),
+        json!({ "metadata": metadata, "status": { "observedGeneration": "1", "conditions": [{ "type": "Ready", "status": "True" }] } }),
+        json!({ "metadata": metadata, "status": { "observedGeneration": 0, "conditions": [{ "type": "Ready", "status": "True" }] } }),
+        conditions(json!(null)),
+        conditions(json!("Ready")),
+        conditions(json!([])),
+        conditions(json!([null, 1, "Ready", [], {}])),
+        conditions(json!([{ "type": 1, "status": "True" }])),
+        conditions(json!([{ "type": "Ready" }])),
+        conditions(json!([{ "type": "Ready", "status": true }])),
+        conditions(json!([{ "type": "Ready", "status": "Unknown", "message": { "a": 1 } }])),
+        conditions(json!({ "Ready": { "type": "Ready", "status": "True" } })),
+    ];
+    for object in odd {
+        let said = health(&script("DatabaseBackup"), &object).unwrap_or_else(|error| panic!("{object}: {error}"));
+        assert_eq!(said.status, "Progressing", "{object}");
+    }
+    let fine = conditions(json!([{ "type": "Ready", "status": "True", "message": null }]));
+    assert_eq!(health(&script("DatabaseBackup"), &fine).expect("a health").status, "Healthy");
+}
+
+#[test]
+fn the_entry_for_argocd_cm_is_made_of_the_scripts() {
+    let head = "\
+# For an Argo CD that does not know these kinds. Merge `data` into the ConfigMap argocd-cm of its namespace; it is read at once.
+# Made from resource_customizations/ by `make generate`.
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: argocd-cm
+  namespace: argocd
+  labels:
+    app.kubernetes.io/name: argocd-cm
+    app.kubernetes.io/part-of: argocd
+data:
+";
+    let indented = |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") };
+    let entry = |kind| {
+        let lines: String = script(kind).lines().map(indented).collect();
+        format!("  resource.customizations.health.dbbackup.dev_{kind}: |\n{lines}")
+    };
+    let text = head.to_owned() + &KINDS.map(entry).concat();
+    same_as_committed(&path("deploy/argocd/argocd-cm.yaml"), &text);
+    let parsed: Value = serde_saphyr::from_str(&text).expect("YAML");
+    for kind in KINDS {
+        let entry = parsed["data"][format!("resource.customizations.health.dbbackup.dev_{kind}")].as_str().expect("an entry");
+        assert_eq!(entry.trim(), script(kind).trim());
+    }
+}
