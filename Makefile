@@ -1,5 +1,5 @@
 # `make demo` and `make test` do everything on a fresh machine with Rust, Go and Python 3.
-.PHONY: help demo test model storm fuzz figures lint generate image
+.PHONY: help demo test model storm fuzz figures lint generate image package licences
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,9 +48,14 @@ generate: tools ## Write anew what is made from something else: crds/, the chart
 	BLESS=1 cargo test --lib api::crds
 	BLESS=1 cargo test --test deploy
 
-image: ## Build the container image.
-	@command -v docker >/dev/null || { echo "docker is missing: install it, or build the Dockerfile with podman or buildah" >&2; exit 1; }
-	docker build -t database-backup-operator:$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1) .
+image: tools ## Build the container image, by docker, podman or buildah.
+	@deploy/release/image
+
+package: tools ## Write what a release consists of, with checksums, into target/package.
+	@deploy/release/package
+
+licences: tools ## Check the licences and sources of everything that is linked in.
+	@"$$(deploy/release/tool cargo-deny)" --log-level error check --hide-inclusion-graph licenses bans sources
 
 .PHONY: tools
 tools:

@@ -6,6 +6,7 @@ mod alerts;
 mod chart;
 mod health;
 mod manifests;
+mod release;
 mod render;
 mod rights;
 #[path = "../support/mod.rs"]
