@@ -188,3 +188,49 @@ async fn a_check_names_each_right_and_each_definition_that_is_missing() {
     let (succeeded, said) = check(world.plane.kubeconfig(), &[]);
     assert!(!succeeded && said.contains("problem: CRD cloudaccounts.dbbackup.dev is not installed"), "{said}");
 }
+
+#[tokio::test]
+async fn people_get_what_their_role_in_the_namespace_says_and_never_a_status() {
+    let world = installed(&[]).await;
+    if let Err(missing) = world.plane.start_controllers() {
+        panic!("{missing}");
+    }
+    for role in ["view", "edit", "admin"] {
+        world.plane.kubectl_ok(&["create", "rolebinding", role, &format!("--clusterrole={role}"), &format!("--user={role}")]).await;
+    }
+    let accounts = format!("--clusterrole={NAME}-accounts");
+    world.plane.kubectl_ok(&["create", "rolebinding", "accounts", &accounts, "--user=accounts"]).await;
+    let may = async |user: &str, verb: &str, resource: &str| {
+        let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+        let args = ["auth", "can-i", verb, resource, "--subresource", subresource, "--as", user];
+        let output = world.plane.kubectl(&args).await.expect("kubectl runs");
+        String::from_utf8_lossy(&output.stdout).trim() == "yes"
+    };
+    eventually("the roles are aggregated", PATIENCE, async || {
+        if may("view", "list", "databasebackups.dbbackup.dev").await { Ok(()) } else { Err("not yet".into()) }
+    })
+    .await;
+    for (user, verb, resource, allowed) in [
+        ("view", "get", "cloudaccounts.dbbackup.dev", true),
+        ("view", "create", "databasebackups.dbbackup.dev", false),
+        ("edit", "create", "databasebackups.dbbackup.dev", true),
+        ("edit", "delete", "databasebackups.dbbackup.dev", true),
+        ("edit", "deletecollection", "databasebackups.dbbackup.dev", false),
+        ("edit", "create", "cloudaccounts.dbbackup.dev", false),
+        ("admin", "deletecollection", "databasebackups.dbbackup.dev", true),
+        ("admin", "create", "cloudaccounts.dbbackup.dev", false),
+        ("accounts", "create", "cloudaccounts.dbbackup.dev", true),
+        ("accounts", "create", "databasebackups.dbbackup.dev", false),
+    ] {
+        assert_eq!(may(user, verb, resource).await, allowed, "{user} {verb} {resource}");
+    }
+    let operator = format!("system:serviceaccount:{NAME}:{NAME}");
+    assert!(may(&operator, "update", "databasebackups.dbbackup.dev/status").await, "the operator may");
+    for user in ["view", "edit", "admin", "accounts"] {
+        for kind in ["databasebackups", "cloudaccounts", "clustercloudaccounts"] {
+            for verb in ["update", "patch"] {
+                assert!(!may(user, verb, &format!("{kind}.dbbackup.dev/status")).await, "{user} {verb} {kind}/status");
+            }
+        }
+    }
+}
