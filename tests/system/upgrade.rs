@@ -260,3 +260,47 @@ async fn the_api_server_accepts_everything_that_the_chart_renders_and_its_pods_a
         assert!(refused.contains("violates PodSecurity \"restricted"), "{refused}");
     }
 }
+
+/// Runs what a Pod's container would, with the rights of its ServiceAccount: whether it succeeded, and what it said.
+async fn as_the_kubelet_would(plane: &ControlPlane, pod: &Value) -> (bool, String) {
+    let container = &pod["spec"]["containers"][0];
+    let account = pod["spec"]["serviceAccountName"].as_str().expect("a ServiceAccount");
+    let texts = |list: &Value| list.as_array().into_iter().flatten().cloned().collect::<Vec<Value>>();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_database-backup-operator"));
+    command.args(texts(&container["args"]).iter().filter_map(Value::as_str));
+    for variable in texts(&container["env"]) {
+        command.env(variable["name"].as_str().expect("a name"), variable["value"].as_str().expect("a value"));
+    }
+    command.env("KUBECONFIG", plane.kubeconfig_for_service_account(NAME, account).await);
+    let output = command.output().await.expect("it runs");
+    (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+#[tokio::test]
+async fn helm_test_says_whether_definitions_and_rights_are_there() {
+    let plane = ControlPlane::start().await;
+    plane.helm_ok(&install(&[])).await;
+    // There is no node, so this is the kubelet: it runs the Pod and reports how that went.
+    let play = async |phase: &str| {
+        let pod = eventually("the Pod of the test", PATIENCE, async || {
+            let output = plane.kubectl(&["-n", NAME, "get", "pod", "database-backup-operator-check", "-o", "json"]).await;
+            let output = output.map_err(|error| error.to_string())?;
+            let pod: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+            if pod["status"]["phase"] == "Pending" { Ok(pod) } else { Err(format!("{}", pod["status"])) }
+        })
+        .await;
+        let (succeeded, said) = as_the_kubelet_would(&plane, &pod).await;
+        assert_eq!(succeeded, phase == "Succeeded", "{said}");
+        let patch = format!("{{\"status\": {{\"phase\": \"{phase}\"}}}}");
+        plane.kubectl_ok(&["-n", NAME, "patch", "pod", "database-backup-operator-check", "--subresource=status", "-p", &patch]).await;
+        said
+    };
+    let test = ["test", NAME, "--namespace", NAME, "--timeout", "100s"];
+    let (helm, said) = tokio::join!(plane.helm(&test), play("Succeeded"));
+    assert!(said.starts_with("ok: the definitions of"), "{said}");
+    assert!(helm.as_ref().is_ok_and(|said| said.contains("Succeeded")), "{helm:?}");
+    plane.kubectl_ok(&["delete", "clusterrole", NAME]).await;
+    let (helm, said) = tokio::join!(plane.helm(&test), play("Failed"));
+    assert!(said.contains("problem: it may not list databasebackups.dbbackup.dev\n"), "{said}");
+    assert!(helm.is_err(), "{helm:?}");
+}
