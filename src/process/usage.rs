@@ -24,28 +24,21 @@ struct Figures {
 
 impl Collector for Usage {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let mut tell = |name, help, metric: &dyn Encode| metric.encode_as(&mut encoder, name, help);
+        let to = &mut encoder;
         if let Some(figures) = figures() {
-            tell("process_cpu_seconds", "Seconds of CPU that were used", &ConstCounter::new(figures.cpu_seconds))?;
-            tell("process_resident_memory_bytes", "Memory in use", &ConstGauge::new(figures.resident_bytes))?;
-            tell("process_start_time_seconds", "When the process began", &ConstGauge::new(figures.start_seconds))?;
+            tell(to, "process_cpu_seconds", "Seconds of CPU that were used", &ConstCounter::new(figures.cpu_seconds))?;
+            tell(to, "process_resident_memory_bytes", "Memory in use", &ConstGauge::new(figures.resident_bytes))?;
+            tell(to, "process_start_time_seconds", "When the process began", &ConstGauge::new(figures.start_seconds))?;
         }
-        if let Some(open) = fs::read_dir("/proc/self/fd").ok().map(|open| open.count() as u64) {
-            tell("process_open_fds", "Open files and connections", &ConstGauge::new(open))?;
+        if let Ok(open) = fs::read_dir("/proc/self/fd") {
+            tell(to, "process_open_fds", "Open files and connections", &ConstGauge::new(open.count() as u64))?;
         }
         Ok(())
     }
 }
 
-/// A metric with its name.
-trait Encode {
-    fn encode_as(&self, encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str) -> Result<(), std::fmt::Error>;
-}
-
-impl<M: EncodeMetric> Encode for M {
-    fn encode_as(&self, encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str) -> Result<(), std::fmt::Error> {
-        self.encode(encoder.encode_descriptor(name, help, None, self.metric_type())?)
-    }
+fn tell(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, metric: &impl EncodeMetric) -> Result<(), std::fmt::Error> {
+    metric.encode(to.encode_descriptor(name, help, None, metric.metric_type())?)
 }
 
 fn figures() -> Option<Figures> {

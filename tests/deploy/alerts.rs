@@ -105,7 +105,7 @@ fn settings_reach_the_rules() {
 }
 
 /// Every name of a series of the operator in an expression.
-pub fn series(text: &str) -> BTreeSet<String> {
+fn series(text: &str) -> BTreeSet<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let words = text.split(|c| !is_name(c)).filter(|word| word.starts_with("dbbackup_") || word.starts_with("process_"));
     words.map(str::to_owned).collect()

@@ -141,6 +141,10 @@ fn the_schema_knows_exactly_the_values_that_there_are() {
 
 #[test]
 fn the_definitions_are_those_of_the_types_and_stay_when_the_release_goes() {
+    for crd in crds::all() {
+        let text = std::fs::read_to_string(path("crds").join(crds::file_name(&crd))).expect("make generate");
+        same_as_committed(&path("deploy/helm/database-backup-operator/files/crds").join(crds::file_name(&crd)), &text);
+    }
     for (args, keep) in [(&[][..], true), (&["--set", "crds.keep=false,crds.annotations.a=b"][..], false)] {
         let rendered = objects(args);
         let definitions = of_kind(&rendered, "CustomResourceDefinition");
@@ -157,10 +161,6 @@ fn the_definitions_are_those_of_the_types_and_stay_when_the_release_goes() {
         }
     }
     assert!(of_kind(&objects(&["--set", "crds.enabled=false"]), "CustomResourceDefinition").is_empty());
-    for crd in crds::all() {
-        let text = std::fs::read_to_string(path("crds").join(crds::file_name(&crd))).expect("make generate");
-        same_as_committed(&path("deploy/helm/database-backup-operator/files/crds").join(crds::file_name(&crd)), &text);
-    }
 }
 
 #[test]
