@@ -46,7 +46,7 @@ figures: tools ## Measure speed, memory and calls with a thousand objects (5 min
 
 generate: tools ## Write anew what is made from something else: crds/, the chart's README, plain manifests, snapshots.
 	BLESS=1 cargo test --lib api::crds
-	BLESS=1 cargo test --test deploy
+	BLESS=1 cargo test --test deploy -- --test-threads 1
 
 image: tools ## Build the container image, by docker, podman or buildah.
 	@deploy/release/image
