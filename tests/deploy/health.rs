@@ -70,6 +70,10 @@ fn no_object_makes_the_script_fail_and_none_that_is_odd_is_healthy() {
         json!({ "metadata": metadata, "status": "Completed" }),
         json!({ "metadata": metadata, "status": [1, 2] }),
         json!({ "metadata": null, "status": { "conditions": null } }),
+        json!({ "metadata": null, "status": { "observedGeneration": 1, "conditions": [{ "type": "Ready", "status": "True" }] } }),
+        json!({ "metadata": "odd", "status": { "conditions": [{ "type": "Ready", "status": "True" }] } }),
+        json!({ "metadata": { "name": "odd" }, "status": { "conditions": [{ "type": "Ready", "status": "True" }] } }),
+        json!({ "metadata": metadata, "status": { "conditions": [{ "type": "Ready", "status": "True" }] } }),
         json!({ "metadata": metadata, "status": { "observedGeneration": "1", "conditions": [{ "type": "Ready", "status": "True" }] } }),
         json!({ "metadata": metadata, "status": { "observedGeneration": 0, "conditions": [{ "type": "Ready", "status": "True" }] } }),
         conditions(json!(null)),
@@ -88,6 +92,22 @@ fn no_object_makes_the_script_fail_and_none_that_is_odd_is_healthy() {
     }
     let fine = conditions(json!([{ "type": "Ready", "status": "True", "message": null }]));
     assert_eq!(health(&script("DatabaseBackup"), &fine).expect("a health").status, "Healthy");
+}
+
+#[test]
+fn of_several_conditions_that_are_true_the_one_that_kstatus_reads_first_counts_and_its_message_is_shown() {
+    let both = |types: &[&str]| {
+        let condition = |kind: &&str| json!({ "type": kind, "status": "True", "message": kind });
+        let conditions: Vec<Value> = types.iter().map(condition).collect();
+        let object = json!({ "metadata": { "generation": 2 }, "status": { "observedGeneration": 2, "conditions": conditions } });
+        let said = health(&script("DatabaseBackup"), &object).expect("a health");
+        (said.status, said.message)
+    };
+    let pair = |status: &str, message: &str| (status.to_owned(), message.to_owned());
+    assert_eq!(both(&["Ready", "Stalled", "Reconciling"]), pair("Progressing", "Reconciling"));
+    assert_eq!(both(&["Ready", "Stalled"]), pair("Degraded", "Stalled"));
+    assert_eq!(both(&["Stalled"]), pair("Degraded", "Stalled"));
+    assert_eq!(both(&["Ready"]), pair("Healthy", "Ready"));
 }
 
 #[test]

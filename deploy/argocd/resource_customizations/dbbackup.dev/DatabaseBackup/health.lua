@@ -7,11 +7,11 @@ local function health(status, message)
   return { status = status, message = message }
 end
 
-local status = obj.status
+local status, metadata = obj.status, obj.metadata
 if type(status) ~= "table" or type(status.conditions) ~= "table" then
   return health("Progressing", "Waiting for the operator")
 end
-if type(obj.metadata) == "table" and status.observedGeneration ~= obj.metadata.generation then
+if type(metadata) ~= "table" or metadata.generation == nil or status.observedGeneration ~= metadata.generation then
   return health("Progressing", "Waiting for the operator to see this version")
 end
 
@@ -21,21 +21,14 @@ for _, condition in ipairs(status.conditions) do
     conditions[condition.type] = condition
   end
 end
-local function isTrue(name)
-  return conditions[name] ~= nil and conditions[name].status == "True"
+-- The first that is True counts.
+for _, verdict in ipairs({ { "Reconciling", "Progressing" }, { "Stalled", "Degraded" }, { "Ready", "Healthy" } }) do
+  local condition = conditions[verdict[1]]
+  if condition ~= nil and condition.status == "True" then
+    return health(verdict[2], condition.message)
+  end
 end
-
-local ready = conditions["Ready"]
-if ready == nil then
-  return health("Progressing", "Waiting for the operator")
+if conditions["Ready"] ~= nil then
+  return health("Progressing", conditions["Ready"].message)
 end
-if isTrue("Reconciling") then
-  return health("Progressing", ready.message)
-end
-if isTrue("Stalled") then
-  return health("Degraded", ready.message)
-end
-if isTrue("Ready") then
-  return health("Healthy", ready.message)
-end
-return health("Progressing", ready.message)
+return health("Progressing", "Waiting for the operator")
