@@ -3,8 +3,12 @@
 
 pub mod gauges;
 
+use super::backups;
 use crate::{
-    api::status::{DatabaseBackupStatus, Phase},
+    api::{
+        backup::AccountKind,
+        status::{DatabaseBackupStatus, Phase},
+    },
     cloud::{
         client::{Call, Observer},
         engine::Engine,
@@ -122,6 +126,11 @@ impl Metrics {
             }
             drop(metrics.backup_seconds.get_or_create(&ByEngine { engine }));
         }
+        for kind in [backups::KIND, AccountKind::CloudAccount.as_str(), AccountKind::ClusterCloudAccount.as_str()] {
+            for result in ["ok", "error"] {
+                metrics.reconciles.get_or_create(&Reconcile { kind, result }).inc_by(0);
+            }
+        }
         for service in Engine::ALL.map(Engine::service_name).into_iter().chain([services::IAM]) {
             metrics.throttled.get_or_create(&ByService { service }).inc_by(0);
         }
@@ -224,7 +233,7 @@ impl Observer for Metrics {
 mod tests {
     use super::*;
     use crate::{
-        api::{backup::AccountKind, status::FailedAttempt},
+        api::status::FailedAttempt,
         backup::standing::{Instance, Standing},
         controller::accounts::AccountKey,
     };
@@ -283,6 +292,7 @@ mod tests {
             "dbbackup_deletions_total{engine=\"DCS\",result=\"error\"} 0\n",
             "dbbackup_cloud_throttled_total{service=\"iam\"} 0\n",
             "dbbackup_duplicate_remotes_total 0\n",
+            "dbbackup_reconciles_total{kind=\"ClusterCloudAccount\",result=\"error\"} 0\n",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }

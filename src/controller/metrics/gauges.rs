@@ -60,16 +60,17 @@ struct ByAccount {
 type Row = (&'static str, &'static str, fn(&Standing) -> Option<i64>);
 
 /// About each instance.
-const INSTANCE: [Row; 9] = [
+const INSTANCE: [Row; 10] = [
     ("last_success_timestamp_seconds", "When the newest backup of the instance was completed", |it| seconds(it.last_success)),
     ("last_attempt_timestamp_seconds", "When a backup of the instance was last asked for", |it| seconds(it.last_attempt)),
+    ("last_failure_timestamp_seconds", "When the newest backup that failed for good was asked for", |it| seconds(it.last_failure)),
     ("last_status", "Whether the newest backup that came to an end did so well", |it| it.last_status.map(i64::from)),
     ("backup_size_bytes", "Size of the newest backup that is there", |it| it.size.map(number)),
     ("oldest_backup_timestamp_seconds", "When the oldest backup that is there was completed", |it| seconds(it.oldest)),
     ("backups_retained", "Backups of the instance that are there", |it| Some(number(it.retained))),
     ("backups_stalled", "Objects that are blocked or past their deadline", |it| Some(number(it.stalled))),
     ("backups_missing", "Backups that were there and are gone in the cloud", |it| Some(number(it.missing))),
-    ("backups_deleting", "Objects that wait for their backups in the cloud to be deleted", |it| Some(number(it.deleting))),
+    ("backups_deleting", "Objects that are deleted once their backups in the cloud are", |it| Some(number(it.deleting))),
 ];
 
 /// A registry with what a snapshot holds.
