@@ -102,6 +102,9 @@ fn settings_reach_the_rules() {
     }
     assert!(!spec.contains("DatabaseBackupCloudThrottled"), "it is disabled");
     assert!(!groups("").to_string().contains("DatabaseBackupTooOld"), "nobody promised anything");
+    let elsewhere = groups(",metrics.podMonitor.namespace=monitoring").to_string();
+    let jobs = "database-backup-operator-metrics|monitoring/database-backup-operator";
+    assert!(elsewhere.contains(jobs), "a PodMonitor's job has its own namespace, not the operator's: {elsewhere}");
 }
 
 /// Every name of a series of the operator in an expression.
@@ -114,8 +117,15 @@ fn series(text: &str) -> BTreeSet<String> {
 /// What an operator exposes to which everything has happened.
 fn everything_exposed() -> String {
     let now = Some(Timestamp::UNIX_EPOCH);
-    let standing =
-        Standing { last_success: now, last_attempt: now, last_status: Some(true), size: Some(1), oldest: now, ..Standing::default() };
+    let standing = Standing {
+        last_success: now,
+        last_attempt: now,
+        last_failure: now,
+        last_status: Some(true),
+        size: Some(1),
+        oldest: now,
+        ..Standing::default()
+    };
     let instance = Instance { namespace: "shop".into(), engine: Engine::DCS, instance_id: "i-1".into() };
     let account = AccountKey { kind: AccountKind::CloudAccount, namespace: Some("shop".into()), name: "default".into() };
     let metrics = Metrics::new();

@@ -39,10 +39,17 @@ async fn the_second_stands_by_and_takes_over_when_the_first_ends() {
     world.until_phase("before", Phase::Completed).await;
     assert!(!second.logs().contains("leading"), "one acts");
     assert_eq!(second.get("/readyz").await.map(|(status, _)| status), Ok(200), "and the other is ready");
+    let about = "dbbackup_backups_retained{namespace=\"default\",engine=\"DCS\",instance_id=\"i-1\"} 1\n";
+    let (acting, standing_by) = (first.metrics().await, second.metrics().await);
+    assert!(acting.contains("dbbackup_leader 1\n") && acting.contains(about), "{acting}");
+    assert!(standing_by.contains("dbbackup_leader 0\n"), "{standing_by}");
+    assert!(!standing_by.contains("i-1") && !standing_by.contains("account_ready{"), "nothing about what it does not watch: {standing_by}");
     assert!(first.terminate().await.success());
     until_leading(&second).await;
     world.ask("after", "DCS", "i-2").await;
     world.until_phase("after", Phase::Completed).await;
+    let taken_over = second.metrics().await;
+    assert!(taken_over.contains("dbbackup_leader 1\n") && taken_over.contains(about), "what its forerunner did counts: {taken_over}");
     second.kill();
     let third = start(&world, "third");
     until_leading(&third).await;
