@@ -23,6 +23,7 @@ use std::{
 use support::{control_plane::ControlPlane, eventually, operator::Operator};
 
 const MANY: usize = 1000;
+const SCRAPES: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 #[tokio::main]
@@ -85,7 +86,31 @@ async fn main() {
     println!("after a restart all Completed within          {:.1} s", restarted.elapsed().as_secs_f64());
     println!("list / create calls for that                  {} / {}", cloud.count(None, "list"), cloud.count(None, "create"));
     println!("RSS with {} completed objects               {:.1} MiB", MANY + 50, rss(&operator));
+    scrapes(&operator).await;
     println!("backups in the cloud for {} objects         {}", MANY + 50, cloud.backups().len());
+}
+
+/// Each object has an instance of its own here, and so as many series as there can be.
+async fn scrapes(operator: &Operator) {
+    let (cpu, mut latencies, mut text) = (cpu_seconds(operator), Vec::new(), String::new());
+    for _ in 0..SCRAPES {
+        let asked = Instant::now();
+        text = operator.metrics().await;
+        latencies.push(asked.elapsed());
+    }
+    latencies.sort();
+    let series = text.lines().filter(|line| !line.starts_with('#')).count();
+    println!(
+        "a scrape of {series} series, p50 / p98            {:.1} / {:.1} ms",
+        millis(latencies[SCRAPES / 2]),
+        millis(latencies[SCRAPES - 1])
+    );
+    println!(
+        "its text, and CPU for it                      {:.1} MB, {:.1} ms",
+        to_f64(text.len() as u64) / 1e6,
+        (cpu_seconds(operator) - cpu) * 1000.0 / to_f64(SCRAPES as u64)
+    );
+    println!("RSS after {SCRAPES} scrapes                          {:.1} MiB", rss(operator));
 }
 
 async fn prepare(plane: &ControlPlane, cloud: &Simulator) {
