@@ -4,16 +4,23 @@ use crate::{
     simulator::{DOMAIN, PASSWORD, USER},
     support::{
         argo_health::{Health, SCRIPTS, health, script},
-        control_plane::ControlPlane,
+        control_plane::{Audit, ControlPlane},
         eventually,
         tools::Tools,
     },
-    world::{PATIENCE, World, is_true},
+    world::{PATIENCE, World, record},
 };
-use database_backup_operator::api::{backup::DatabaseBackup, status::Phase};
+use database_backup_operator::api::status::Phase;
 use kube::ResourceExt;
 use serde_json::Value;
-use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio_util::task::AbortOnDropHandle;
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
 
@@ -72,20 +79,18 @@ fn elsewhere(yaml: &str) -> String {
     first + &others.collect::<String>()
 }
 
-/// Every version of a backup that was served, and what Argo CD said of each.
-fn argo_all_along(world: &World, name: &str) -> Vec<String> {
-    let mut said: Vec<String> = world.versions(name).iter().map(|object| argo(&in_full(object)).status).collect();
+/// What Argo CD said of each version that was served, oldest first.
+fn argo_all_along<K: serde::Serialize>(versions: &[K]) -> Vec<String> {
+    let mut said: Vec<String> = versions.iter().map(|object| argo(&serde_json::to_value(object).expect("JSON")).status).collect();
     said.dedup();
     said
-}
-
-fn in_full(object: &DatabaseBackup) -> Value {
-    serde_json::to_value(object).expect("JSON")
 }
 
 #[tokio::test]
 async fn argo_cd_sees_each_state_that_the_operator_writes_as_what_it_is() {
     let mut world = World::without_operator().await;
+    let accounts = Arc::new(Mutex::new(Vec::new()));
+    let _watch = AbortOnDropHandle::new(tokio::spawn(record(world.accounts.clone(), accounts.clone())));
     let mut cases = Cases::default();
     world.plane.apply(&World::manifest("fresh", "DCS", "i-fresh", "")).await;
     cases.take(&world.plane, "dbb", "fresh", "progressing_fresh", "Progressing").await;
@@ -100,7 +105,7 @@ async fn argo_cd_sees_each_state_that_the_operator_writes_as_what_it_is() {
         world.cloud.add_instance("dcs", instance);
     }
     world.cloud.add_instance("taurusdb", "i-missing");
-    world.start_operator_with(&["--resync-interval=1s", "--blocked-grace=10s"]);
+    world.start_operator_with(&["--resync-interval=1s", "--blocked-grace=1h"]);
     world.until_account_is_verified().await;
     cases.take(&world.plane, "ccacct", "cloud", "healthy_verified", "Healthy").await;
 
@@ -119,21 +124,22 @@ async fn argo_cd_sees_each_state_that_the_operator_writes_as_what_it_is() {
 
     // Blocked within the grace, and after it.
     world.plane.apply(&World::manifest("blocked", "DCS", "i-well", "").replace("name: cloud}", "name: nobody}")).await;
-    world.until_reason("blocked", "AccountNotFound").await;
-    cases.take(&world.plane, "dbb", "blocked", "progressing_blocked_within_the_grace", "Progressing").await;
-    for (kind, name) in [("cacct", "default"), ("ccacct", "lacking")] {
-        if kind == "cacct" {
-            world.plane.apply(without_secret).await;
-        } else {
-            world.account_with(name, "tokenSecretRef: {name: absent}", 5).await;
-        }
+    world.plane.apply(without_secret).await;
+    world.account_with("lacking", "tokenSecretRef: {name: absent}", 5).await;
+    let blocked = [("dbb", "blocked", "blocked"), ("cacct", "default", "secret_not_found"), ("ccacct", "lacking", "secret_not_found")];
+    for (kind, name, case) in blocked {
         world.plane.kubectl_ok(&["wait", "--for=condition=Reconciling", "--timeout=60s", kind, name]).await;
-        cases.take(&world.plane, kind, name, "progressing_secret_not_found", "Progressing").await;
-        world.plane.kubectl_ok(&["wait", "--for=condition=Stalled", "--timeout=60s", kind, name]).await;
-        cases.take(&world.plane, kind, name, "degraded_secret_not_found", "Degraded").await;
+        if kind == "dbb" {
+            world.until_reason(name, "AccountNotFound").await;
+        }
+        cases.take(&world.plane, kind, name, &format!("progressing_{case}_within_the_grace"), "Progressing").await;
     }
-    world.until("blocked", "stalled", |status| is_true(status, "Stalled")).await;
-    cases.take(&world.plane, "dbb", "blocked", "degraded_blocked", "Degraded").await;
+    assert!(world.terminate_operator().await.success());
+    world.start_operator_with(&["--resync-interval=1s", "--blocked-grace=1s"]);
+    for (kind, name, case) in blocked {
+        world.plane.kubectl_ok(&["wait", "--for=condition=Stalled", "--timeout=60s", kind, name]).await;
+        cases.take(&world.plane, kind, name, &format!("degraded_{case}"), "Degraded").await;
+    }
 
     world.plane.apply(&World::manifest("expired", "DCS", "i-expired", "expireAfterDays: 1")).await;
     world.until_phase("expired", Phase::Completed).await;
@@ -156,12 +162,21 @@ async fn argo_cd_sees_each_state_that_the_operator_writes_as_what_it_is() {
     cases.bless();
 
     // On the way nothing was said too early.
-    assert_eq!(argo_all_along(&world, "well"), ["Progressing", "Healthy"]);
-    assert_eq!(argo_all_along(&world, "failed"), ["Progressing", "Degraded"]);
-    assert_eq!(argo_all_along(&world, "missing"), ["Progressing", "Healthy", "Degraded"]);
-    assert_eq!(argo_all_along(&world, "blocked"), ["Progressing", "Degraded"]);
-    assert_eq!(argo_all_along(&world, "running"), ["Progressing"]);
-    assert!(argo_all_along(&world, "expired").ends_with(&["Healthy".to_owned()]));
+    for (name, expected) in [
+        ("well", &["Progressing", "Healthy"][..]),
+        ("failed", &["Progressing", "Degraded"]),
+        ("missing", &["Progressing", "Healthy", "Degraded"]),
+        ("blocked", &["Progressing", "Degraded"]),
+        ("expired", &["Progressing", "Healthy"]),
+        ("running", &["Progressing"]),
+        ("deleting", &["Progressing"]),
+    ] {
+        assert_eq!(argo_all_along(&world.versions(name)), expected, "{name}");
+    }
+    for (name, expected) in [("cloud", ["Progressing", "Healthy"]), ("lacking", ["Progressing", "Degraded"])] {
+        let versions: Vec<_> = accounts.lock().expect("nobody panicked with it").iter().filter(|a| a.name_any() == name).cloned().collect();
+        assert_eq!(argo_all_along(&versions), expected, "{name}");
+    }
 }
 
 /// What Flux says of an object, by the expressions of the sample: the first that is true counts.
@@ -187,93 +202,152 @@ async fn flux_accepts_the_sample_and_its_expressions_say_what_argo_cd_says() {
     plane.kubectl_ok(&["create", "-f", &definition]).await;
     plane.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await;
     plane.kubectl_ok(&["create", "namespace", "flux-system"]).await;
-    let sample = format!("{SAMPLES}/flux/backup-then-migrate.yaml");
-    plane.kubectl_ok(&["apply", "--dry-run=server", "--validate=strict", "-f", &sample]).await;
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&std::fs::read_to_string(&sample).expect("the sample")).expect("YAML");
-    let expressions = &documents[0]["spec"]["healthCheckExprs"][0];
+    let path = format!("{SAMPLES}/flux/backup-then-migrate.yaml");
+    plane.kubectl_ok(&["apply", "--dry-run=server", "--validate=strict", "-f", &path]).await;
+    let documents = sample("flux/backup-then-migrate.yaml");
     let mut seen = BTreeMap::new();
-    for file in std::fs::read_dir(format!("{SCRIPTS}/DatabaseBackup/testdata")).expect("testdata") {
-        let text = std::fs::read_to_string(file.expect("a file").path()).expect("an object");
-        let object: Value = serde_saphyr::from_str(&text).expect("YAML");
-        let said = flux(expressions, &object);
-        let same = match argo(&object).status.as_str() {
-            "Healthy" => "current",
-            "Degraded" => "failed",
-            _ => "in progress",
-        };
-        assert_eq!(said, same, "{text}");
-        *seen.entry(said).or_insert(0) += 1;
+    for kind in ["DatabaseBackup", "CloudAccount", "ClusterCloudAccount"] {
+        // Flux takes the entry of exactly this kind.
+        let entries = documents[0]["spec"]["healthCheckExprs"].as_array().expect("expressions");
+        let expressions = entries.iter().find(|entry| entry["kind"] == kind).expect(kind);
+        assert_eq!(expressions["apiVersion"], "dbbackup.dev/v1alpha1");
+        for file in std::fs::read_dir(format!("{SCRIPTS}/{kind}/testdata")).expect("testdata") {
+            let text = std::fs::read_to_string(file.expect("a file").path()).expect("an object");
+            let object: Value = serde_saphyr::from_str(&text).expect("YAML");
+            let said = flux(expressions, &object);
+            let same = match argo(&object).status.as_str() {
+                "Healthy" => "current",
+                "Degraded" => "failed",
+                _ => "in progress",
+            };
+            assert_eq!(said, same, "{text}");
+            *seen.entry(said).or_insert(0) += 1;
+        }
     }
     assert_eq!(seen.len(), 3, "each verdict is among the cases: {seen:?}");
 }
 
+/// The objects of a sample.
+fn sample(file: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(format!("{SAMPLES}/{file}")).expect("the sample");
+    serde_saphyr::from_multiple(&text).expect("YAML")
+}
+
 #[tokio::test]
-async fn every_sample_for_argo_cd_is_valid() {
+async fn every_sample_for_argo_cd_is_valid_and_its_pods_are_restricted() {
     let world = World::without_operator().await;
     for namespace in ["shop", "argocd"] {
         world.plane.kubectl_ok(&["create", "namespace", namespace]).await;
     }
-    for file in ["argocd-cm.yaml", "presync-hook.yaml", "presync-job.yaml"] {
-        // `create`, since a hook has a generateName.
-        let path = format!("{SAMPLES}/argocd/{file}");
-        world.plane.kubectl_ok(&["create", "--dry-run=server", "--validate=strict", "-f", &path]).await;
+    world.plane.kubectl_ok(&["label", "namespace", "shop", "pod-security.kubernetes.io/enforce=restricted"]).await;
+    // `create`, since a hook has a generateName.
+    let create = ["create", "--dry-run=server", "--validate=strict", "-o", "json", "-f", "-"];
+    let mut pods = 0;
+    for file in ["argocd/argocd-cm.yaml", "argocd/presync-hook.yaml", "argocd/presync-job.yaml"] {
+        for object in sample(file) {
+            let created = world.plane.with_input(&create, &object.to_string()).await.unwrap_or_else(|error| panic!("{file}: {error}"));
+            if object["kind"] != "Job" {
+                continue;
+            }
+            let created: Value = serde_json::from_str(&created).expect("JSON");
+            let mut pod = created["spec"]["template"].clone();
+            let labels = pod["metadata"]["labels"].as_object().expect("labels");
+            assert_eq!(labels.get("batch.kubernetes.io/controller-uid"), Some(&created["metadata"]["uid"]), "the script reads it");
+            pod["apiVersion"] = "v1".into();
+            pod["kind"] = "Pod".into();
+            pod["metadata"]["name"] = "of-the-job".into();
+            pod["metadata"]["namespace"] = "shop".into();
+            world.plane.with_input(&create, &pod.to_string()).await.unwrap_or_else(|error| panic!("{file}: {error}"));
+            pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = true.into();
+            let refused = world.plane.with_input(&create, &pod.to_string()).await.expect_err("the standard is enforced");
+            assert!(refused.contains("violates PodSecurity \"restricted"), "{refused}");
+            pods += 1;
+        }
     }
+    assert_eq!(pods, 2);
 }
 
-/// Runs the script of the sample's Job with the rights of its ServiceAccount: whether it succeeded, and what it said.
-async fn presync_job(world: &World, kubeconfig: &Path, backup: &str, instance: &str) -> (bool, String) {
-    let sample = std::fs::read_to_string(format!("{SAMPLES}/argocd/presync-job.yaml")).expect("the sample");
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&sample).expect("YAML");
-    let job = documents.iter().find(|document| document["kind"] == "Job").expect("a Job");
-    let command = &job["spec"]["template"]["spec"]["containers"][0]["command"];
+/// Runs the script of the sample's Job with the rights of its ServiceAccount: how it ended, and what it said.
+async fn presync_job(world: &World, kubeconfig: &Path, uid: &str, instance: &str, account: &str) -> (Option<i32>, String) {
+    let objects = sample("argocd/presync-job.yaml");
+    let job = objects.iter().find(|object| object["kind"] == "Job").expect("a Job");
+    let container = &job["spec"]["template"]["spec"]["containers"][0];
+    let command = &container["command"];
     assert_eq!((command[0].as_str(), command[1].as_str()), (Some("sh"), Some("-c")));
+    let cache = world.plane.folder().join("cache").display().to_string();
+    let environment = [
+        ("JOB_UID", uid),
+        ("ENGINE", "DCS"),
+        ("INSTANCE_ID", instance),
+        ("ACCOUNT_KIND", "ClusterCloudAccount"),
+        ("ACCOUNT", account),
+        ("TIMEOUT", "110s"),
+        ("KUBECACHEDIR", &cache),
+    ];
+    let names = container["env"].as_array().expect("env").iter().map(|variable| variable["name"].as_str().expect("a name"));
+    assert!(names.eq(environment.iter().map(|(name, _)| *name)), "it is given what the Job gives it");
     let kubectl = tokio::task::spawn_blocking(|| Tools::ControlPlane.folder()).await.expect("no panic").expect("kubectl");
     let path = format!("{}:{}", kubectl.display(), std::env::var("PATH").unwrap_or_default());
     let mut shell = tokio::process::Command::new("sh");
-    shell.args(["-c", command[2].as_str().expect("a script")]).env("PATH", path).env("KUBECONFIG", kubeconfig).env("KUBERC", "off");
-    shell.env("KUBECACHEDIR", world.plane.folder().join("cache")).env("BACKUP", backup).env("ENGINE", "DCS").env("INSTANCE_ID", instance);
-    let output = shell.env("TIMEOUT", "100s").stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(PATIENCE, output).await.expect("it ends").expect("it runs");
+    shell.args(["-c", command[2].as_str().expect("a script")]).env_clear().envs(environment);
+    shell.env("PATH", path).env("KUBECONFIG", kubeconfig).env("KUBERC", "off");
+    let output = tokio::time::timeout(PATIENCE, shell.stdin(Stdio::null()).kill_on_drop(true).output()).await;
+    let output = output.expect("it ends").expect("it runs");
     let text = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// What a ServiceAccount of `shop` did with backups, and what it was refused.
+fn requests(plane: &ControlPlane, name: &str) -> (BTreeSet<String>, Vec<Value>) {
+    let user = format!("system:serviceaccount:shop:{name}");
+    let its_own = |event: &Value| event["user"]["username"] == user.as_str() && event["objectRef"]["resource"].is_string();
+    let events = plane.audit_events().into_iter().filter(its_own);
+    let (allowed, refused): (Vec<_>, Vec<_>) = events.partition(|event| event["annotations"]["authorization.k8s.io/decision"] == "allow");
+    let verbs =
+        allowed.iter().filter(|event| event["objectRef"]["resource"] == "databasebackups").filter_map(|event| event["verb"].as_str());
+    (verbs.map(str::to_owned).collect(), refused)
 }
 
 #[tokio::test]
-async fn the_job_before_a_sync_ends_well_when_the_backup_is_there_and_badly_when_it_failed() {
-    let mut world = World::without_operator().await;
+async fn the_job_before_a_sync_ends_well_when_the_backup_is_there_and_badly_when_it_will_not_come() {
+    let mut world = World::on_record(Audit::Everything).await;
     world.account("cloud", 1000).await;
-    // The backups of the sample name no account: this is the default of theirs.
     world.plane.kubectl_ok(&["create", "namespace", "shop"]).await;
-    let sample = format!("{SAMPLES}/argocd/presync-job.yaml");
-    let rights: String = std::fs::read_to_string(&sample).expect("the sample").split("---\n").take(3).collect::<Vec<_>>().join("---\n");
-    world.plane.apply(&rights).await;
+    let objects = sample("argocd/presync-job.yaml");
+    for object in objects.iter().filter(|object| object["kind"] != "Job") {
+        world.plane.apply(&object.to_string()).await;
+    }
     let kubeconfig = world.plane.kubeconfig_for_service_account("shop", "backup-before-sync").await;
-    // An account of a namespace leads to the cloud itself, so the simulated one is put in its place by a backup that exists already under the Job's name.
     world.start_operator();
     for instance in ["i-well", "i-failed"] {
         world.cloud.add_instance("dcs", instance);
     }
-    let ask = |name: &str, instance: &str| {
-        World::manifest(name, "DCS", instance, "backoffLimit: 0")
-            .replace(&format!("name: {name}}}"), &format!("name: {name}, namespace: shop}}"))
-    };
-    world.plane.apply(&ask("well", "i-well")).await;
-    let (succeeded, said) = presync_job(&world, &kubeconfig, "well", "i-well").await;
-    assert!(succeeded && said.contains("databasebackup.dbbackup.dev/well condition met"), "{said}");
-    // A Pod that is started again finds the same.
-    assert!(presync_job(&world, &kubeconfig, "well", "i-well").await.0);
-    world.cloud.fail_next_backups(1, None);
-    world.plane.apply(&ask("failed", "i-failed")).await;
-    let (succeeded, said) = presync_job(&world, &kubeconfig, "failed", "i-failed").await;
-    assert!(!succeeded && said.contains("as failed"), "it says why: {said}");
-    assert_eq!(world.backups_in_cloud(), 2);
-    // One that is not there is asked for; nobody has an account here, so it is given up when it is Stalled.
-    let (succeeded, said) = presync_job(&world, &kubeconfig, "asked-for", "i-well").await;
-    assert!(
-        !succeeded && said.contains("databasebackup.dbbackup.dev/asked-for created") && said.contains("CloudAccount default"),
-        "{said}"
-    );
-    assert!(!said.contains("forbidden"), "{said}");
+    let (code, said) = presync_job(&world, &kubeconfig, "1", "i-well", "cloud").await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("databasebackup.dbbackup.dev/before-sync-1 created") && said.contains("condition met"), "{said}");
+    // A Pod that is started again finds the same; another Job, whatever its name, takes another.
+    let (code, said) = presync_job(&world, &kubeconfig, "1", "i-well", "cloud").await;
+    assert_eq!((code, world.backups_in_cloud()), (Some(0), 1), "{said}");
+    let (code, said) = presync_job(&world, &kubeconfig, "2", "i-well", "cloud").await;
+    assert_eq!((code, world.backups_in_cloud()), (Some(0), 2), "{said}");
+    // It fails as soon as its attempts are used up, and not when its time is over.
+    world.cloud.fail_next_backups(2, None);
+    let (code, said) = presync_job(&world, &kubeconfig, "3", "i-failed", "cloud").await;
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("2 of 2 attempts failed"), "it says why: {said}");
+    // Nor does it wait for an account that does not come.
+    let (code, said) = presync_job(&world, &kubeconfig, "4", "i-well", "nobody").await;
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("there is no ClusterCloudAccount nobody"), "{said}");
+    let granted = objects.iter().find(|object| object["kind"] == "Role").expect("a Role")["rules"][0]["verbs"].as_array().expect("verbs");
+    let granted: BTreeSet<&str> = granted.iter().filter_map(Value::as_str).collect();
+    eventually("it uses what it is granted", PATIENCE, async || match requests(&world.plane, "backup-before-sync") {
+        // A kubectl of today gets the list as a watch.
+        (used, _) if used.iter().map(String::as_str).chain(["list"]).collect::<BTreeSet<_>>() == granted => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert_eq!(requests(&world.plane, "backup-before-sync").1, [Value::Null; 0], "nothing is denied");
 }
 
 /// A chart with these templates.
@@ -358,20 +432,28 @@ async fn applying_again_changes_nothing_and_nobody_fights_over_a_field() {
         assert_eq!(owned, expected, "{name}");
     }
     assert_eq!(world.cloud.count(None, "create"), 2, "each once");
-    // What Argo CD puts on objects is left alone, and counts as a change of nothing that the cloud would hear of.
-    world
-        .plane
-        .kubectl_ok(&["annotate", "dbb", "kept", "argocd.argoproj.io/tracking-id=app:dbbackup.dev/DatabaseBackup:default/kept"])
-        .await;
-    world.plane.kubectl_ok(&["label", "dbb", "kept", "app.kubernetes.io/instance=app"]).await;
-    eventually("it stays", PATIENCE, async || {
-        let object = world.object("kept").await;
-        let kept = object.annotations().contains_key("argocd.argoproj.io/tracking-id")
-            && object.labels().contains_key("app.kubernetes.io/instance");
-        if kept { Ok(()) } else { Err(format!("{:?}", object.metadata)) }
+}
+
+#[tokio::test]
+async fn what_argo_cd_puts_on_an_object_stays_through_every_write_of_the_operator() {
+    let world = World::start().await;
+    world.cloud.add_instance("dcs", "i-1");
+    let tracked = "{name: tracked, labels: {app.kubernetes.io/instance: app}, finalizers: [argocd.argoproj.io/hook-finalizer], \
+                   annotations: {argocd.argoproj.io/tracking-id: 'app:dbbackup.dev/DatabaseBackup:default/tracked'}}";
+    // Under Delete it writes to the metadata, too.
+    world.plane.apply(&World::manifest("tracked", "DCS", "i-1", "deletionPolicy: Delete").replace("{name: tracked}", tracked)).await;
+    world.until_phase("tracked", Phase::Completed).await;
+    let object = world.object("tracked").await;
+    assert_eq!(object.labels().get("app.kubernetes.io/instance").map(String::as_str), Some("app"));
+    assert!(object.annotations().contains_key("argocd.argoproj.io/tracking-id"));
+    assert_eq!(object.finalizers(), ["argocd.argoproj.io/hook-finalizer", "dbbackup.dev/remote-backup"]);
+    // A finalizer of somebody else is somebody else's to take off.
+    world.plane.kubectl_ok(&["delete", "dbb", "tracked", "--wait=false"]).await;
+    eventually("the operator lets it go", PATIENCE, async || match world.object("tracked").await.finalizers() {
+        [left] if left == "argocd.argoproj.io/hook-finalizer" => Ok(()),
+        others => Err(format!("{others:?}")),
     })
     .await;
-    assert_eq!(world.cloud.count(None, "create"), 2);
 }
 
 async fn versions(world: &World) -> Vec<(Option<String>, Option<i64>)> {

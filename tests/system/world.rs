@@ -66,7 +66,12 @@ impl World {
 
     /// With CRDs and nothing else.
     pub async fn without_operator() -> Self {
-        let world = Self::bare(Audit::StatusWrites).await;
+        Self::on_record(Audit::StatusWrites).await
+    }
+
+    /// The same with another record.
+    pub async fn on_record(audit: Audit) -> Self {
+        let world = Self::bare(audit).await;
         world.plane.kubectl_ok(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")]).await;
         world.plane.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await;
         world.plane.kubectl_ok(&["create", "namespace", "operator"]).await;
@@ -281,7 +286,11 @@ spec:
     }
 }
 
-async fn record(api: Api<DatabaseBackup>, seen: Arc<Mutex<Vec<DatabaseBackup>>>) {
+/// Keeps every version of every object of a kind, oldest first.
+pub async fn record<K>(api: Api<K>, seen: Arc<Mutex<Vec<K>>>)
+where
+    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+{
     let stream = watcher(api, watcher::Config::default()).default_backoff().touched_objects();
     stream
         .for_each(|object| {
