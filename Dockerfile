@@ -1,4 +1,4 @@
-# A static binary and the roots of trust; nothing else. `make image` builds it, also where there is no container engine.
+# A static binary, the roots of trust, and licences; nothing else. `make image` builds it, also where there is no container engine.
 FROM rust:1.95-bookworm AS build
 WORKDIR /source
 # Dependencies first: they change less often than the sources. Every target that Cargo.toml names has to have a file.
@@ -7,11 +7,12 @@ RUN for file in src/lib.rs $(sed -n 's/^path = "\(.*\)"/\1/p' Cargo.toml); do mk
 COPY deploy/release/binary deploy/release/
 RUN deploy/release/binary >/dev/null
 COPY src src
-RUN touch src/lib.rs src/main.rs && mkdir -p /image/etc/ssl/certs \
- && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
- && cp "$(deploy/release/binary)" /image/
+COPY LICENSE ./
+COPY deploy/release deploy/release
+RUN touch src/lib.rs src/main.rs \
+ && deploy/release/root /image "$(deploy/release/binary)" /etc/ssl/certs/ca-certificates.crt
 
-# Without an engine deploy/release/image builds this stage alone, from a folder `image` that it made.
+# Without an engine deploy/release/image puts a folder that it made in the place of the stage before.
 FROM scratch
 COPY --from=build /image/ /
 LABEL org.opencontainers.image.title="database-backup-operator" \

@@ -56,8 +56,14 @@ fn the_first_steps_of_the_dockerfile_work_with_nothing_but_the_two_files_that_it
     assert!(succeeded, "{said}");
     let (succeeded, said) = run(folder.path(), "cargo", &["metadata", "--locked", "--offline", "--no-deps", "--format-version=1"], &[]);
     assert!(succeeded, "{said}");
+    let metadata: Value = serde_json::from_str(&said[said.find('{').expect("JSON")..]).expect("JSON");
+    let targets = metadata["packages"][0]["targets"].as_array().expect("targets");
+    assert!(targets.len() > 8, "{targets:?}");
+    for target in targets {
+        assert!(Path::new(target["src_path"].as_str().expect("a path")).exists(), "{} has no stub", target["src_path"]);
+    }
     // What is copied later is there, and not kept from the context.
-    for copied in ["deploy/release/binary", "src"] {
+    for copied in ["deploy/release/binary", "deploy/release", "LICENSE", "src"] {
         assert!(dockerfile.contains(&format!("COPY {copied} ")) && path(copied).exists(), "{copied}");
     }
     let ignored = read(".dockerignore");
@@ -76,10 +82,68 @@ fn the_image_runs_as_nobody_from_nothing() {
 }
 
 #[test]
+fn nobody_may_run_and_read_what_is_in_the_image_whatever_the_umask_of_its_builder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let roots = folder.path().join("roots.pem");
+    fs::write(&roots, "-----BEGIN CERTIFICATE-----\n").expect("written");
+    // Its content does not matter: nothing has to be compiled.
+    let laid_out = |roots: &Path| {
+        let image = folder.path().join("image");
+        let command = format!("umask 077 && exec deploy/release/root '{}' /bin/true '{}'", image.display(), roots.display());
+        run(&path(""), "sh", &["-c", &command], &[])
+    };
+    let (succeeded, said) = laid_out(&folder.path().join("missing.pem"));
+    assert!(!succeeded && said.contains("there are no roots of trust in") && said.contains("CA_BUNDLE"), "{said}");
+    let (succeeded, said) = laid_out(&roots);
+    assert!(succeeded, "{said}");
+
+    let (_, listed) = run(&folder.path().join("image"), "find", &[".", "-printf", "%m %p\n"], &[]);
+    let found: BTreeSet<&str> = listed.lines().collect();
+    let wanted = [
+        "755 .",
+        "755 ./database-backup-operator",
+        "755 ./etc",
+        "755 ./etc/ssl",
+        "755 ./etc/ssl/certs",
+        "644 ./etc/ssl/certs/ca-certificates.crt",
+        "755 ./licenses",
+        "644 ./licenses/LICENSE",
+        "644 ./licenses/THIRD-PARTY-NOTICES",
+    ];
+    assert_eq!(found, wanted.into());
+    for (file, route) in
+        [("Dockerfile", "deploy/release/root /image "), ("deploy/release/image", "deploy/release/root \"$context/image\" ")]
+    {
+        assert!(read(file).contains(route), "{file} lays it out the same way");
+    }
+}
+
+#[test]
+fn whatever_is_linked_in_comes_with_its_licence() {
+    let (succeeded, notices) = run(&path(""), "deploy/release/notices", &[], &[]);
+    assert!(succeeded, "{notices}");
+    for said in ["\nring 0.", "\nrustls 0.", "\ntokio 1.", "Copyright 2015-2025 Brian Smith.", "standard library of Rust"] {
+        assert!(notices.contains(said), "{said}");
+    }
+    assert!(!notices.contains("\nstateright "), "what only tests use is not linked in");
+    if cfg!(all(target_os = "linux", target_env = "gnu")) {
+        assert!(notices.contains("GNU LESSER GENERAL PUBLIC LICENSE"), "glibc is linked in");
+    }
+    // A crate without a text is left to LICENSE, which has only one.
+    let lacking = notices.lines().find_map(|line| line.strip_prefix("Without a text of their own")).expect("the list");
+    let (_, lacking) = lacking.trim_end_matches('.').split_once(": ").expect("names");
+    for name in lacking.split(", ").filter(|name| *name != "none") {
+        let licence = notices.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).expect("its licence");
+        assert!(licence.contains("Apache-2.0"), "{name} is under {licence}, and its text is nowhere");
+    }
+}
+
+#[test]
 fn a_package_is_whole_and_the_same_again() {
-    let packages = [(); 2].map(|()| {
+    let packages = ["022", "077"].map(|umask| {
         let folder = tempfile::tempdir().expect("a folder");
-        let (succeeded, said) = run(&path(""), "deploy/release/package", &["--manifests"], &[("PACKAGE_FOLDER", folder.path())]);
+        let command = format!("umask {umask} && exec deploy/release/package --manifests");
+        let (succeeded, said) = run(&path(""), "sh", &["-c", &command], &[("PACKAGE_FOLDER", folder.path())]);
         assert!(succeeded, "{said}");
         folder
     });
@@ -99,6 +163,9 @@ fn a_package_is_whole_and_the_same_again() {
     assert_eq!(helm(&["template", RELEASE, &archive, "--namespace", RELEASE]).expect("rendered"), template(&[]).expect("rendered"));
     let (_, listed) = run(first, "tar", &["-tzf", &archive], &[]);
     assert!(listed.contains("values.schema.json") && listed.contains("README.md") && !listed.contains("/ci/"), "{listed}");
+    // Times and modes of this checkout would be other ones in the next.
+    let (_, listed) = run(first, "tar", &["--utc", "-tvzf", &archive], &[]);
+    assert!(listed.lines().all(|line| line.starts_with("-rw-r--r-- ") && line.contains(" 1970-01-01 00:00 ")), "{listed}");
     let definitions = parse(&fs::read_to_string(first.join("crds.yaml")).expect("text"));
     assert_eq!(definitions.len(), 3);
     for definition in definitions {
