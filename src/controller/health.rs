@@ -41,6 +41,11 @@ impl Health {
         self.lock().insert(subject.to_string(), cause(error));
     }
 
+    /// How many watches cannot list.
+    pub fn failing_watches(&self) -> usize {
+        self.lock().len()
+    }
+
     /// What keeps the operator from its work now, in one line.
     pub async fn trouble(&self, ctx: &Context) -> Option<String> {
         if let Some(trouble) = self.trouble_with_the_api(ctx).await {

@@ -250,6 +250,7 @@ mod tests {
             standings: standings.iter().map(|(id, standing)| (instance(id), standing.clone())).collect(),
             accounts: vec![(key, false)],
             leads: true,
+            failing_watches: 0,
         }
     }
 
@@ -263,6 +264,7 @@ mod tests {
             "dbbackup_backups_retained{namespace=\"shop\",engine=\"DCS\",instance_id=\"i-1\"} 1\n",
             "dbbackup_account_ready{kind=\"CloudAccount\",namespace=\"shop\",name=\"default\"} 0\n",
             "dbbackup_leader 1\n",
+            "dbbackup_watches_failing 0\n",
             "dbbackup_backups{phase=\"Completed\"} 1\n",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");

@@ -137,6 +137,7 @@ fn everything_exposed() -> String {
         standings: [(instance, standing)].into(),
         accounts: vec![(account, true)],
         leads: true,
+        failing_watches: 0,
     })
 }
 

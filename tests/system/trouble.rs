@@ -67,6 +67,8 @@ async fn break_watches_of_backups(world: &World, api: &ApiProxy) {
     api.inject(Fault::new(Trouble::Answer(410)).watches(true).containing("/databasebackups?").always());
     api.expire_watches();
     until_readiness_says(world, 503, "DatabaseBackup cannot be listed").await;
+    let told = world.operator().metrics().await;
+    assert!(told.contains("dbbackup_watches_failing 1\n"), "{told}");
 }
 
 fn has_been(world: &World, name: &str, reason: &str) -> bool {

@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub accounts: Vec<(AccountKey, bool)>,
     /// Whether this replica acts.
     pub leads: bool,
+    /// Watches that cannot list.
+    pub failing_watches: usize,
 }
 
 impl Snapshot {
@@ -33,6 +35,7 @@ impl Snapshot {
             standings: ctx.fleet.standings(),
             accounts: ctx.accounts.readiness(),
             leads: ctx.may_act(),
+            failing_watches: ctx.health.failing_watches(),
         }
     }
 }
@@ -79,6 +82,10 @@ pub fn registry(snapshot: &Snapshot) -> Registry {
     let leader = Gauge::<i64>::default();
     leader.set(i64::from(snapshot.leads));
     registry.register("leader", "Whether this replica acts: it leads, or there is no election, and the definitions are served", leader);
+
+    let watches = Gauge::<i64>::default();
+    watches.set(number(snapshot.failing_watches));
+    registry.register("watches_failing", "Watches that cannot list, so that changes of their objects are not seen", watches);
 
     let phases = Family::<ByPhase, Gauge>::default();
     for (phase, count) in &snapshot.phases {
