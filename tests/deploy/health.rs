@@ -111,6 +111,30 @@ fn of_several_conditions_that_are_true_the_one_that_kstatus_reads_first_counts_a
 }
 
 #[test]
+fn a_hook_that_is_deleted_while_it_runs_ends_the_sync_instead_of_keeping_it_waiting() {
+    let deleted = |case: &str, finalizers: &[&str]| {
+        let text = fs::read_to_string(format!("{SCRIPTS}/DatabaseBackup/testdata/{case}.yaml")).expect("an object");
+        let mut object: Value = serde_saphyr::from_str(&text).expect("an object");
+        // As the API server does: the generation moves on, and nobody writes a status any more.
+        let metadata = &mut object["metadata"];
+        metadata["generation"] = (metadata["generation"].as_i64().expect("a generation") + 1).into();
+        metadata["deletionTimestamp"] = "2026-03-01T00:00:00Z".into();
+        metadata["finalizers"] = finalizers.into();
+        health(&script("DatabaseBackup"), &object).expect("a health").status
+    };
+    let hook = &["somebody.else/finalizer", "argocd.argoproj.io/hook-finalizer"][..];
+    for (case, expected) in [
+        ("healthy_completed", "Healthy"),
+        ("progressing_running", "Degraded"),
+        ("progressing_fresh", "Degraded"),
+        ("degraded_failed", "Degraded"),
+    ] {
+        assert_eq!(deleted(case, hook), expected, "{case}");
+    }
+    assert_eq!(deleted("progressing_running", &["somebody.else/finalizer"]), "Progressing", "Argo CD itself says so of what is no hook");
+}
+
+#[test]
 fn the_entry_for_argocd_cm_is_made_of_the_scripts() {
     let head = "\
 # For an Argo CD that does not know these kinds. Merge `data` into the ConfigMap argocd-cm of its namespace; it is read at once.

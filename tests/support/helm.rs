@@ -15,6 +15,10 @@ impl ControlPlane {
         for (name, _) in NO_PROXY {
             command.env_remove(name);
         }
+        // Settings of whoever runs the tests are not for this one.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HELM_")) {
+            command.env_remove(name);
+        }
         for name in ["CACHE", "CONFIG", "DATA"] {
             command.env(format!("HELM_{name}_HOME"), self.folder().join("helm").join(name));
         }

@@ -8,6 +8,26 @@ local function health(status, message)
 end
 
 local status, metadata = obj.status, obj.metadata
+
+-- Of objects that are being deleted Argo CD asks only about hooks that it still holds. Nobody will work on them any more, and their generation has
+-- moved on: whatever is not good by now never will be, and a sync must not wait for it.
+local isLostHook = false
+if type(metadata) == "table" and metadata.deletionTimestamp ~= nil and type(metadata.finalizers) == "table" then
+  for _, finalizer in ipairs(metadata.finalizers) do
+    isLostHook = isLostHook or finalizer == "argocd.argoproj.io/hook-finalizer"
+  end
+end
+if isLostHook then
+  if type(status) == "table" and type(status.conditions) == "table" then
+    for _, condition in ipairs(status.conditions) do
+      if type(condition) == "table" and condition.type == "Ready" and condition.status == "True" then
+        return health("Healthy", condition.message)
+      end
+    end
+  end
+  return health("Degraded", "Deleted before it was completed")
+end
+
 if type(status) ~= "table" or type(status.conditions) ~= "table" then
   return health("Progressing", "Waiting for the operator")
 end
