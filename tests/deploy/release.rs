@@ -122,7 +122,7 @@ fn nobody_may_run_and_read_what_is_in_the_image_whatever_the_umask_of_its_builde
 fn whatever_is_linked_in_comes_with_its_licence() {
     let (succeeded, notices) = run(&path(""), "deploy/release/notices", &[], &[]);
     assert!(succeeded, "{notices}");
-    for said in ["\nring 0.", "\nrustls 0.", "\ntokio 1.", "Copyright 2015-2025 Brian Smith.", "standard library of Rust"] {
+    for said in ["\nring 0.", "\nrustls 0.", "\ntokio 1.", " Brian Smith.", "standard library of Rust"] {
         assert!(notices.contains(said), "{said}");
     }
     assert!(!notices.contains("\nstateright "), "what only tests use is not linked in");
