@@ -120,18 +120,21 @@ fn a_hook_that_is_deleted_while_it_runs_ends_the_sync_instead_of_keeping_it_wait
         metadata["generation"] = (metadata["generation"].as_i64().expect("a generation") + 1).into();
         metadata["deletionTimestamp"] = "2026-03-01T00:00:00Z".into();
         metadata["finalizers"] = finalizers.into();
-        health(&script("DatabaseBackup"), &object).expect("a health").status
+        let said = health(&script("DatabaseBackup"), &object).expect("a health");
+        (said.status, said.message)
     };
     let hook = &["somebody.else/finalizer", "argocd.argoproj.io/hook-finalizer"][..];
-    for (case, expected) in [
-        ("healthy_completed", "Healthy"),
-        ("progressing_running", "Degraded"),
-        ("progressing_fresh", "Degraded"),
-        ("degraded_failed", "Degraded"),
+    for (case, expected, why) in [
+        ("healthy_completed", "Healthy", "holds backup"),
+        ("progressing_running", "Degraded", "Deleted before it was completed"),
+        ("progressing_fresh", "Degraded", "Deleted before it was completed"),
+        ("degraded_failed", "Degraded", "attempts failed"),
     ] {
-        assert_eq!(deleted(case, hook), expected, "{case}");
+        let (status, message) = deleted(case, hook);
+        assert!(status == expected && message.contains(why), "{case}: {status} {message}");
     }
-    assert_eq!(deleted("progressing_running", &["somebody.else/finalizer"]), "Progressing", "Argo CD itself says so of what is no hook");
+    let (status, _) = deleted("progressing_running", &["somebody.else/finalizer"]);
+    assert_eq!(status, "Progressing", "Argo CD itself says so of what is no hook");
 }
 
 #[test]
