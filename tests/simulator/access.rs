@@ -1,7 +1,7 @@
 //! What every project service checks before it looks at the request itself: the caller, the permission, the project.
 
 use super::{
-    auth::{Caller, Refusal, authenticate},
+    auth::{By, Refusal, authenticate},
     message::{Reply, Request},
     service::Service,
     state::{Checked, Cloud},
@@ -10,10 +10,10 @@ use super::{
 /// Lets the caller in, or says no with this service's own code.
 pub fn enter(cloud: &mut Cloud, service: Service, request: &Request, project: &str) -> Checked<()> {
     let caller = authenticate(cloud, request).map_err(|refusal| refused(cloud, service, &refusal))?;
-    let known = cloud.projects.iter().find(|known| known.id == project);
-    let allowed = match caller {
-        Caller::Token(scope) => known.is_some() && scope.as_deref() == Some(project),
-        Caller::AccessKey => match (known, request.header("x-project-id")) {
+    let known = cloud.projects.iter().find(|known| known.id == project && known.domain == caller.domain);
+    let allowed = match caller.by {
+        By::Token(scope) => known.is_some() && scope.as_deref() == Some(project),
+        By::AccessKey => match (known, request.header("x-project-id")) {
             (None, _) => false,
             (Some(_), Some(header)) => header == project,
             // Without the header a signed call reaches the region's main project only.

@@ -26,7 +26,7 @@ GET    /endpoints
 GET    /projects          POST /projects {id, name}
 GET    /instances         POST /instances {engine, id, project?, single_node?}    POST /instances/{id}/busy {busy}    DELETE /instances/{id}
 GET    /settings          POST /settings {any of them}
-GET    /backups           POST /backups {engine, instance, text, automatic?, age_ms?}    POST /backups/{id}/status {status}    DELETE /backups/{id}
+GET    /backups           POST /backups {engine, instance, text, automatic?, age_ms?, count?}    POST /backups/{id}/status {status}    DELETE /backups/{id}
 POST   /complete-all      POST /hold {hold}    POST /fail-next {count, engine?}
 GET    /faults            POST /faults {service?, operation?, containing?, times?, kind}    POST /chaos {seed, services?, operations?, percent: [[kind, n]]}    DELETE /faults
 POST   /refuse {service, refuse}    POST /deny {service, deny}    POST /unpublish {service, start}
@@ -168,9 +168,14 @@ struct BackupWish {
     automatic: bool,
     #[serde(default)]
     age_ms: u64,
+    /// So many at once, of this moment; their texts get a number.
+    count: Option<usize>,
 }
 
 async fn add_backup(State(desk): At, Json(wish): Json<BackupWish>) -> Answer {
+    if let Some(count) = wish.count {
+        return show(json!({ "ids": desk.shared.cloud().add_backups(wish.engine, &wish.instance, &wish.text, count) }));
+    }
     let age = Duration::from_millis(wish.age_ms);
     let id = desk.shared.cloud().add_backup(wish.engine, &wish.instance, &wish.text, wish.automatic, age);
     show(json!({ "id": id }))
@@ -270,7 +275,7 @@ struct Password {
 }
 
 async fn set_password(State(desk): At, Json(wish): Json<Password>) -> Answer {
-    desk.shared.cloud().password = wish.password;
+    desk.shared.cloud().set_password(&wish.password);
     done()
 }
 

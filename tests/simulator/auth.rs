@@ -24,6 +24,8 @@ const STRIKES: u32 = 5;
 pub struct AccessKey {
     /// The public half.
     pub access: String,
+    /// The id of the account whose user has it.
+    pub domain: String,
     secret: String,
     security_token: Option<String>,
     expires: Option<Timestamp>,
@@ -32,16 +34,22 @@ pub struct AccessKey {
 }
 
 impl AccessKey {
-    /// A key that works until `expires`.
+    /// A key of the first account that works until `expires`.
     pub fn new(access: &str, secret: &str, security_token: Option<&str>, expires: Option<Timestamp>) -> Self {
         Self {
             access: access.to_owned(),
+            domain: super::DOMAIN_ID.to_owned(),
             secret: secret.to_owned(),
             security_token: security_token.map(str::to_owned),
             expires,
             strikes: 0,
             locked_until: None,
         }
+    }
+
+    /// The same key of another account.
+    pub fn of(self, domain: &str) -> Self {
+        Self { domain: domain.to_owned(), ..self }
     }
 
     /// Forgets bad signatures.
@@ -53,10 +61,19 @@ impl AccessKey {
 
 /// Who called.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Caller {
-    /// Somebody with a token; scoped to this project.
+pub struct Caller {
+    /// The id of the caller's account.
+    pub domain: String,
+    /// What the caller showed.
+    pub by: By,
+}
+
+/// What a caller shows to be let in.
+#[derive(Debug, PartialEq, Eq)]
+pub enum By {
+    /// A token; scoped to this project.
     Token(Option<String>),
-    /// Somebody with an access key, who may use every project of the account.
+    /// An access key, which opens every project of the account.
     AccessKey,
 }
 
@@ -80,7 +97,7 @@ pub fn authenticate(cloud: &mut Cloud, request: &Request) -> Result<Caller, Refu
         let token = cloud.tokens.iter().find(|token| token.value == value).ok_or(Refusal::TokenInvalid)?;
         return match token.expires {
             Some(end) if end <= now => Err(Refusal::TokenExpired),
-            _ => Ok(Caller::Token(token.project.clone())),
+            _ => Ok(Caller { domain: token.domain.clone(), by: By::Token(token.project.clone()) }),
         };
     }
     let Some(authorization) = request.header("authorization") else { return Err(Refusal::Missing) };
@@ -105,7 +122,7 @@ pub fn authenticate(cloud: &mut Cloud, request: &Request) -> Result<Caller, Refu
         return Err(refuse(wrong));
     }
     key.strikes = 0;
-    Ok(Caller::AccessKey)
+    Ok(Caller { domain: key.domain.clone(), by: By::AccessKey })
 }
 
 fn refuse(why: &str) -> Refusal {

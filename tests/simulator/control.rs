@@ -30,30 +30,43 @@ impl Cloud {
         Some(())
     }
 
-    /// Adds a project; its name is its region's or `<region>_<sub>`.
+    /// Adds a project to the first account; its name is its region's or `<region>_<sub>`.
     pub fn add_project(&mut self, id: &str, name: &str) {
         self.projects.retain(|known| known.id != id);
-        self.projects.push(Project { id: id.to_owned(), name: name.to_owned() });
+        self.projects.push(Project { domain: super::DOMAIN_ID.to_owned(), id: id.to_owned(), name: name.to_owned() });
+    }
+
+    /// Changes the password of the first account's user.
+    pub fn set_password(&mut self, password: &str) {
+        if let Some(first) = self.tenants.first_mut() {
+            password.clone_into(&mut first.password);
+        }
     }
 
     /// Adds a token that never expires.
     pub fn add_token(&mut self, value: &str, project: &str) -> Option<()> {
-        let project = self.project(project)?.id.clone();
-        self.tokens.push(Token { value: value.to_owned(), project: Some(project), expires: None });
+        let Project { domain, id, .. } = self.project(project)?.clone();
+        self.tokens.push(Token { value: value.to_owned(), domain, project: Some(id), expires: None });
         Some(())
     }
 
-    /// Puts in a finished backup that nobody asked for over HTTP. `text` is its name, for DCS its remark.
+    /// Puts in a finished backup that nobody asked for over HTTP, in the instance's project. `text` is its name, for DCS its remark.
     pub fn add_backup(&mut self, service: Service, instance: &str, text: &str, automatic: bool, age: Duration) -> String {
         let project =
             self.instances.iter().find(|known| known.service == service && known.id == instance).map(|known| known.project.clone());
         let project = project.unwrap_or_else(|| super::PROJECTS[0].1.to_owned());
+        self.put(service, &project, instance, text, automatic, age)
+    }
+
+    /// The same in a project.
+    pub(super) fn put(&mut self, service: Service, project: &str, instance: &str, text: &str, automatic: bool, age: Duration) -> String {
         let dcs = service == Service::Dcs;
         let doomed = std::mem::take(&mut self.doomed);
+        let fail_percent = std::mem::take(&mut self.settings.fail_percent);
         let id = self
             .begin(Order {
                 service,
-                project,
+                project: project.to_owned(),
                 instance: instance.to_owned(),
                 name: if dcs { String::new() } else { text.to_owned() },
                 description: if dcs { text.to_owned() } else { String::new() },
@@ -64,6 +77,7 @@ impl Cloud {
             .id
             .clone();
         self.doomed = doomed;
+        self.settings.fail_percent = fail_percent;
         let age = SignedDuration::try_from(age).unwrap_or_default();
         if let Some(backup) = self.backups.last_mut() {
             backup.created = backup.created.checked_sub(age).unwrap_or(Timestamp::MIN);
@@ -74,6 +88,11 @@ impl Cloud {
         // Oldest first is what rotation relies on.
         self.backups.sort_by_key(|backup| backup.created);
         id
+    }
+
+    /// Puts in many, all of this moment and manual; their names begin with `text`.
+    pub fn add_backups(&mut self, service: Service, instance: &str, text: &str, count: usize) -> Vec<String> {
+        (0..count).map(|nth| self.add_backup(service, instance, &format!("{text}-{nth}"), false, Duration::ZERO)).collect()
     }
 
     /// Takes a backup away behind everybody's back.
@@ -146,9 +165,9 @@ impl Simulator {
         self.cloud().projects.retain(|project| project.id != id);
     }
 
-    /// Changes the user's password. Tokens that exist stay good.
+    /// Changes the password of the first account's user. Tokens that exist stay good.
     pub fn set_password(&self, password: &str) {
-        password.clone_into(&mut self.cloud().password);
+        self.cloud().set_password(password);
     }
 
     /// Adds a token of the default project that never expires.
@@ -235,6 +254,21 @@ impl Simulator {
         self.cloud().settings.list_order = order;
     }
 
+    /// What the totals in lists of backups are off by.
+    pub fn set_total_offset(&self, records: i64) {
+        self.cloud().settings.total_offset = records;
+    }
+
+    /// Somebody else's backups come and go all the time: no listing of several pages holds still.
+    pub fn set_restless(&self, restless: bool) {
+        self.cloud().settings.restless = restless;
+    }
+
+    /// The cloud's clock minus ours.
+    pub fn set_clock_offset(&self, offset: SignedDuration) {
+        self.cloud().settings.clock_offset_seconds = offset.as_secs();
+    }
+
     /// Lets the next backups (of one service, or of any) end as failed.
     pub fn fail_next_backups(&self, count: u32, service: Option<&str>) {
         self.cloud().doomed.push((service.map(Service::expect), count));
@@ -253,6 +287,11 @@ impl Simulator {
     /// Puts in a finished backup; `text` is its name, for DCS its remark. Answers its id.
     pub fn add_backup(&self, service: &str, instance: &str, text: &str) -> String {
         self.cloud().add_backup(Service::expect(service), instance, text, false, Duration::ZERO)
+    }
+
+    /// Puts in so many finished backups of somebody else at once. Answers their ids.
+    pub fn add_backups(&self, service: &str, instance: &str, count: usize) -> Vec<String> {
+        self.cloud().add_backups(Service::expect(service), instance, "foreign", count)
     }
 
     /// Puts in a finished backup of the cloud's own schedule, so old.

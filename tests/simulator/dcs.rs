@@ -99,12 +99,14 @@ fn list(cloud: &mut Cloud, request: &Request, project: &str, instance: &str) -> 
     })?;
     let window = Window::read(request, rules::parse_digits_time).ok_or_else(|| invalid("begin_time, end_time"))?;
     let instance = known(cloud, project, instance)?;
+    cloud.stir(ME, project, Some(&instance.id), page.is_first());
     let mut found = cloud.listed(ME, project);
     found.retain(|backup| backup.instance == instance.id && window.holds(backup.created));
-    let total = found.len();
+    let nothing = found.is_empty();
+    let total = cloud.told(found.len());
     let records: Vec<Value> = page.cut(found).iter().map(record).collect();
     // "When there is nothing" is read as: nothing at all. A page past the end is an ordinary answer.
-    if total == 0 {
+    if nothing && total == 0 {
         return Ok(Reply::empty(204));
     }
     Ok(Reply::json(200, json!({ "total_num": total, "backup_record_response": records })))

@@ -151,6 +151,11 @@ impl Fault {
         self
     }
 
+    /// Strikes until the faults are cleared.
+    pub fn always(self) -> Self {
+        self.times(u32::MAX)
+    }
+
     fn strikes(&self, service: Service, operation: Operation, text: &str) -> bool {
         self.times > 0
             && self.service.is_none_or(|wanted| wanted == service)
@@ -251,7 +256,8 @@ impl Faults {
 impl Waiting {
     fn use_up(&mut self, at: usize) -> FaultKind {
         let fault = &mut self.queue[at];
-        fault.times -= 1;
+        // The most there is means: for ever.
+        fault.times -= u32::from(fault.times < u32::MAX);
         let kind = fault.kind.clone();
         if fault.times == 0 {
             self.queue.remove(at);

@@ -117,6 +117,9 @@ fn list(cloud: &mut Cloud, request: &Request, project: &str) -> Checked<Reply> {
     if id.as_deref().is_some_and(|id| !rules::id_ok(id)) {
         return Err(Reply::error(400, "DBS.280124", "The backup ID is in an invalid format."));
     }
+    if id.is_none() {
+        cloud.stir(ME, project, instance.as_deref(), page.is_first());
+    }
     let mut found = cloud.listed(ME, project);
     found.retain(|backup| {
         backup.tables.is_some() == tables
@@ -126,7 +129,7 @@ fn list(cloud: &mut Cloud, request: &Request, project: &str) -> Checked<Reply> {
             && datastore.as_deref().is_none_or(|wanted| wanted == "cassandra")
             && window.holds(backup.created)
     });
-    let total = found.len();
+    let total = cloud.told(found.len());
     let hours = cloud.settings.utc_offset_hours;
     let backups: Vec<Value> = page.cut(found).iter().map(|backup| item(backup, hours)).collect();
     Ok(Reply::json(200, json!({ "total_count": total, "backups": backups })))

@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    DOMAIN, DOMAIN_ID, USER, USER_ID, access,
+    access,
     auth::{Caller, authenticate},
     geminidb::json_object,
     message::{Reply, Request},
     rules,
     service::{Operation, Service},
-    state::{Checked, Cloud, Project, Token},
+    state::{Checked, Cloud, Project, Tenant, Token},
 };
 
 const ME: Service = Service::Iam;
@@ -32,12 +32,14 @@ pub fn answer(cloud: &mut Cloud, request: &Request, operation: Operation, path: 
         Operation::Token if path[0] == "v3.0" => by_oidc(cloud, request),
         Operation::Token => by_password(cloud, request),
         Operation::Projects => {
-            enter(cloud, request)?;
-            Ok(projects(cloud, request))
+            let caller = enter(cloud, request)?;
+            Ok(projects(cloud, request, &caller.domain))
         }
         Operation::Domains => {
-            enter(cloud, request)?;
-            Ok(Reply::json(200, json!({ "domains": [{ "id": DOMAIN_ID, "name": DOMAIN, "enabled": true }], "links": links() })))
+            let caller = enter(cloud, request)?;
+            let own = cloud.tenants.iter().filter(|tenant| tenant.id == caller.domain);
+            let domains: Vec<Value> = own.map(|tenant| json!({ "id": tenant.id, "name": tenant.domain, "enabled": true })).collect();
+            Ok(Reply::json(200, json!({ "domains": domains, "links": links() })))
         }
         _ => Err(Reply::not_published()),
     }
@@ -69,13 +71,10 @@ fn by_password(cloud: &mut Cloud, request: &Request) -> Checked<Reply> {
     }
     let text =
         |pointer: &str| identity.pointer(pointer).and_then(Value::as_str).ok_or_else(|| bad_request(&format!("{pointer} is missing")));
-    let right = text("/password/user/name")? == USER
-        && text("/password/user/domain/name")? == DOMAIN
-        && text("/password/user/password")? == cloud.password;
-    if !right {
-        return Err(unauthorized());
-    }
-    issue(cloud, request, &body, "password")
+    let given = (text("/password/user/domain/name")?, text("/password/user/name")?, text("/password/user/password")?);
+    let known = cloud.tenants.iter().find(|tenant| (&*tenant.domain, &*tenant.user, &*tenant.password) == given);
+    let tenant = known.cloned().ok_or_else(unauthorized)?;
+    issue(cloud, request, &body, &tenant, "password")
 }
 
 fn by_oidc(cloud: &mut Cloud, request: &Request) -> Checked<Reply> {
@@ -94,7 +93,8 @@ fn by_oidc(cloud: &mut Cloud, request: &Request) -> Checked<Reply> {
     if !meant_for_us || !alive {
         return Err(Reply::iam_error(401, "Unauthorized", "The id token is expired or meant for somebody else."));
     }
-    issue(cloud, request, &body, "mapped")
+    let tenant = cloud.tenants.first().cloned().ok_or_else(unauthorized)?;
+    issue(cloud, request, &body, &tenant, "mapped")
 }
 
 /// The claims of a JWT. Its signature is not checked: no key of the issuer is here.
@@ -123,8 +123,9 @@ fn claims(token: &str) -> Option<Value> {
     serde_json::from_slice(&bytes).ok()
 }
 
-fn issue(cloud: &mut Cloud, request: &Request, body: &Value, method: &str) -> Checked<Reply> {
-    let project = scope(cloud, body)?;
+fn issue(cloud: &mut Cloud, request: &Request, body: &Value, tenant: &Tenant, method: &str) -> Checked<Reply> {
+    let project = scope(cloud, body, tenant)?;
+    let domain = json!({ "id": tenant.id, "name": tenant.domain });
     if cloud.denied.contains(&ME) {
         return Err(forbidden());
     }
@@ -137,38 +138,40 @@ fn issue(cloud: &mut Cloud, request: &Request, body: &Value, method: &str) -> Ch
         "methods": [method],
         "issued_at": rules::micros_time(issued),
         "expires_at": rules::micros_time(expires),
-        "user": { "id": USER_ID, "name": USER, "domain": { "id": DOMAIN_ID, "name": DOMAIN }, "password_expires_at": "" },
+        "user": { "id": tenant.user_id, "name": tenant.user, "domain": domain, "password_expires_at": "" },
         "roles": [{ "id": "0", "name": "te_admin" }],
     });
     if request.parameter("nocatalog").is_none() {
         token["catalog"] = json!([]);
     }
     if let Some(project) = &project {
-        token["project"] = json!({ "id": project.id, "name": project.name, "domain": { "id": DOMAIN_ID, "name": DOMAIN } });
+        token["project"] = json!({ "id": project.id, "name": project.name, "domain": domain });
     }
-    cloud.tokens.push(Token { value: value.clone(), project: project.map(|project| project.id), expires: Some(expires) });
+    let (domain, project) = (tenant.id.clone(), project.map(|project| project.id));
+    cloud.tokens.push(Token { value: value.clone(), domain, project, expires: Some(expires) });
     let mut reply = Reply::json(201, json!({ "token": token }));
     reply.headers.push(("X-Subject-Token", value));
     Ok(reply)
 }
 
-fn scope(cloud: &Cloud, body: &Value) -> Checked<Option<Project>> {
+fn scope(cloud: &Cloud, body: &Value, tenant: &Tenant) -> Checked<Option<Project>> {
     let Some(project) = body.pointer("/auth/scope/project") else { return Ok(None) };
     let (key, wanted) = match (project.get("id").and_then(Value::as_str), project.get("name").and_then(Value::as_str)) {
         (Some(id), _) => ("id", id),
         (None, Some(name)) => ("name", name),
         (None, None) => return Err(bad_request("auth.scope.project needs an id or a name")),
     };
-    let same = |known: &&Project| if key == "id" { known.id == wanted } else { known.name == wanted };
+    let same = |known: &&Project| known.domain == tenant.id && if key == "id" { known.id == wanted } else { known.name == wanted };
     let found = cloud.projects.iter().find(same).cloned();
     found.map(Some).ok_or_else(|| Reply::iam_error(404, "Not Found", &format!("Could not find project, {key}: {wanted}.")))
 }
 
-fn projects(cloud: &Cloud, request: &Request) -> Reply {
+fn projects(cloud: &Cloud, request: &Request, domain: &str) -> Reply {
     let name = request.parameter("name");
-    let shown = cloud.projects.iter().filter(|project| name.as_ref().is_none_or(|name| *name == project.name)).map(|project| {
+    let own = cloud.projects.iter().filter(|project| project.domain == domain);
+    let shown = own.filter(|project| name.as_ref().is_none_or(|name| *name == project.name)).map(|project| {
         json!({
-            "id": project.id, "name": project.name, "domain_id": DOMAIN_ID, "parent_id": DOMAIN_ID, "description": "",
+            "id": project.id, "name": project.name, "domain_id": domain, "parent_id": domain, "description": "",
             "enabled": true, "is_domain": false, "links": { "self": format!("https://iam/v3/projects/{}", project.id) },
         })
     });

@@ -32,7 +32,8 @@ cloud-simulator: a simulated Huawei Cloud / Open Telekom Cloud for tests and dem
   --ignore-stdin              serve until SIGTERM even when standard input is closed
 
 Nothing here is secret. Account sim-domain, user sim-user, password sim-password; access key AKSIMULATOR000000001 with the secret
-SKSimulatorSecret0123456789ABCDEFGHIJKLM; projects eu-de, eu-nl, ap-southeast-1, cn-north-4. `curl` the admin URL for more dials.
+SKSimulatorSecret0123456789ABCDEFGHIJKLM; projects eu-de, eu-nl, ap-southeast-1, cn-north-4. Another account has projects of the same names: other-domain, user other-user, password
+other-password; access key AKSIMULATOR000000002 with the secret SKOtherSimulatorSecret0123456789ABCDEFGH. `curl` the admin URL for more dials.
 ";
 
 fn main() -> ExitCode {

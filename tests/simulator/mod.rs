@@ -66,6 +66,28 @@ pub const PROJECTS: [(&str, &str); 4] = [
     ("cn-north-4", "619d3e78f61b4be68bc5aa0b59edcf7b"),
 ];
 
+/// Another account of the same cloud, whose projects have the same names and other ids.
+pub const OTHER_DOMAIN: &str = "other-domain";
+/// The other account's id.
+pub const OTHER_DOMAIN_ID: &str = "9f8e7d6c5b4a39281706f5e4d3c2b1a0";
+/// Its IAM user.
+pub const OTHER_USER: &str = "other-user";
+/// Its IAM user's id.
+pub const OTHER_USER_ID: &str = "8e7d6c5b4a39281706f5e4d3c2b1a09f";
+/// Its IAM user's password.
+pub const OTHER_PASSWORD: &str = "other-password";
+/// Its IAM user's access key.
+pub const OTHER_ACCESS_KEY: &str = "AKSIMULATOR000000002";
+/// The secret half of [`OTHER_ACCESS_KEY`].
+pub const OTHER_SECRET_KEY: &str = "SKOtherSimulatorSecret0123456789ABCDEFGH";
+/// The other account's projects.
+pub const OTHER_PROJECTS: [(&str, &str); 4] = [
+    ("eu-de", "7c9b0f3e5d2a4c6b8e1f0a9d3b5c7e21"),
+    ("eu-nl", "8dac1f4e6e3b4d7c9f2a1bae4c6d8f32"),
+    ("ap-southeast-1", "9ebd2a5f7f4c4e8da03b2cbf5d7e9a43"),
+    ("cn-north-4", "afce3b6a805d4f9eb14c3dca6e8fab54"),
+];
+
 /// Where the services are reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Endpoints {

@@ -136,6 +136,9 @@ fn list(cloud: &mut Cloud, request: &Request, project: &str, legacy: bool) -> Ch
     }
     // Fuzzy, since nobody says that it is exact; the older interface does not know it.
     let name = request.parameter("name").filter(|_| !legacy);
+    if id.is_none() {
+        cloud.stir(ME, project, instance.as_deref(), page.is_first());
+    }
     let mut found = cloud.listed(ME, project);
     found.retain(|backup| {
         automatic.is_none_or(|wanted| wanted == backup.automatic)
@@ -144,7 +147,7 @@ fn list(cloud: &mut Cloud, request: &Request, project: &str, legacy: bool) -> Ch
             && name.as_ref().is_none_or(|wanted| backup.name.contains(wanted.as_str()))
             && window.holds(backup.created)
     });
-    let total = found.len();
+    let total = cloud.told(found.len());
     let hours = cloud.settings.utc_offset_hours;
     let backups: Vec<Value> = page.cut(found).iter().map(|backup| item(backup, hours)).collect();
     Ok(Reply::json(200, json!({ "backups": backups, "total_count": total })))

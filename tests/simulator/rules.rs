@@ -48,6 +48,11 @@ impl Page {
         Ok(Self { limit, offset })
     }
 
+    /// Whether a listing begins with it.
+    pub fn is_first(&self) -> bool {
+        self.offset == 0
+    }
+
     /// This page of all that there is.
     pub fn cut<T>(&self, all: Vec<T>) -> Vec<T> {
         all.into_iter().skip(self.offset).take(self.limit).collect()
@@ -93,6 +98,11 @@ pub fn parse_digits_time(text: &str) -> Option<Timestamp> {
 /// Writes `2020-07-07T01:17:05+0000`, in the offset that is set.
 pub fn offset_time(at: Timestamp, hours: i8) -> String {
     at.to_zoned(TimeZone::fixed(tz::offset(hours))).strftime("%Y-%m-%dT%H:%M:%S%z").to_string()
+}
+
+/// Writes `Sun, 06 Nov 1994 08:49:37 GMT`, as in a `Date` header.
+pub fn http_date(at: Timestamp) -> String {
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 /// Writes `2019-05-10T08:31:16.000Z`.

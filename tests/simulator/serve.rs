@@ -21,7 +21,7 @@ use super::{
     faults::{FaultKind, Faults},
     geminidb, iam,
     message::{Reply, Request},
-    mysql,
+    mysql, rules,
     service::{Operation, Service},
     state::Cloud,
     wire::Cut,
@@ -198,8 +198,14 @@ impl Visit {
     }
 
     fn finish(&self, status: u16, body: Body, media: Option<&str>, id: &str, extra: &[(&'static str, String)]) -> Response {
-        self.shared.cloud().note_answer(self.arrived, &self.request.target(), status);
-        let mut response = Response::builder().status(status).header("X-Request-Id", id);
+        let now = {
+            let mut cloud = self.shared.cloud();
+            cloud.note_answer(self.arrived, &self.request.target(), status);
+            cloud.now()
+        };
+        // The server below adds a date of its own only where there is none.
+        let date = rules::http_date(now);
+        let mut response = Response::builder().status(status).header("X-Request-Id", id).header(header::DATE, date);
         if self.service == Service::Iam {
             response = response.header("X-IAM-Trace-Id", format!("token_simulated_null_{id}"));
         }

@@ -29,11 +29,15 @@ pub struct Settings {
     pub dcs_backups_kept: usize,
     /// `newest`, `oldest` or `shuffled`: only `GeminiDB` v4 documents an order.
     pub list_order: ListOrder,
+    /// The totals in lists of backups minus the records that there are.
+    pub total_offset: i64,
+    /// Somebody else makes backups, or deletes them again, all the time: one more is there, or is gone, before each page of a list.
+    pub restless: bool,
     /// Whether a bad token is refused by the gateway (401 APIGW.0301) instead of by the service.
     pub gateway_checks_tokens: bool,
     /// How long tokens live.
     pub token_lifetime_ms: u64,
-    /// The cloud's clock minus ours, in seconds.
+    /// The cloud's clock minus ours, in seconds; the `Date` of every answer follows it.
     pub clock_offset_seconds: i64,
     /// The offset in which database services write their times.
     pub utc_offset_hours: i8,
@@ -55,6 +59,8 @@ impl Default for Settings {
             list_deleted_dcs: false,
             dcs_backups_kept: 24,
             list_order: ListOrder::Newest,
+            total_offset: 0,
+            restless: false,
             gateway_checks_tokens: false,
             token_lifetime_ms: 86_400_000,
             clock_offset_seconds: 0,

@@ -3,7 +3,7 @@
 //! Time passes lazily: before anything looks at the backups, [`Cloud::settle`] ends those that are due.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -20,9 +20,29 @@ use super::{
     settings::{ListOrder, Settings},
 };
 
+/// What the names (for DCS the remarks) of the backups begin with that the dial `restless` puts in.
+pub const RESTLESS: &str = "restless";
+
+/// An account of the cloud with its one IAM user. None sees another's projects.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// The account's name.
+    pub domain: String,
+    /// The account's id.
+    pub id: String,
+    /// The user's name.
+    pub user: String,
+    /// The user's id.
+    pub user_id: String,
+    /// The user's password.
+    pub password: String,
+}
+
 /// A project; its name is its region's, or `<region>_<sub>`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Project {
+    /// The id of the account that it belongs to.
+    pub domain: String,
     /// Its id.
     pub id: String,
     /// Its name.
@@ -48,6 +68,8 @@ pub struct Instance {
 pub struct Token {
     /// The secret text.
     pub value: String,
+    /// The id of the account whose user has it.
+    pub domain: String,
     /// The project it is scoped to.
     pub project: Option<String>,
     /// When it ends.
@@ -77,7 +99,9 @@ pub struct Call {
 pub struct Cloud {
     /// Dials.
     pub settings: Settings,
-    /// Projects of the one account.
+    /// Accounts; the first is whom everything belongs to that names no other.
+    pub tenants: Vec<Tenant>,
+    /// Projects of all accounts, the first one's first.
     pub projects: Vec<Project>,
     /// Instances.
     pub instances: Vec<Instance>,
@@ -87,8 +111,6 @@ pub struct Cloud {
     pub tokens: Vec<Token>,
     /// Access keys.
     pub access_keys: Vec<AccessKey>,
-    /// The user's password.
-    pub password: String,
     /// OIDC identity providers: name, and the audience a token must have.
     pub identity_providers: Vec<(String, Option<String>)>,
     /// Services that refuse everything for want of permission.
@@ -99,26 +121,45 @@ pub struct Cloud {
     pub doomed: Vec<(Option<Service>, u32)>,
     /// Requests so far.
     pub calls: Vec<Call>,
+    /// Where the dial `restless` is at work: whether backups become more there, or fewer.
+    pub(super) tides: BTreeMap<(Service, String, String), bool>,
     dice: u64,
 }
 
 impl Cloud {
-    /// A cloud with the default projects, user and access key.
+    /// A cloud with two accounts, each with projects, a user and an access key of its own.
     pub fn new() -> Self {
-        let project = |(name, id): &(&str, &str)| Project { id: (*id).to_owned(), name: (*name).to_owned() };
+        let project = |domain: &'static str| {
+            move |(name, id): &(&str, &str)| Project { domain: domain.to_owned(), id: (*id).to_owned(), name: (*name).to_owned() }
+        };
+        let tenant = |[domain, id, user, user_id, password]: [&str; 5]| Tenant {
+            domain: domain.to_owned(),
+            id: id.to_owned(),
+            user: user.to_owned(),
+            user_id: user_id.to_owned(),
+            password: password.to_owned(),
+        };
+        let own = super::PROJECTS.iter().map(project(super::DOMAIN_ID));
         Self {
             settings: Settings::default(),
-            projects: super::PROJECTS.iter().map(project).collect(),
+            tenants: vec![
+                tenant([super::DOMAIN, super::DOMAIN_ID, super::USER, super::USER_ID, super::PASSWORD]),
+                tenant([super::OTHER_DOMAIN, super::OTHER_DOMAIN_ID, super::OTHER_USER, super::OTHER_USER_ID, super::OTHER_PASSWORD]),
+            ],
+            projects: own.chain(super::OTHER_PROJECTS.iter().map(project(super::OTHER_DOMAIN_ID))).collect(),
             instances: Vec::new(),
             backups: Vec::new(),
             tokens: Vec::new(),
-            access_keys: vec![AccessKey::new(super::ACCESS_KEY, super::SECRET_KEY, None, None)],
-            password: super::PASSWORD.to_owned(),
+            access_keys: vec![
+                AccessKey::new(super::ACCESS_KEY, super::SECRET_KEY, None, None),
+                AccessKey::new(super::OTHER_ACCESS_KEY, super::OTHER_SECRET_KEY, None, None).of(super::OTHER_DOMAIN_ID),
+            ],
             identity_providers: Vec::new(),
             denied: BTreeSet::new(),
             unpublished: Vec::new(),
             doomed: Vec::new(),
             calls: Vec::new(),
+            tides: BTreeMap::new(),
             dice: 1,
         }
     }
@@ -285,6 +326,42 @@ impl Cloud {
             ListOrder::Shuffled => {}
         }
         listed
+    }
+
+    /// The total that a list of so many records tells.
+    pub fn told(&self, records: usize) -> usize {
+        let told = i64::try_from(records).unwrap_or(i64::MAX).saturating_add(self.settings.total_offset);
+        usize::try_from(told).unwrap_or_default()
+    }
+
+    /// With the dial `restless`: somebody else's backup comes, or goes, before a page is answered. Within one listing the change has one direction, so
+    /// that no two of its pages have the same total; on a first page it may turn.
+    pub fn stir(&mut self, service: Service, project: &str, instance: Option<&str>, is_first_page: bool) {
+        if !self.settings.restless {
+            return;
+        }
+        let instance = instance.unwrap_or(RESTLESS).to_owned();
+        let is_stray = |backup: &Backup| {
+            let text = if service == Service::Dcs { &backup.description } else { &backup.name };
+            (backup.service, &*backup.project, &backup.instance) == (service, project, &instance) && text.starts_with(RESTLESS)
+        };
+        let strays = self.backups.iter().filter(|backup| is_stray(backup)).count();
+        // DCS keeps few backups of an instance, and nobody's own may be rotated out by these.
+        let most = if service == Service::Dcs { 1 } else { 40 };
+        let grows = self.tides.entry((service, project.to_owned(), instance.clone())).or_insert(true);
+        if is_first_page && strays >= most {
+            *grows = false;
+        } else if strays == 0 || is_first_page && strays <= most / 2 {
+            *grows = true;
+        }
+        if *grows {
+            let text = format!("{RESTLESS}-{}", &Uuid::new_v4().simple().to_string()[..12]);
+            let id = self.put(service, project, &instance, &text, false, Duration::ZERO);
+            // At once, whatever the lag is: the page is about to be answered.
+            self.backups.iter_mut().filter(|backup| backup.id == id).for_each(|backup| backup.visible = backup.born);
+        } else if let Some(last) = self.backups.iter().rposition(is_stray) {
+            self.backups.remove(last);
+        }
     }
 
     /// Drops the oldest backups of a DCS instance beyond what is kept.

@@ -11,7 +11,8 @@ use super::{
     GEMINI, PROJECT, TOKEN, dcs_line, gemini_list,
     probe::{Answer, Probe, headers},
     simulator::{
-        ACCESS_KEY, DOMAIN, PASSWORD, PROJECTS, SECRET_KEY, USER,
+        ACCESS_KEY, DOMAIN, OTHER_ACCESS_KEY, OTHER_DOMAIN, OTHER_DOMAIN_ID, OTHER_PASSWORD, OTHER_PROJECTS, OTHER_SECRET_KEY, OTHER_USER,
+        PASSWORD, PROJECTS, SECRET_KEY, USER,
         auth::{AccessKey, Signed, string_to_sign},
         message::Request,
     },
@@ -169,6 +170,11 @@ fn a_signed_request_that_was_changed_does_not_verify() {
 
 /// Signs a request without a body, for the moment given.
 fn sign(probe: &Probe, line: &str, secret: &str, at: Timestamp) -> Probe {
+    sign_with(probe, line, ACCESS_KEY, secret, at)
+}
+
+/// The same with another access key.
+fn sign_with(probe: &Probe, line: &str, access: &str, secret: &str, at: Timestamp) -> Probe {
     let date = at.strftime("%Y%m%dT%H%M%SZ").to_string();
     let (method, target) = line.split_once(' ').unwrap();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -182,11 +188,11 @@ fn sign(probe: &Probe, line: &str, secret: &str, at: Timestamp) -> Probe {
         headers: request_headers,
         body: Vec::new(),
     };
-    let unsigned = Signed::parse(&format!("SDK-HMAC-SHA256 Access={ACCESS_KEY}, SignedHeaders=host;x-sdk-date, Signature=00")).unwrap();
+    let unsigned = Signed::parse(&format!("SDK-HMAC-SHA256 Access={access}, SignedHeaders=host;x-sdk-date, Signature=00")).unwrap();
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(string_to_sign(&date, &unsigned.canonical(&request).unwrap()).as_bytes());
     let signature = hex::encode(mac.finalize().into_bytes());
-    let authorization = format!("SDK-HMAC-SHA256 Access={ACCESS_KEY}, SignedHeaders=host;x-sdk-date, Signature={signature}");
+    let authorization = format!("SDK-HMAC-SHA256 Access={access}, SignedHeaders=host;x-sdk-date, Signature={signature}");
     probe.clone().header("X-Sdk-Date", &date).header("Authorization", &authorization)
 }
 
@@ -283,8 +289,12 @@ async fn a_permission_can_be_withdrawn_per_service() {
 }
 
 fn password_body(password: &str, scope: &serde_json::Value) -> String {
+    body_of([DOMAIN, USER, password], scope)
+}
+
+fn body_of([domain, user, password]: [&str; 3], scope: &serde_json::Value) -> String {
     json!({ "auth": {
-        "identity": { "methods": ["password"], "password": { "user": { "name": USER, "password": password, "domain": { "name": DOMAIN } } } },
+        "identity": { "methods": ["password"], "password": { "user": { "name": user, "password": password, "domain": { "name": domain } } } },
         "scope": { "project": scope },
     }})
     .to_string()
@@ -347,6 +357,46 @@ async fn projects_are_found_by_name() {
     assert_eq!(found["projects"][0]["id"], PROJECTS[2].1);
     let none = stage.iam.clone().token(TOKEN).ask("GET /v3/projects?name=nowhere", None).await.json();
     assert_eq!(none["projects"], json!([]));
+}
+
+#[tokio::test]
+async fn another_account_has_projects_of_the_same_names_and_neither_sees_the_others() {
+    let stage = stage().await;
+    let line = "POST /v3/auth/tokens";
+    let (own, other) = ([DOMAIN, USER, PASSWORD], [OTHER_DOMAIN, OTHER_USER, OTHER_PASSWORD]);
+    let by_name = json!({ "name": "eu-de" });
+    let mut tokens = Vec::new();
+    for (who, project) in [(own, PROJECT), (other, OTHER_PROJECTS[0].1)] {
+        let bought = stage.iam.ask(line, Some(&body_of(who, &by_name))).await;
+        assert_eq!((bought.status, bought.json()["token"]["project"]["id"].as_str()), (201, Some(project)));
+        assert_eq!(bought.json()["token"]["user"]["domain"]["name"], who[0]);
+        tokens.push(bought.headers["x-subject-token"].clone());
+    }
+    let status = async |who: [&str; 3], scope: &serde_json::Value| stage.iam.ask(line, Some(&body_of(who, scope))).await.status;
+    assert_eq!(status(other, &json!({ "id": PROJECT })).await, 404);
+    assert_eq!(status([OTHER_DOMAIN, USER, PASSWORD], &by_name).await, 401);
+    let taurus = Probe::new(&stage.cloud.endpoints().taurusdb);
+    let theirs = taurus_list("").replace(PROJECT, OTHER_PROJECTS[0].1);
+    for (token, own, foreign) in [(&tokens[0], taurus_list(""), &theirs), (&tokens[1], theirs.clone(), &taurus_list(""))] {
+        let probe = taurus.clone().token(token);
+        assert_eq!(probe.ask(&own, None).await.status, 200);
+        assert_eq!(probe.ask(foreign, None).await.error(), (403, "DBS.200010".to_owned()));
+    }
+    let lookup = "GET /v3/projects?name=eu-de";
+    for (access, secret, project, domain) in
+        [(ACCESS_KEY, SECRET_KEY, PROJECTS[0].1, DOMAIN), (OTHER_ACCESS_KEY, OTHER_SECRET_KEY, OTHER_PROJECTS[0].1, OTHER_DOMAIN)]
+    {
+        let signed = |line: &str| sign_with(&stage.iam, line, access, secret, Timestamp::now());
+        let found = signed(lookup).ask(lookup, None).await.json();
+        assert_eq!((found["projects"].as_array().map(Vec::len), found["projects"][0]["id"].as_str()), (Some(1), Some(project)));
+        let domains = "GET /v3/auth/domains";
+        assert_eq!(signed(domains).ask(domains, None).await.json()["domains"][0]["name"], domain);
+    }
+    let signed = sign_with(&taurus, &theirs, ACCESS_KEY, SECRET_KEY, Timestamp::now());
+    assert_eq!(signed.ask(&theirs, None).await.error(), (403, "DBS.200010".to_owned()));
+    let token = &stage.iam.ask(line, Some(&body_of(other, &by_name))).await.headers["x-subject-token"];
+    let found = stage.iam.clone().token(token).ask(lookup, None).await.json();
+    assert_eq!(found["projects"][0]["domain_id"], OTHER_DOMAIN_ID);
 }
 
 #[tokio::test]

@@ -311,3 +311,89 @@ async fn jobs_tell_how_a_backup_went() {
     let unknown = stage.taurus.ask(&format!("GET /v3/{PROJECT}/jobs?id=unknown"), None).await;
     assert_eq!(unknown.error(), (400, "DBS.200543".to_owned()));
 }
+
+#[tokio::test]
+async fn totals_can_be_off_by_some_records() {
+    let stage = stage().await;
+    stage.cloud.set_backup_duration(Duration::ZERO);
+    stage.create_gemini("counted").await;
+    stage.create_taurus("counted").await;
+    stage.create_dcs("counted").await;
+    for (offset, told) in [(1, 2), (-1, 0), (-5, 0), (0, 1)] {
+        stage.cloud.set_total_offset(offset);
+        let gemini = stage.gemini.ask(&gemini_list(""), None).await.json();
+        let taurus = stage.taurus.ask(&taurus_list(""), None).await.json();
+        let dcs = stage.dcs.ask(&dcs_line("GET", ""), None).await.json();
+        assert_eq!([&gemini["total_count"], &taurus["total_count"], &dcs["total_num"]], [told; 3], "{offset}");
+        for records in [&gemini["backups"], &taurus["backups"], &dcs["backup_record_response"]] {
+            assert_eq!(records.as_array().map(Vec::len), Some(1), "{offset}");
+        }
+    }
+    stage.cloud.set_total_offset(1);
+    stage.cloud.backups().iter().for_each(|backup| assert!(stage.cloud.lose_backup(&backup.id)));
+    assert_eq!(stage.dcs.ask(&dcs_line("GET", ""), None).await.json()["total_num"], 1);
+}
+
+#[tokio::test]
+async fn in_a_restless_project_no_listing_of_several_pages_holds_still() {
+    let stage = stage().await;
+    stage.cloud.add_backups("taurusdb", TAURUS, 250);
+    stage.cloud.set_restless(true);
+    let total = async |query: &str| {
+        let page = stage.taurus.ask(&taurus_list(query), None).await.json();
+        let records = page["backups"].as_array().unwrap().len();
+        (usize::try_from(page["total_count"].as_u64().unwrap()).unwrap(), records)
+    };
+    // More and fewer in turn: often enough for both.
+    for _ in 0..40 {
+        let (first, _) = total("?offset=0").await;
+        let (second, _) = total("?offset=99").await;
+        let (third, _) = total("?offset=198").await;
+        assert!(first < second && second < third || first > second && second > third, "{first} {second} {third}");
+        assert!((250..=250 + 43).contains(&third), "{third}");
+    }
+    let (told, shown) =
+        total(&format!("?instance_id={TAURUS}&begin_time=2020-01-01T00:00:00%2B0000&end_time=2020-01-02T00:00:00%2B0000")).await;
+    assert_eq!((told, shown), (0, 0), "a page shows what it tells of");
+    let ids: Vec<String> = stage.cloud.backups().into_iter().map(|backup| backup.id).collect();
+    let one = stage.taurus.ask(&taurus_list(&format!("?backup_id={}", ids[0])), None).await.json();
+    assert_eq!(one["total_count"], 1);
+    assert_eq!(stage.cloud.backups().len(), ids.len(), "whoever asks for one backup does not stir the others");
+}
+
+#[tokio::test]
+async fn a_restless_instance_gives_pages_that_are_whole_and_differ() {
+    let stage = stage().await;
+    stage.cloud.set_list_lag(Duration::from_secs(60));
+    stage.cloud.set_restless(true);
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        let page = stage.dcs.ask(&dcs_line("GET", ""), None).await;
+        let records = page.json()["backup_record_response"].as_array().map_or(0, Vec::len);
+        assert_eq!(page.json()["total_num"].as_u64().unwrap_or_default(), records as u64);
+        statuses.push(page.status);
+        names(&stage, "").await;
+    }
+    assert_eq!(statuses, [200, 204, 200, 204]);
+    assert_eq!(names(&stage, "").await.len(), 5, "those of a project become many before they become fewer");
+}
+
+#[tokio::test]
+async fn automatic_backups_are_left_out_where_manual_ones_are_asked_for_and_found_by_id_alone() {
+    let stage = stage().await;
+    let day = Duration::from_secs(86_400);
+    let gemini = stage.cloud.add_automatic_backup("geminidb", GEMINI, "scheduled", day);
+    let taurus = stage.cloud.add_automatic_backup("taurusdb", TAURUS, "scheduled", day);
+    let older = |query: &str| taurus_list(query).replace("/v3/", "/mysql/v3/");
+    for (probe, line, manual, id, told) in [
+        (&stage.gemini, gemini_list(""), "Manual", &gemini, "Auto"),
+        (&stage.taurus, taurus_list(""), "manual", &taurus, "auto"),
+        (&stage.taurus, older(""), "manual", &taurus, "auto"),
+    ] {
+        let ask = async |query: &str| probe.ask(&format!("{line}{query}"), None).await.json();
+        assert_eq!(ask(&format!("?backup_type={manual}")).await["total_count"], 0, "{line}");
+        assert_eq!(ask(&format!("?backup_type={manual}&backup_id={id}")).await["total_count"], 0, "{line}");
+        let found = ask(&format!("?backup_id={id}")).await;
+        assert_eq!((&found["total_count"], &found["backups"][0]["type"]), (&json!(1), &json!(told)), "{line}");
+    }
+}

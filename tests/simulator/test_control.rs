@@ -5,9 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    PROJECT, TAURUS, TOKEN, dcs_line, gemini_list,
-    probe::Probe,
-    simulator::{PASSWORD, Simulator},
+    GEMINI, PROJECT, TAURUS, TOKEN, dcs_line, gemini_list,
+    probe::{Answer, Probe},
+    simulator::{
+        PASSWORD, Simulator,
+        faults::{Fault, FaultKind},
+    },
     stage, taurus_list,
 };
 
@@ -113,6 +116,61 @@ async fn backups_can_be_put_in_and_lost_behind_everybodys_back() {
     assert!(stage.cloud.lose_backup(&id));
     assert!(!stage.cloud.lose_backup(&id));
     assert_eq!(stage.taurus.ask(&taurus_list("?backup_type=manual"), None).await.json()["total_count"], 0);
+}
+
+#[tokio::test]
+async fn every_answer_tells_the_clouds_own_time() {
+    let stage = stage().await;
+    let told = |answer: &Answer| {
+        let text = &answer.headers["date"];
+        assert!(text.ends_with(" GMT"), "{text}");
+        jiff::fmt::rfc2822::parse(text).unwrap().timestamp()
+    };
+    let line = dcs_line("GET", "");
+    let year = jiff::SignedDuration::from_hours(365 * 24);
+    for offset in [year, -year, jiff::SignedDuration::ZERO] {
+        stage.cloud.set_clock_offset(offset);
+        let before = jiff::Timestamp::now() + offset - jiff::SignedDuration::from_secs(1);
+        stage.cloud.inject(Fault::new(FaultKind::Throttle { retry_after: None }).on("dcs"));
+        for answer in [
+            stage.dcs.ask(&line, None).await,
+            stage.dcs.ask(&line, None).await,
+            stage.iam.ask("GET /v3/projects", None).await,
+            stage.gemini.ask("GET /nowhere", None).await,
+        ] {
+            let date = told(&answer);
+            assert!(before <= date && date <= jiff::Timestamp::now() + offset, "{offset:?}: {date}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_newer_dials_are_on_the_admin_api_too() {
+    let stage = stage().await;
+    let admin = Probe::new(stage.cloud.admin_url());
+    let ask = async |line: &str, body: Value| {
+        let answer = admin.send(line, Some(&body.to_string())).await.unwrap();
+        assert_eq!(answer.status, 200, "{line}: {answer:?}");
+        answer.json()
+    };
+    let made = ask("POST /backups", json!({ "engine": "taurusdb", "instance": TAURUS, "text": "many", "count": 3 })).await;
+    assert_eq!(made["ids"].as_array().map(Vec::len), Some(3));
+    ask("POST /settings", json!({ "restless": true, "total_offset": -2, "clock_offset_seconds": 86_400 })).await;
+    let listed = stage.taurus.ask(&taurus_list(""), None).await;
+    assert_eq!((&listed.json()["total_count"], listed.json()["backups"].as_array().map(Vec::len)), (&json!(2), Some(4)));
+    let date = jiff::fmt::rfc2822::parse(&listed.headers["date"]).unwrap().timestamp();
+    assert!(date.duration_since(jiff::Timestamp::now()) > jiff::SignedDuration::from_hours(23), "{date}");
+}
+
+#[tokio::test]
+async fn a_project_can_be_filled_with_many_backups_at_once() {
+    let stage = stage().await;
+    stage.cloud.settings(|settings| settings.fail_percent = 100);
+    let ids = stage.cloud.add_backups("geminidb", GEMINI, 1_000);
+    assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), 1_000);
+    let page = stage.gemini.ask(&gemini_list("?offset=900"), None).await.json();
+    assert_eq!((&page["total_count"], page["backups"].as_array().map(Vec::len)), (&json!(1_000), Some(100)));
+    assert!(stage.cloud.backups().iter().all(|backup| backup.status == "COMPLETED"), "whoever puts one in says how it went");
 }
 
 #[tokio::test(start_paused = true)]

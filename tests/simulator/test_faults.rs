@@ -151,6 +151,21 @@ async fn a_fault_strikes_only_what_it_is_meant_for() {
 }
 
 #[tokio::test]
+async fn a_refusal_can_last_until_it_is_taken_back() {
+    let stage = stage().await;
+    let refusal = FaultKind::Status { status: 400, code: "DBS.290000".into(), message: "said the cloud".into(), retry_after: None };
+    stage.cloud.inject(Fault::new(refusal).at("create").always());
+    for nth in 0..20 {
+        let refused = stage.create_taurus(&format!("refused-{nth}")).await;
+        assert_eq!((refused.error(), &refused.json()["error_msg"]), ((400, "DBS.290000".to_owned()), &"said the cloud".into()));
+    }
+    assert!(stage.cloud.backups().is_empty());
+    assert_eq!(stage.cloud.faults.waiting()[0].times, u32::MAX);
+    stage.cloud.faults.clear();
+    assert_eq!(stage.create_taurus("taken").await.status, 201);
+}
+
+#[tokio::test]
 async fn the_same_seed_gives_the_same_trouble() {
     let stage = stage().await;
     let dice = Chaos {
