@@ -2,6 +2,7 @@
 
 use super::status::DatabaseBackupStatus;
 use crate::cloud::{backup::BackupFormat, engine::Engine};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,12 +26,13 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Engine", type_ = "string", json_path = ".spec.source.engine"),
     printcolumn(name = "Instance", type_ = "string", json_path = ".spec.source.instanceId"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Size", type_ = "string", json_path = ".status.size"),
-    printcolumn(name = "Backup-ID", type_ = "string", json_path = ".status.backupId"),
-    printcolumn(name = "Completed", type_ = "date", json_path = ".status.completionTime"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Account", type_ = "string", json_path = ".spec.accountRef.name", priority = 1),
+    printcolumn(name = "Backup-ID", type_ = "string", json_path = ".status.backupId", priority = 1),
     printcolumn(name = "Job-ID", type_ = "string", json_path = ".status.jobId", priority = 1),
+    printcolumn(name = "Completed", type_ = "date", json_path = ".status.completionTime", priority = 1),
     printcolumn(name = "Policy", type_ = "string", json_path = ".spec.deletionPolicy", priority = 1),
     printcolumn(name = "Expires", type_ = "string", json_path = ".status.expirationTime", priority = 1),
     printcolumn(name = "Attempts", type_ = "integer", json_path = ".status.attempts", priority = 1),
@@ -48,7 +50,10 @@ use serde::{Deserialize, Serialize};
         .field_path(".deletionPolicy"),
     validation = Rule::new("self.source.engine != 'GaussDBforMySQL' || !has(self.expireAfterDays)")
         .message("expireAfterDays cannot be set with engine GaussDBforMySQL: its API cannot delete backups (engine TaurusDB can)")
-        .field_path(".expireAfterDays")
+        .field_path(".expireAfterDays"),
+    validation = Rule::new("has(self.takeBefore) == has(oldSelf.takeBefore) && (!has(self.takeBefore) || self.takeBefore == oldSelf.takeBefore)")
+        .message("takeBefore is immutable: create a new DatabaseBackup instead")
+        .field_path(".takeBefore")
 )]
 #[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
@@ -70,6 +75,11 @@ pub struct DatabaseBackupSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3650))]
     pub expire_after_days: Option<i32>,
+
+    /// Take no backup after this time (RFC 3339): an object for which the cloud has made nothing by then becomes `Lapsed`. It belongs into manifests that lie
+    /// in Git, since a new cluster applies all of them at once. Without effect with `source.existingBackupId`. Immutable. Default: any time will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub take_before: Option<Time>,
 
     /// How many more backups are tried, each under a new name, after the cloud reported one as FAILED: 0 to 10, default 2.
     #[serde(default = "default_backoff_limit")]

@@ -12,6 +12,8 @@ pub mod types {
     pub const RECONCILING: &str = "Reconciling";
     /// It will not go on until something outside changes.
     pub const STALLED: &str = "Stalled";
+    /// Of an account: this machine's clock and the cloud's are too far apart for anything to be deleted.
+    pub const CLOCK_SKEW: &str = "ClockSkew";
 }
 
 /// Which of the conditions are true; every reason stands for one of these.

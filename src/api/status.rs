@@ -16,7 +16,7 @@ pub struct DatabaseBackupStatus {
     #[serde(default = "unseen")]
     pub observed_generation: i64,
 
-    /// One word for people: `Pending`, `Running`, `Completed`, `Failed`, `Missing` (gone in the cloud) or `Expired`. Programs read `conditions`.
+    /// One word for people: `Pending`, `Running`, `Completed`, `Failed`, `Missing` (gone in the cloud), `Expired` or `Lapsed` (not taken, since it was too late). Programs read `conditions`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
 
@@ -61,6 +61,10 @@ pub struct DatabaseBackupStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project_id: Option<String>,
 
+    /// The host of the service that holds the backup; fixed when the cloud is first asked, and changed only once the backup was seen at another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+
     /// When the cloud began to take the backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
@@ -77,7 +81,7 @@ pub struct DatabaseBackupStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sync_time: Option<Time>,
 
-    /// Size of the backup in bytes, whatever unit the cloud uses.
+    /// Size of the backup, exactly, such as `1536Mi`; whatever unit the cloud uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Quantity>,
 
@@ -122,6 +126,7 @@ impl Default for DatabaseBackupStatus {
             cloud: None,
             region: None,
             project_id: None,
+            endpoint: None,
             start_time: None,
             completion_time: None,
             expiration_time: None,
@@ -160,11 +165,13 @@ pub enum Phase {
     Missing,
     /// Deleted in the cloud because its time was up.
     Expired,
+    /// Not taken, since `spec.takeBefore` had passed; final.
+    Lapsed,
 }
 
 impl Phase {
     /// Every phase.
-    pub const ALL: [Self; 6] = [Self::Pending, Self::Running, Self::Completed, Self::Failed, Self::Missing, Self::Expired];
+    pub const ALL: [Self; 7] = [Self::Pending, Self::Running, Self::Completed, Self::Failed, Self::Missing, Self::Expired, Self::Lapsed];
 
     /// The phase as written in status and metric labels.
     pub fn as_str(self) -> &'static str {
@@ -175,6 +182,7 @@ impl Phase {
             Self::Failed => "Failed",
             Self::Missing => "Missing",
             Self::Expired => "Expired",
+            Self::Lapsed => "Lapsed",
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     clock::Moment,
     memory::BlockedSince,
-    observed::{Account, Place},
+    observed::{Account, Place, Project},
     reason::Reason,
     settings::Settings,
 };
@@ -15,7 +15,7 @@ use crate::{
     cloud::errors::{Class, Error},
 };
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use std::time::Duration;
 
 /// Why an account is where it is.
@@ -92,12 +92,23 @@ pub struct AccountError {
     pub reason: AccountReason,
     /// One line that a person can act on.
     pub message: String,
+    /// What an earlier message of the same error has in it, too; empty where messages do not differ from time to time.
+    token: String,
 }
 
 impl AccountError {
     /// An error with a reason and what to do about it.
     pub fn new(reason: AccountReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, message: message.into(), token: String::new() }
+    }
+
+    /// The same error as before, if it is: its message holds the id of one request, and another one's is no news to all the backups of the account.
+    #[must_use]
+    pub fn unless_as(self, before: Option<&Verification>) -> Self {
+        match before {
+            Some(Err(before)) if before.reason == self.reason && before.token == self.token && !self.token.is_empty() => before.clone(),
+            _ => self,
+        }
     }
 }
 
@@ -109,12 +120,12 @@ impl From<&Error> for AccountError {
             Class::Misconfigured | Class::Unsupported => AccountReason::EndpointMisconfigured,
             _ => AccountReason::CloudUnavailable,
         };
-        Self::new(reason, error.to_string())
+        Self { token: error.token(), ..Self::new(reason, error.to_string()) }
     }
 }
 
 /// What the account's last verification showed.
-pub type Verification = Result<Place, AccountError>;
+pub type Verification = Result<Project, AccountError>;
 
 /// What this process remembers of an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -169,19 +180,39 @@ impl AccountMemory {
     }
 }
 
+/// What is said while this machine's clock and the cloud's disagree, by the account and by what is not deleted for it.
+pub const CLOCKS_DISAGREE: &str = "the operator's clock and the cloud's are more than 5 minutes apart: nothing is deleted until they agree; \
+                                   set the clock of the operator's node";
+
+/// The condition `ClockSkew`; absent while the clocks agree, or nothing is known of the cloud's.
+fn clock_skew(before: &[Condition], generation: Option<i64>, cloud_now: Option<Timestamp>, now: Moment) -> Option<Condition> {
+    cloud_now.filter(|cloud_now| !now.agrees_with(*cloud_now))?;
+    let since =
+        before.iter().find(|condition| condition.type_ == types::CLOCK_SKEW).map(|condition| condition.last_transition_time.clone());
+    Some(Condition {
+        type_: types::CLOCK_SKEW.into(),
+        status: "True".into(),
+        reason: "ClocksDisagree".into(),
+        message: CLOCKS_DISAGREE.into(),
+        observed_generation: generation,
+        last_transition_time: since.unwrap_or_else(|| crate::backup::status::stored(cloud_now.unwrap_or(now.wall))),
+    })
+}
+
 /// The status after a verification. `lastVerifiedTime` moves only with something else, or once in a resync interval.
 pub fn status(
     verification: &Verification,
     memory: &AccountMemory,
     before: Option<&CloudAccountStatus>,
     generation: Option<i64>,
+    cloud_now: Option<Timestamp>,
     settings: &Settings,
     now: Moment,
 ) -> CloudAccountStatus {
     let fallback = CloudAccountStatus::default();
     let before = before.unwrap_or(&fallback);
     let (reason, message) = match verification {
-        Ok(place) => (AccountReason::Verified, format!("verified for project {} in {}", place.project_id, place.region)),
+        Ok(project) => (AccountReason::Verified, format!("verified for project {} in {}", project.project_id, project.region)),
         Err(error) => (error.reason, error.message.clone()),
     };
     let grace_over = memory.blocked.is_some_and(|blocked| blocked.grace_left(settings, now).is_zero());
@@ -189,10 +220,11 @@ pub fn status(
     let verdict = Verdict { standing: reason.standing(), reason: reason.as_str(), message: &message };
     let mut next = CloudAccountStatus {
         observed_generation: generation.unwrap_or_default(),
-        project_id: verification.as_ref().ok().map(|place| place.project_id.clone()).or(before.project_id.clone()),
+        project_id: verification.as_ref().ok().map(|project| project.project_id.clone()).or(before.project_id.clone()),
         last_verified_time: before.last_verified_time.clone(),
         conditions: conditions::conditions(&before.conditions, verdict, blocked, generation, now.wall),
     };
+    next.conditions.extend(clock_skew(&before.conditions, generation, cloud_now, now));
     let is_old = |time: &Timestamp| now.since_wall(*time) >= settings.resync_interval;
     if verification.is_ok() && (next != *before || before.last_verified_time.as_ref().is_none_or(|t| is_old(&t.0))) {
         next.last_verified_time = Some(Time(now.wall));
@@ -201,9 +233,12 @@ pub fn status(
 }
 
 /// What a backup sees of its account.
-pub fn seen_by_backups(verification: &Verification, label: &str, allowed: bool, epoch: u64) -> Account {
+pub fn seen_by_backups(verification: &Verification, label: &str, epoch: u64, endpoint: &str, cloud_now: Option<Timestamp>) -> Account {
     match verification {
-        Ok(place) => Account::Ready { place: place.clone(), allowed, epoch },
+        Ok(project) => {
+            let place = Place { project: project.clone(), endpoint: endpoint.to_owned() };
+            Account::Ready { place, allowed: true, epoch, cloud_now }
+        }
         Err(error) => {
             let message = format!("{label} is not ready: {}: {}", error.reason.as_str(), error.message);
             Account::Blocked { reason: error.reason.for_backups(), message }

@@ -1,7 +1,12 @@
 //! What this process did and saw for one object. Nothing here survives a restart, and nothing needs to: what must is in the status.
+//!
+//! What listings showed, and what that means, is in [`evidence`].
+
+pub mod evidence;
 
 use super::{
     clock::Moment,
+    observed::Seen,
     outcome::{Circumstances, Trouble, refused, undeleted},
     reason::Reason,
     rule::{Rule, is_kept},
@@ -10,10 +15,11 @@ use super::{
 use crate::{
     api::{conditions::Standing, status::DatabaseBackupStatus},
     cloud::{
-        backup::{CreatedBackup, RemoteBackup},
+        backup::CreatedBackup,
         errors::{Class, Error},
     },
 };
+use evidence::{Absence, Evidence};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -24,24 +30,60 @@ pub struct Memory {
     pub own: Option<OwnIntent>,
     /// The search for a backup whose create call was not answered.
     pub doubt: Option<Doubt>,
-    /// What the latest complete listing showed.
-    pub sighting: Option<Sighting>,
+    /// What the latest listing showed that said anything of the object's backups.
+    pub sighting: Option<Evidence>,
+    /// The latest complete listing of the instance that was searched for all names that the object may ever have had.
+    pub survey: Option<Evidence>,
     /// Since when listings have lacked the backup.
     pub absence: Option<Absence>,
+    /// Listings in a row that should have shown the backup, did not, and prove nothing: they were not complete, or went back only so far.
+    pub overlooked: u8,
     /// The backup's id in the status, and since when this process has known of it.
     pub identified: Option<(String, Moment)>,
+    /// How many attempts have failed, and since when this process has known that.
+    pub failures: Option<(usize, Moment)>,
     /// What stands in the way, and when it is tried again.
     pub trouble: Option<Trouble>,
     /// The deletion in the cloud that is under way.
     pub removal: Option<Removal>,
-    /// A listing for this object is on its way.
-    pub looking: bool,
+    /// The look-ups that this object caused.
+    pub looks: Looks,
+    /// The object's annotations, as far as they count.
+    pub annotations: Option<Annotations>,
+    /// What create calls were refused with that no table has, and that was searched for in vain.
+    pub searched_for: Vec<String>,
     /// The reason reported last.
     pub reported: Option<Reason>,
+    /// When this process last wrote a status of this object.
+    pub wrote: Option<Moment>,
     /// Since when the object has been blocked without a break.
     pub blocked: Option<BlockedSince>,
     /// Backups beyond the first under this object's mark that were told of.
     pub duplicates: usize,
+}
+
+/// The look-ups that an object caused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Looks {
+    /// One is on its way.
+    pub under_way: bool,
+    /// When the latest began.
+    pub last: Option<Moment>,
+    /// How many there were in a row that left the object blocked.
+    pub in_a_row: u32,
+    /// The account's epoch at the latest.
+    pub epoch: Option<u64>,
+    /// What had counted of the annotations at the latest.
+    pub annotations: u64,
+}
+
+/// An object's annotations, as far as they count. A change of them is a person's wish for another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Annotations {
+    /// What counts.
+    pub counted: u64,
+    /// When a change last counted.
+    pub changed: Option<Moment>,
 }
 
 /// An intent that this process wrote.
@@ -66,8 +108,13 @@ pub enum Stage {
     Accepted(CreatedBackup),
     /// It made nothing; the trouble says why.
     Rejected,
-    /// It may have reached the cloud. In one line, what happened.
-    Unanswered(String),
+    /// It may have reached the cloud.
+    Unanswered {
+        /// In one line, what happened.
+        what: String,
+        /// What it was refused with, where that is a refusal that no table has.
+        refusal: Option<String>,
+    },
 }
 
 /// The search for a backup whose create call was not answered.
@@ -88,13 +135,19 @@ pub struct Doubt {
 impl Doubt {
     /// Whether the backup is known not to exist: two complete listings of this process lack it, the later one started a settle delay after the
     /// intent by the wall clock, and after this process first saw it by its own.
+    ///
+    /// The wall clock that dated the intent may have been ahead, and have been set right since. So twice the delay by this process's own clock is enough:
+    /// the intent was stored before this process saw it.
     pub fn is_settled(&self, settings: &Settings) -> bool {
         if !is_kept(Rule::TwoListings) {
             return self.misses > 0;
         }
+        let delay = settings.settle_delay;
         self.misses >= 2
             && self.last_miss.is_some_and(|at| {
-                at.since(self.since) >= settings.settle_delay && at.since_wall(self.request_time) >= settings.settle_delay
+                let own = at.since(self.since);
+                let is_long = own >= delay * 2 && is_kept(Rule::SearchesEnd);
+                own >= delay && (is_long || at.since_wall(self.request_time) >= delay)
             })
     }
 
@@ -104,48 +157,15 @@ impl Doubt {
     }
 }
 
-/// What a complete listing showed of the object's backups: those with its id or its mark.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Sighting {
-    /// When the listing was started.
-    pub started: Moment,
-    /// The records; empty where there is none.
-    pub found: Vec<RemoteBackup>,
-}
-
-/// Since when listings have lacked a backup that was there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Absence {
-    /// Start of the first listing without it.
-    pub first: Moment,
-    /// Start of the latest.
-    pub last: Moment,
-    /// It was asked for by its id, too, and not found.
-    pub asked_by_id: bool,
-}
-
-impl Absence {
-    /// It is still missing, as a look says that was begun at `started`.
-    fn prolonged(before: Option<Self>, started: Moment, by_id: bool) -> Self {
-        let before = before.unwrap_or(Self { first: started, last: started, asked_by_id: false });
-        Self { last: started, asked_by_id: before.asked_by_id || by_id, ..before }
-    }
-
-    /// Whether two looks that lack it are far enough apart to count.
-    pub fn is_long(&self, settings: &Settings) -> bool {
-        self.last.since(self.first) >= settings.gone_after
-    }
-}
-
 /// A deletion in the cloud.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Removal {
     /// Everything that the object has in the cloud, by a listing since the deletion began and since the last DELETE call.
-    pub inventory: Option<Sighting>,
+    pub inventory: Option<Evidence>,
     /// Since when the cloud has said that the instance is gone, where that means that all its backups are.
     pub instance_missing: Option<Absence>,
-    /// It was asked for by its id since then, and not found.
-    pub asked_by_id: bool,
+    /// What it answered since then when it was asked for the backup by its id.
+    pub by_id: Option<Evidence>,
     /// The next listing may begin.
     pub not_before: Moment,
     /// The backup whose deletion the cloud has accepted, and when: it takes a while, and is not asked for again meanwhile.
@@ -156,7 +176,7 @@ pub struct Removal {
 
 impl Removal {
     fn begin(not_before: Moment) -> Self {
-        Self { inventory: None, instance_missing: None, asked_by_id: false, not_before, accepted: None, marks: Vec::new() }
+        Self { inventory: None, instance_missing: None, by_id: None, not_before, accepted: None, marks: Vec::new() }
     }
 }
 
@@ -177,25 +197,60 @@ impl BlockedSince {
 }
 
 impl Memory {
-    /// Brings the memory in line with the status at the start of a reconcile. A call that was cut off has no answer any more, and an open intent that
+    /// Brings the memory in line with the object at the start of a decision. A call that was cut off has no answer any more, and an open intent that
     /// is not this process's own, or was not answered, is in doubt from now on.
-    pub fn notice(&mut self, status: &DatabaseBackupStatus, now: Moment) {
+    pub fn notice(&mut self, seen: &Seen<'_>, is_removed: bool) {
+        let (status, now) = (seen.status, seen.now);
         if let Some(own) = &mut self.own
             && own.stage == Stage::Sending
         {
-            own.stage = Stage::Unanswered("the call was cut off".into());
+            own.stage = Stage::Unanswered { what: "the call was cut off".into(), refusal: None };
         }
         // What lacked a backup before its id was known says nothing about whether it is gone.
         if self.identified.as_ref().map(|(id, _)| id) != status.backup_id.as_ref() {
             self.identified = status.backup_id.clone().map(|id| (id, now));
             self.absence = None;
+            self.overlooked = 0;
         }
-        let Some(request_time) = status.request_time.as_ref().map(|t| t.0).filter(|_| status.intent_is_open()) else {
+        if self.failures.map(|(count, _)| count) != Some(status.failed_attempts.len()) {
+            self.failures = Some((status.failed_attempts.len(), now));
+        }
+        self.notice_annotations(seen.object.annotations, seen.settings, now);
+        self.notice_intent(status, now);
+        self.notice_removal(is_removed, now);
+    }
+
+    fn notice_annotations(&mut self, annotations: u64, settings: &Settings, now: Moment) {
+        let known = self.annotations.get_or_insert(Annotations { counted: annotations, changed: None });
+        let is_due = known.changed.is_none_or(|changed| now.since(changed) >= settings.annotation_pause());
+        if known.counted != annotations && (is_due || !is_kept(Rule::AnnotationPause)) {
+            *known = Annotations { counted: annotations, changed: Some(now) };
+        }
+    }
+
+    /// When a change of the annotations counts that came too soon after the last one.
+    pub fn annotations_due(&self, annotations: u64, settings: &Settings) -> Option<Moment> {
+        let known = self.annotations.filter(|known| known.counted != annotations)?;
+        known.changed.map(|changed| changed.plus(settings.annotation_pause()))
+    }
+
+    /// What counts of the annotations.
+    pub fn counted_annotations(&self) -> u64 {
+        self.annotations.map(|known| known.counted).unwrap_or_default()
+    }
+
+    fn notice_intent(&mut self, status: &DatabaseBackupStatus, now: Moment) {
+        let request_time = status.request_time.as_ref().map(|t| t.0);
+        // An intent of another process is younger than what this one looked through.
+        if self.own_intent(status).is_none() && self.survey.as_ref().is_some_and(|survey| request_time > Some(survey.started.wall)) {
+            self.survey = None;
+        }
+        let Some(request_time) = request_time.filter(|_| status.intent_is_open()) else {
             self.doubt = None;
             return;
         };
         let since = match self.own.as_ref().filter(|own| own.request_time == request_time) {
-            Some(OwnIntent { stage: Stage::Unanswered(_), begun, .. }) => *begun,
+            Some(OwnIntent { stage: Stage::Unanswered { .. }, begun, .. }) => *begun,
             Some(_) => return,
             None => now,
         };
@@ -206,7 +261,7 @@ impl Memory {
     }
 
     /// A deletion in the cloud begins, or goes on, or there is none.
-    pub fn notice_removal(&mut self, wanted: bool, now: Moment) {
+    fn notice_removal(&mut self, wanted: bool, now: Moment) {
         match (wanted, &self.removal) {
             (false, _) => self.removal = None,
             (true, Some(_)) => {}
@@ -218,24 +273,11 @@ impl Memory {
         }
     }
 
-    /// A complete listing of everything that the object has in the cloud.
-    pub fn took_stock(&mut self, started: Moment, found: Vec<RemoteBackup>, by_id: bool) {
-        self.looking = false;
-        self.trouble = None;
-        if let Some(removal) = &mut self.removal {
-            removal.instance_missing = None;
-            if by_id && found.is_empty() {
-                removal.asked_by_id = true;
-            } else {
-                removal.inventory = Some(Sighting { started, found });
-            }
-        }
-    }
-
     /// A DELETE call came to an end. Whatever it said, only a new listing says what is left.
     pub fn deleted(&mut self, backup_id: &str, answer: Result<(), Error>, place: Circumstances<'_>) {
+        let annotations = self.counted_annotations();
         let Some(removal) = &mut self.removal else { return };
-        let not_before = place.now.plus(place.settings.poll_interval / 3);
+        let not_before = place.now.plus(place.settings.look_pause());
         let accepted = answer.is_ok().then(|| (backup_id.to_owned(), place.now));
         let mut marks = std::mem::take(&mut removal.marks);
         let listed = removal.inventory.iter().flat_map(|inventory| &inventory.found);
@@ -245,7 +287,7 @@ impl Memory {
             Ok(()) => None,
             // It is gone, or was not asked for: the next listing says what there is to do.
             Err(error) if matches!(error.class, Class::BackupNotFound | Class::Withheld) => None,
-            Err(error) => Some(undeleted(&error, self.trouble.as_ref(), place)),
+            Err(error) => Some(undeleted(&error, self.trouble.as_ref(), annotations, place)),
         };
     }
 
@@ -257,7 +299,13 @@ impl Memory {
     /// An intent was stored, by this process and no other. Whatever was seen of an earlier attempt is no longer of interest. One whose write was not
     /// answered is not remembered: should another process have planned in the same microsecond, what is stored may be its intent.
     pub fn intend(&mut self, request_time: Timestamp, begun: Moment) {
-        self.own = Some(OwnIntent { request_time, begun, stage: Stage::Written });
+        let before = self.own.replace(OwnIntent { request_time, begun, stage: Stage::Written });
+        // There is another intent only because a search found nothing.
+        if let Some(OwnIntent { stage: Stage::Unanswered { refusal: Some(refusal), .. }, .. }) = before
+            && !self.searched_for.contains(&refusal)
+        {
+            self.searched_for.push(refusal);
+        }
         self.sighting = None;
         self.absence = None;
     }
@@ -271,7 +319,12 @@ impl Memory {
 
     /// The create call came to an end.
     pub fn answered(&mut self, answer: Result<CreatedBackup, Error>, place: Circumstances<'_>) {
+        let annotations = self.counted_annotations();
         let Some(own) = &mut self.own else { return };
+        let is_refused = |error: &Error| {
+            error.is_definite_rejection()
+                || is_kept(Rule::RefusalsEnd) && error.unknown_refusal().is_some_and(|refusal| self.searched_for.contains(&refusal))
+        };
         own.stage = match answer {
             Ok(created) => {
                 self.trouble = None;
@@ -280,82 +333,14 @@ impl Memory {
             // The last check before the socket said no: nothing was sent, and the plan decides anew.
             Err(error) if error.class == Class::Withheld => Stage::Written,
             // "Name exists" may mean that an earlier call of this attempt got through.
-            Err(error) if error.class == Class::NameExists || !error.is_definite_rejection() => Stage::Unanswered(error.to_string()),
+            Err(error) if error.class == Class::NameExists || !is_refused(&error) => {
+                Stage::Unanswered { what: error.to_string(), refusal: error.unknown_refusal() }
+            }
             Err(error) => {
-                self.trouble = Some(refused(&error, self.trouble.as_ref(), place));
+                self.trouble = Some(refused(&error, self.trouble.as_ref(), annotations, place));
                 Stage::Rejected
             }
         };
-    }
-
-    /// A look for this object, begun at `started`, showed these of its backups. `by_id`: it was asked for this one backup by its id.
-    pub fn saw(&mut self, started: Moment, found: Vec<RemoteBackup>, by_id: bool) {
-        self.looking = false;
-        if let Some(doubt) = self.doubt.as_mut().filter(|_| found.is_empty()) {
-            doubt.looks += 1;
-            doubt.misses += 1;
-            doubt.last_miss = Some(started);
-        }
-        self.sight(started, found, by_id);
-    }
-
-    /// A poll that many share, begun at `started`, showed these of the object's backups. It settles no doubt: it may have been about an earlier attempt.
-    pub fn polled(&mut self, started: Moment, found: Vec<RemoteBackup>) {
-        self.sight(started, found, false);
-    }
-
-    /// Listings overlap, and may end in another order than they began: an older one has nothing to say to one that found the backup.
-    fn sight(&mut self, started: Moment, found: Vec<RemoteBackup>, by_id: bool) {
-        self.trouble = None;
-        if self.sighting.as_ref().is_some_and(|newer| started < newer.started && !newer.found.is_empty()) {
-            return;
-        }
-        if found.is_empty() {
-            self.lacks(started, by_id);
-        } else {
-            self.absence = None;
-        }
-        self.sighting = Some(Sighting { started, found });
-    }
-
-    /// A listing begun at `started` lacks the backup; one from before its id was known says nothing.
-    fn lacks(&mut self, started: Moment, by_id: bool) {
-        if self.identified.as_ref().is_none_or(|(_, since)| started >= *since) {
-            self.absence = Some(Absence::prolonged(self.absence, started, by_id));
-        }
-    }
-
-    /// The cloud said, to a listing begun at `started`, that the instance is not there; where a service deletes an instance's backups with it. It counts
-    /// towards gone like a listing without the backup, but settles no doubt: what an instance has is known only when it can be listed.
-    pub fn instance_missing(&mut self, started: Moment) {
-        self.sighting = None;
-        self.lacks(started, false);
-        if let Some(removal) = &mut self.removal {
-            removal.instance_missing = Some(Absence::prolonged(removal.instance_missing, started, false));
-        }
-    }
-
-    /// How many more backups carry the object's mark than were told of before.
-    pub fn new_duplicates(&mut self, mark: &str) -> usize {
-        let found = self.sighting.iter().flat_map(|sighting| &sighting.found);
-        let extra = found.filter(|backup| backup.mark == mark).count().saturating_sub(1);
-        let new = extra.saturating_sub(self.duplicates);
-        self.duplicates = self.duplicates.max(extra);
-        new
-    }
-
-    /// A poll failed or was incomplete; it says nothing about the backup.
-    pub fn could_not_poll(&mut self, trouble: Trouble) {
-        self.trouble = Some(trouble);
-    }
-
-    /// A look failed or was incomplete; it says nothing about the backup.
-    pub fn could_not_look(&mut self, trouble: Trouble) {
-        self.looking = false;
-        if let Some(doubt) = &mut self.doubt {
-            doubt.looks += 1;
-        }
-        self.trouble = Some(trouble);
     }
 
     /// A status with this reason is about to be reported.
@@ -365,6 +350,7 @@ impl Memory {
             self.blocked.get_or_insert(BlockedSince { since: now, stalled_before });
         } else {
             self.blocked = None;
+            self.looks.in_a_row = 0;
         }
         self.reported = Some(reason);
     }

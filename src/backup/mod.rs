@@ -1,7 +1,7 @@
 //! The decisions: pure functions of what was observed, with the clock as an argument.
 //!
-//! [`plan::plan`] is the whole state machine of a backup. It reads an [`observed::Observed`], which holds everything that a decision may depend on,
-//! and answers with the next [`plan::Step`]; the controller carries that out and asks again. Nothing here waits, reads a clock, or talks to anybody.
+//! [`plan::decide`] is the whole state machine of a backup. It reads what was [`observed::Seen`] and the memory, which hold everything that a decision
+//! may depend on, and answers with the next [`plan::Step`]; the controller carries that out and asks again. Nothing here waits, reads a clock, or talks to anybody.
 
 pub mod account;
 pub mod clock;

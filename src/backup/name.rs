@@ -26,6 +26,14 @@ pub fn backup_name(engine: Engine, object_name: &str, uid: &str, instance_id: &s
     format!("dbb-{legal}-{hash}")
 }
 
+/// The most attempts that an object can have: the first one, and `backoffLimit` more.
+pub const MAX_ATTEMPTS: i32 = 11;
+
+/// Every name that an object may ever have had in the cloud, in the order of its attempts.
+pub fn own_marks(engine: Engine, object_name: &str, uid: &str, instance_id: &str) -> impl Iterator<Item = String> {
+    (1..=MAX_ATTEMPTS).map(move |attempt| backup_name(engine, object_name, uid, instance_id, attempt))
+}
+
 /// The text stored with a backup when the user gave none. An object's name may hold 253 characters, so it is cut to what DCS's remark has room for.
 pub fn default_description(namespace: &str, object_name: &str) -> String {
     format!("DatabaseBackup {namespace}/{object_name}").chars().take(100).collect()

@@ -3,7 +3,10 @@
 use super::{clock::Moment, reason::Reason, settings::Settings};
 use crate::{
     api::conditions::Standing,
-    cloud::errors::{Class, Error},
+    cloud::{
+        errors::{Class, Error},
+        listing::Gap,
+    },
 };
 
 /// What stands in the way.
@@ -19,11 +22,18 @@ pub struct Trouble {
     pub failures: u32,
     /// When it is tried again.
     pub retry_at: Moment,
+    /// Until when the cloud asks not to be asked again (`Retry-After`): nothing beats that.
+    pub not_before: Option<Moment>,
     /// The account's epoch when it happened: a newly verified account is worth another try.
     pub epoch: Option<u64>,
-    /// The object's nudge when it happened: a changed annotation is worth another try.
-    pub nudge: u64,
+    /// What had counted of the object's annotations when it happened: a change is worth another try.
+    pub annotations: u64,
+    /// What an earlier message of the same trouble has in it, too: the cloud's code, say. A message holds the id of one request, which changes each time.
+    pub token: String,
 }
+
+/// What the token of a listing is that does not hold together.
+const INCOMPLETE: &str = "does not hold together";
 
 /// What to do after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,20 +56,28 @@ fn outcome(class: Class) -> Outcome {
         Class::Quota => Again(Reason::QuotaExceeded),
         Class::InstanceNotFound => Again(Reason::InstanceNotFound),
         Class::Misconfigured => Again(Reason::EndpointMisconfigured),
-        Class::NotSent | Class::Withheld | Class::Unavailable | Class::Unreadable | Class::BackupNotFound | Class::NameExists => {
-            Again(Reason::CloudUnavailable)
-        }
+        Class::NotSent
+        | Class::Withheld
+        | Class::Unavailable
+        | Class::Unreadable
+        | Class::BackupNotFound
+        | Class::NameExists
+        | Class::AsUnknown => Again(Reason::CloudUnavailable),
     }
 }
 
-/// The trouble after a create call that made nothing.
-pub fn refused(error: &Error, before: Option<&Trouble>, place: Circumstances<'_>) -> Trouble {
-    let outcome = outcome(error.class);
-    trouble(outcome, error, before, place)
+/// The trouble after a create call that made nothing. What no table has is not known to be final.
+pub fn refused(error: &Error, before: Option<&Trouble>, annotations: u64, place: Circumstances<'_>) -> Trouble {
+    let outcome = match error.unknown_refusal() {
+        Some(_) if error.class == Class::Misconfigured => Outcome::Again(Reason::EndpointMisconfigured),
+        Some(_) => Outcome::Again(Reason::RequestRefused),
+        None => outcome(error.class),
+    };
+    trouble(outcome, error, before, annotations, place)
 }
 
 /// The trouble after a listing that failed. Reading is never given up: what would be final for a create call is a matter of the address here.
-pub fn unreadable(error: &Error, before: Option<&Trouble>, place: Circumstances<'_>) -> Trouble {
+pub fn unreadable(error: &Error, before: Option<&Trouble>, annotations: u64, place: Circumstances<'_>) -> Trouble {
     let outcome = match outcome(error.class) {
         Outcome::Final(_) => Outcome::Again(Reason::EndpointMisconfigured),
         // Where a service lists per instance, nothing can be listed without it.
@@ -68,29 +86,31 @@ pub fn unreadable(error: &Error, before: Option<&Trouble>, place: Circumstances<
         Outcome::Again(Reason::InstanceBusy | Reason::InstanceNotFound) => Outcome::Again(Reason::CloudUnavailable),
         again @ Outcome::Again(_) => again,
     };
-    trouble(outcome, error, before, place)
+    trouble(outcome, error, before, annotations, place)
 }
 
 /// The trouble after a DELETE call that was refused or not answered. It is never given up.
-pub fn undeleted(error: &Error, before: Option<&Trouble>, place: Circumstances<'_>) -> Trouble {
+pub fn undeleted(error: &Error, before: Option<&Trouble>, annotations: u64, place: Circumstances<'_>) -> Trouble {
     let outcome = match outcome(error.class) {
         Outcome::Final(reason) => Outcome::Again(reason),
         again @ Outcome::Again(_) => again,
     };
-    trouble(outcome, error, before, place)
+    trouble(outcome, error, before, annotations, place)
 }
 
 /// The trouble after a listing that did not hold together.
-pub fn incomplete(message: &str, before: Option<&Trouble>, place: Circumstances<'_>) -> Trouble {
+pub fn incomplete(gap: Gap, before: Option<&Trouble>, annotations: u64, place: Circumstances<'_>) -> Trouble {
     let failures = failures(before, Reason::CloudUnavailable);
     Trouble {
         reason: Reason::CloudUnavailable,
-        message: format!("the cloud's listing did not hold together and is read again: {message}"),
+        message: format!("the cloud's listing {INCOMPLETE} ({gap}), and is read again"),
         is_final: false,
         failures,
         retry_at: place.now.plus(place.settings.passing_retry(failures)),
+        not_before: None,
         epoch: place.epoch,
-        nudge: place.nudge,
+        annotations,
+        token: INCOMPLETE.to_owned(),
     }
 }
 
@@ -101,13 +121,11 @@ pub struct Circumstances<'a> {
     pub now: Moment,
     /// The account's epoch.
     pub epoch: Option<u64>,
-    /// The object's nudge.
-    pub nudge: u64,
     /// The timing flags.
     pub settings: &'a Settings,
 }
 
-fn trouble(outcome: Outcome, error: &Error, before: Option<&Trouble>, place: Circumstances<'_>) -> Trouble {
+fn trouble(outcome: Outcome, error: &Error, before: Option<&Trouble>, annotations: u64, place: Circumstances<'_>) -> Trouble {
     let (reason, is_final) = match outcome {
         Outcome::Final(reason) => (reason, true),
         Outcome::Again(reason) => (reason, false),
@@ -124,8 +142,10 @@ fn trouble(outcome: Outcome, error: &Error, before: Option<&Trouble>, place: Cir
         is_final,
         failures,
         retry_at: place.now.plus(delay),
+        not_before: error.retry_after.map(|asked| place.now.plus(asked)),
         epoch: place.epoch,
-        nudge: place.nudge,
+        annotations,
+        token: error.token(),
     }
 }
 
@@ -134,13 +154,18 @@ fn failures(before: Option<&Trouble>, reason: Reason) -> u32 {
 }
 
 impl Trouble {
-    /// Whether it still stands in the way. A changed annotation or a newly verified account ends it early; a second refusal of the credentials in
-    /// a row does not end with a new verification, or a token that only IAM likes would be tried without pause.
-    pub fn is_current(&self, epoch: Option<u64>, nudge: u64, now: Moment) -> bool {
-        if self.is_final {
+    /// Whether it still stands in the way. A changed annotation or a newly verified account ends it early, but not before the cloud wants to be asked
+    /// again; a second refusal of the credentials in a row does not end with a new verification, or a token that only IAM likes would be tried without pause.
+    pub fn is_current(&self, epoch: Option<u64>, annotations: u64, now: Moment) -> bool {
+        if self.is_final || self.not_before.is_some_and(|at| now.mono < at.mono) {
             return true;
         }
         let renewed = epoch != self.epoch && (self.reason != Reason::AuthenticationFailed || self.failures < 2);
-        now < self.retry_at && nudge == self.nudge && !renewed
+        now.mono < self.retry_at.mono && annotations == self.annotations && !renewed
+    }
+
+    /// A listing did not hold together; the cloud is there all the same.
+    pub fn is_incomplete_listing(&self) -> bool {
+        self.token == INCOMPLETE
     }
 }

@@ -45,6 +45,12 @@ pub enum Reason {
     InstanceMismatch,
     /// Several backups carry this object's mark.
     AmbiguousRemote,
+    /// The cloud refuses the request with a code that is in no table.
+    RequestRefused,
+    /// Velero restored the object without its status, so nobody knows whether its backup was taken.
+    RestoredObject,
+    /// So many objects of the instance wait that this one is not in line yet.
+    TooManyQueued,
     /// The deadline has passed; still watching.
     ProgressDeadlineExceeded,
     /// The backup is there.
@@ -59,9 +65,11 @@ pub enum Reason {
     RemoteMissing,
     /// Deleted in the cloud because its time was up.
     Expired,
+    /// Not taken: `takeBefore` had passed.
+    TooLate,
     /// The object goes when its backup in the cloud is gone.
     Deleting,
-    /// The account points elsewhere, so nothing may be deleted.
+    /// The backup must not be deleted: it is elsewhere, or not this object's, or the clocks disagree.
     DeleteBlocked,
     /// The account cannot be used, so nothing can be deleted.
     CredentialsUnavailable,
@@ -93,6 +101,9 @@ impl Reason {
             Self::ImportNotFound => "ImportNotFound",
             Self::InstanceMismatch => "InstanceMismatch",
             Self::AmbiguousRemote => "AmbiguousRemote",
+            Self::RequestRefused => "RequestRefused",
+            Self::RestoredObject => "RestoredObject",
+            Self::TooManyQueued => "TooManyQueued",
             Self::ProgressDeadlineExceeded => "ProgressDeadlineExceeded",
             Self::Completed => "Completed",
             Self::BackupFailed => "BackupFailed",
@@ -100,6 +111,7 @@ impl Reason {
             Self::Unsupported => "Unsupported",
             Self::RemoteMissing => "RemoteMissing",
             Self::Expired => "Expired",
+            Self::TooLate => "TooLate",
             Self::Deleting => "Deleting",
             Self::DeleteBlocked => "DeleteBlocked",
             Self::CredentialsUnavailable => "CredentialsUnavailable",
@@ -129,11 +141,14 @@ impl Reason {
             | Self::InstanceNotFound
             | Self::ImportNotFound
             | Self::InstanceMismatch
-            | Self::AmbiguousRemote => Standing::Blocked,
+            | Self::AmbiguousRemote
+            | Self::RequestRefused
+            | Self::RestoredObject
+            | Self::TooManyQueued => Standing::Blocked,
             Self::ProgressDeadlineExceeded | Self::BackupFailed | Self::InvalidRequest | Self::Unsupported | Self::RemoteMissing => {
                 Standing::Stopped
             }
-            Self::Completed | Self::Expired => Standing::Ready,
+            Self::Completed | Self::Expired | Self::TooLate => Standing::Ready,
             Self::Deleting | Self::DeleteBlocked | Self::CredentialsUnavailable | Self::DeleteUnsupported => Standing::Leaving,
         }
     }

@@ -1,5 +1,5 @@
-//! The rules on which "exactly once" rests, by name. Each is kept in one place of the decisions; the model check takes one away at a time, to show
-//! that it would notice.
+//! The rules on which "exactly once" and "truthfully" rest, by name. Each is kept in one place of the decisions; the model check takes one away at a time,
+//! to show that it would notice.
 
 /// A rule of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,6 +12,30 @@ pub enum Rule {
     TwoListings,
     /// Deleted is only what carries one of the object's own marks.
     OwnMarks,
+    /// What was seen elsewhere than where the status says the backup is says nothing.
+    EvidenceHasAPlace,
+    /// An object that may have lived before is looked for before its first create call.
+    LookFirst,
+    /// A backup under the stored id that an earlier object named is there, and not this one's to delete.
+    EarlierLife,
+    /// Between two look-ups of an object there is a pause, whatever was decided.
+    LookPause,
+    /// An object that is being deleted is still there, and so is its backup.
+    DeletedIsNotGone,
+    /// A record that a page shows counts, though the listing is not complete.
+    PagesAreTrue,
+    /// Nothing is deleted on this machine's clock alone.
+    TwoClocks,
+    /// What is refused with a code that no table has is refused, once a search for it has found nothing.
+    RefusalsEnd,
+    /// A search ends although the wall clock that dated its intent was ahead.
+    SearchesEnd,
+    /// How long an import waits is counted from its last look.
+    PauseSinceTheLook,
+    /// A changed annotation does not count again before a pause is over.
+    AnnotationPause,
+    /// Two processes that see the same status say the same of it.
+    MessageOfTheStatus,
 }
 
 /// Whether a rule is kept: always, but for the model check.

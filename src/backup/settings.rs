@@ -58,6 +58,26 @@ impl Settings {
         (self.poll_interval / 3).saturating_mul(1 << failures.saturating_sub(1).min(6)).min(self.poll_interval * 4)
     }
 
+    /// Between two look-ups that one object causes, whatever was decided: a third of a poll (5 s).
+    pub fn look_pause(&self) -> Duration {
+        self.poll_interval / 3
+    }
+
+    /// Between two changes of an object's annotations that count: two thirds of a poll (10 s).
+    pub fn annotation_pause(&self) -> Duration {
+        self.poll_interval * 2 / 3
+    }
+
+    /// For how long nothing is written to an object that Velero restored without its status: 4 polls (60 s).
+    pub fn restore_pause(&self) -> Duration {
+        self.poll_interval * 4
+    }
+
+    /// How old an object may be, at most, whose first create call is not preceded by a listing: 40 polls (10 min).
+    pub fn young(&self) -> Duration {
+        self.poll_interval * 40
+    }
+
     /// Before the next attempt, after so many FAILED ones (from 1).
     pub fn attempt_backoff(&self, failed: usize) -> Duration {
         let factor = match failed {
@@ -70,7 +90,7 @@ impl Settings {
 
     /// Between two looks at a backup that has been running for so long: a poll for the first 40 (10 min), then four times that.
     pub fn poll_after(&self, running_for: Duration) -> Duration {
-        if running_for < self.poll_interval * 40 { self.poll_interval } else { self.poll_interval * 4 }
+        if running_for < self.young() { self.poll_interval } else { self.poll_interval * 4 }
     }
 
     /// Between two looks at a settled backup: the resync interval, 20 % more or less by what `lot` says, so that a thousand do not come at once.
@@ -100,6 +120,7 @@ mod tests {
         assert_eq!([1, 2, 3, 10].map(|n| s.attempt_backoff(n)), [secs(60), secs(240), secs(960), secs(960)]);
         assert_eq!((s.poll_after(secs(599)), s.poll_after(secs(600))), (secs(15), secs(60)));
         assert_eq!((s.secret_reread(true), s.secret_reread(false)), (secs(30), secs(300)));
+        assert_eq!((s.look_pause(), s.annotation_pause(), s.restore_pause(), s.young()), (secs(5), secs(10), secs(60), secs(600)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::{
         conditions::{is_true, types},
         status::{DatabaseBackupStatus, Phase},
     },
+    backup::status::bytes,
     cloud::engine::Engine,
 };
 use jiff::Timestamp;
@@ -68,7 +69,9 @@ fn standing(mut objects: Vec<&DatabaseBackup>) -> Standing {
     let mut newest_there = None;
     for object in objects {
         let status = object.status.as_ref().unwrap_or(&unseen);
-        let asked = status.request_time.as_ref().map(|time| time.0).or(created(object));
+        // One that lapsed was never meant to be taken.
+        let created = created(object).filter(|_| status.phase != Some(Phase::Lapsed));
+        let asked = status.request_time.as_ref().map(|time| time.0).or(created);
         standing.last_attempt = standing.last_attempt.max(asked);
         match status.phase {
             Some(Phase::Completed | Phase::Expired) => {
@@ -83,6 +86,8 @@ fn standing(mut objects: Vec<&DatabaseBackup>) -> Standing {
                 standing.last_status = Some(false);
                 standing.missing += 1;
             }
+            // Nothing was taken, and nothing was to be.
+            Some(Phase::Lapsed) => {}
             Some(Phase::Pending | Phase::Running) | None => standing.stalled += usize::from(is_true(&status.conditions, types::STALLED)),
         }
         if status.phase == Some(Phase::Completed) {
@@ -90,7 +95,7 @@ fn standing(mut objects: Vec<&DatabaseBackup>) -> Standing {
             standing.retained += 1;
             standing.oldest = [standing.oldest, completed].into_iter().flatten().min();
             if completed >= newest_there {
-                (newest_there, standing.size) = (completed, status.size.as_ref().and_then(|size| size.0.parse().ok()));
+                (newest_there, standing.size) = (completed, status.size.as_ref().and_then(bytes));
             }
         }
         let is_held = object.metadata.deletion_timestamp.is_some() && object.finalizers().iter().any(|name| name == FINALIZER);

@@ -12,12 +12,15 @@ use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time};
 use std::time::Duration;
 
+/// What stands before the message of something on its way whose deadline has passed.
+pub const STILL_WATCHING: &str = "still watching: ";
+
 /// `next` with the phase and the conditions that a reason stands for. What is on its way past its deadline is reported as overdue.
 pub fn conclude(o: &Observed<'_>, next: DatabaseBackupStatus, phase: Phase, reason: Reason, message: &str) -> DatabaseBackupStatus {
     let overdue = reason.standing() == Standing::OnItsWay && time_left(o).is_zero();
     if overdue {
         let seconds = o.spec.progress_deadline_seconds;
-        let message = format!("not Completed within {seconds} s, still watching: {message}");
+        let message = format!("not Completed within {seconds} s, {STILL_WATCHING}{message}");
         return with_conditions(o, next, phase, Reason::ProgressDeadlineExceeded, &message);
     }
     with_conditions(o, next, phase, reason, message)
@@ -71,10 +74,33 @@ pub fn take_over(o: &Observed<'_>, next: &mut DatabaseBackupStatus, remote: &Rem
     next.cloud_status = Some(remote.cloud_status.clone());
     next.start_time = remote.start_time.map(stored).or(next.start_time.take());
     next.completion_time = remote.completion_time.map(stored);
-    next.size = remote.size.map(|bytes| Quantity(bytes.to_string()));
+    next.size = remote.size.map(quantity);
     next.engine_version = remote.engine_version.clone().or(next.engine_version.take());
     next.last_sync_time = o.memory.sighting.as_ref().map(|sighting| stored(sighting.started.wall));
     next.expiration_time = expiration(o, next);
+}
+
+/// The binary suffixes of quantities, each 1024 times the one before.
+const SUFFIXES: [&str; 5] = ["Ki", "Mi", "Gi", "Ti", "Pi"];
+
+/// Bytes as a quantity in canonical form: a whole number with the largest binary suffix that leaves it exact.
+/// (`k8s.io/apimachinery/pkg/api/resource`: "the exponent is as large as possible", and no fractional digits.)
+fn quantity(bytes: i64) -> Quantity {
+    let (mut number, mut suffix) = (bytes, "");
+    for larger in SUFFIXES {
+        if number == 0 || number % 1024 != 0 {
+            break;
+        }
+        (number, suffix) = (number / 1024, larger);
+    }
+    Quantity(format!("{number}{suffix}"))
+}
+
+/// The bytes of a quantity that [`take_over`] wrote, or an earlier version of it, which wrote plain numbers; absent for anything else.
+pub fn bytes(quantity: &Quantity) -> Option<u64> {
+    let with_suffix = SUFFIXES.iter().zip(1..).find_map(|(suffix, power)| Some((quantity.0.strip_suffix(suffix)?, 1024_u64.pow(power))));
+    let (digits, factor) = with_suffix.unwrap_or((&quantity.0, 1));
+    digits.parse::<u64>().ok()?.checked_mul(factor)
 }
 
 /// When the backup is due to be deleted: `expireAfterDays` after its completion, or after the last sync where the cloud gives no completion time.
@@ -120,4 +146,28 @@ pub fn says_the_same(stored: &DatabaseBackupStatus, next: &DatabaseBackupStatus,
         stored.last_sync_time.clone_from(&next.last_sync_time);
     }
     stored == *next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_exact_quantities_in_canonical_form_and_are_read_back() {
+        for (size, written) in [
+            (0, "0"),
+            (1, "1"),
+            (1000, "1000"),
+            (1024, "1Ki"),
+            (1_610_612_736, "1536Mi"),
+            (1 << 50, "1Pi"),
+            ((1 << 40) + 1, "1099511627777"),
+        ] {
+            assert_eq!(quantity(size).0, written);
+            assert_eq!(bytes(&quantity(size)), u64::try_from(size).ok());
+        }
+        for other in ["", "Mi", "1.5Gi", "-1", "1k", "99999999999Pi"] {
+            assert_eq!(bytes(&Quantity(other.into())), None, "{other}");
+        }
+    }
 }

@@ -3,7 +3,10 @@
 //! This is a courtesy to the instance and keeps the cloud's "busy" answers rare; nothing's safety rests on it.
 
 use super::{clock::Moment, memory::Memory, observed::Turn, reason::Reason};
-use crate::api::{conditions::Standing, status::DatabaseBackupStatus, status::Phase};
+use crate::{
+    api::{conditions::Standing, status::DatabaseBackupStatus, status::Phase},
+    cloud::backup::RemoteState,
+};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -29,24 +32,39 @@ pub struct Contender {
     pub label: String,
     /// What it claims.
     pub claim: Claim,
+    /// It waits to be asked for, and never was.
+    pub is_unasked: bool,
+}
+
+/// So many objects of an instance that were never asked for are in line; the others wait until the oldest are through.
+pub const OLDEST: usize = 20;
+
+/// An object's life, as far as it matters for its instance.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    /// When it was created.
+    pub created: Timestamp,
+    /// How long its backup may take.
+    pub deadline: Duration,
+    /// It adopts a backup that exists.
+    pub importing: bool,
+    /// It is being deleted.
+    pub deleting: bool,
 }
 
 /// What an object claims.
-pub fn claim(
-    status: &DatabaseBackupStatus,
-    created: Timestamp,
-    deadline: Duration,
-    importing: bool,
-    memory: &Memory,
-    now: Moment,
-) -> Claim {
-    if importing || matches!(status.phase, Some(Phase::Completed | Phase::Failed | Phase::Missing | Phase::Expired)) {
+pub fn claim(status: &DatabaseBackupStatus, life: Life, memory: &Memory, now: Moment) -> Claim {
+    if life.importing || !matches!(status.phase, None | Some(Phase::Pending | Phase::Running)) {
         return Claim::Nothing;
     }
     if status.backup_id.is_some() || status.intent_is_open() {
-        return if now.since_wall(created) < deadline { Claim::Holds } else { Claim::Nothing };
+        let record = memory.sighting.as_ref().and_then(|sighting| sighting.record(status));
+        // One that is being deleted may be told nothing any more of what the cloud has finished.
+        let has_ended = life.deleting && record.is_some_and(|record| record.state != RemoteState::Running);
+        return if now.since_wall(life.created) < life.deadline && !has_ended { Claim::Holds } else { Claim::Nothing };
     }
     match memory.reported {
+        _ if life.deleting => Claim::Nothing,
         Some(Reason::BackoffAfterFailure) => Claim::Nothing,
         Some(reason) if matches!(reason.standing(), Standing::Blocked | Standing::Stopped) => Claim::Nothing,
         _ => Claim::Waits,
@@ -62,12 +80,28 @@ pub fn turn<'a>(me: &Contender, others: impl Iterator<Item = &'a Contender>) -> 
     ahead.map_or(Turn::Mine, |other| Turn::Behind(other.label.clone()))
 }
 
+/// Whether so many of the instance were never asked for that `me` is not in line yet; and how many they are.
+pub fn crowd<'a>(me: &Contender, others: impl Iterator<Item = &'a Contender>) -> Option<usize> {
+    let (mut all, mut older) = (1, 0);
+    for other in others.filter(|other| other.is_unasked) {
+        all += 1;
+        older += usize::from((other.created, &other.uid) < (me.created, &me.uid));
+    }
+    (me.is_unasked && older >= OLDEST).then_some(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn contender(uid: &str, second: i64, claim: Claim) -> Contender {
-        Contender { created: Timestamp::new(second, 0).unwrap(), uid: uid.into(), label: format!("shop/{uid}"), claim }
+        Contender {
+            created: Timestamp::new(second, 0).unwrap(),
+            uid: uid.into(),
+            label: format!("shop/{uid}"),
+            claim,
+            is_unasked: claim == Claim::Waits,
+        }
     }
 
     #[test]
@@ -94,6 +128,16 @@ mod tests {
         let (a, b) = (contender("a", 1, Claim::Holds), contender("b", 2, Claim::Holds));
         assert_eq!(turn(&a, [&b].into_iter()), Turn::Mine);
         assert_eq!(turn(&b, [&a].into_iter()), Turn::Behind("shop/a".into()));
+    }
+
+    #[test]
+    fn beyond_the_twenty_oldest_that_were_never_asked_for_nobody_is_in_line() {
+        let all: Vec<Contender> = (0..25).map(|n| contender(&format!("u-{n:02}"), n / 2, Claim::Waits)).collect();
+        let crowd = |me: &Contender| crowd(me, all.iter().filter(|other| other.uid != me.uid));
+        assert_eq!(all.iter().filter(|me| crowd(me).is_none()).count(), OLDEST);
+        assert_eq!((crowd(&all[19]), crowd(&all[20])), (None, Some(25)));
+        let asked = Contender { is_unasked: false, ..all[24].clone() };
+        assert_eq!(crowd(&asked), None, "one that was asked for is in line");
     }
 
     #[test]

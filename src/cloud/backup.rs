@@ -91,19 +91,19 @@ pub struct Window {
 /// Which backups a listing is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ListScope {
-    /// Manual backups of the whole project that began within `window`; everything where it is absent. Not for DCS, which lists per instance.
+    /// Backups of the whole project that began within `window`; everything where it is absent. Not for DCS, which lists per instance.
     Project {
         /// When the backups began.
         window: Option<Window>,
+        /// Backups of the cloud's own schedule, too; else those only that somebody asked for.
+        automatic: bool,
     },
-    /// All manual backups of one instance.
+    /// All backups of one instance that somebody asked for; with DCS, whose API does not tell them apart, all.
     Instance {
         /// The instance.
         instance_id: String,
-        /// When the backups began; everything where it is absent.
-        window: Option<Window>,
     },
-    /// One backup by its id. Not for DCS, whose API cannot.
+    /// One backup by its id, of whatever type. Not for DCS, whose API cannot.
     Backup {
         /// The cloud's id of the backup.
         backup_id: String,

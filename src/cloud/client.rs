@@ -150,7 +150,7 @@ impl Client {
             return Err(Error::refusal(request.service, request.operation, status, hints, &body.unwrap_or_default()));
         }
         let subject_token = headers.get("x-subject-token").and_then(|value| value.to_str().ok()).map(SecretString::from);
-        Ok(Reply { status, subject_token, request_id: hints.request_id, body: body? })
+        Ok(Reply { status, subject_token, request_id: hints.request_id, date: hints.date, body: body? })
     }
 }
 
@@ -235,6 +235,7 @@ fn hints(headers: &HeaderMap) -> Hints {
         retry_after: text("retry-after")
             .and_then(|value| value.trim().parse().ok())
             .map(|seconds: u32| Duration::from_secs(seconds.min(3600).into())),
+        date: super::clock::date(headers),
     }
 }
 

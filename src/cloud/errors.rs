@@ -5,7 +5,9 @@ use super::{
     request::{Hints, Operation},
     services,
 };
+pub use codes::{COMMON, GATEWAY, IAM};
 use envelope::{Envelope, first_characters};
+use jiff::Timestamp;
 use std::{borrow::Cow, fmt, time::Duration};
 
 /// Longest id of a request in a message: theirs have 32 characters, and with it the longest message has 256, which is what a condition takes.
@@ -46,6 +48,9 @@ pub enum Class {
     Quota,
     /// The address does not serve this API, or serves another project.
     Misconfigured,
+    /// The vendor lists the code, and it is treated as one that no table has: it belongs to calls that are not made here (changing an instance, say), or
+    /// its meaning fits more than one class. No error has this class: its status decides, and it is not known.
+    AsUnknown,
 }
 
 /// What the codes of one meaning are.
@@ -56,38 +61,6 @@ pub struct Codes {
     /// The codes.
     pub codes: &'static [&'static str],
 }
-
-/// Codes of the API gateway, which come from any service (vendor's gateway error codes). Older gateways say `APIG.` for `APIGW.`.
-pub const GATEWAY: &[Codes] = &[
-    Codes { class: Class::Misconfigured, codes: &["0101"] },
-    Codes {
-        class: Class::Unavailable,
-        codes: &["0103", "0104", "0105", "0106", "0601", "0605", "0606", "0608", "0609", "0610", "0611", "0613", "0705"],
-    },
-    Codes { class: Class::Invalid, codes: &["0201", "0602", "0607"] },
-    Codes { class: Class::Unauthenticated, codes: &["0301", "0303", "0304", "0305", "0307"] },
-    Codes { class: Class::Forbidden, codes: &["0302", "0306", "0310", "0401", "0402", "0404", "0801", "0802"] },
-    Codes { class: Class::Throttled, codes: &["0308"] },
-    Codes { class: Class::Quota, codes: &["0501", "0502"] },
-];
-
-/// Codes that come from more than one service.
-pub const COMMON: &[Codes] = &[Codes { class: Class::Busy, codes: &["CBC.99003651"] }];
-
-/// Codes of IAM, which other services pass on as they are.
-pub const IAM: &[Codes] = &[
-    Codes {
-        class: Class::Unauthenticated,
-        // The last nine come with 400, but each is about the keys or the token: 1105 is an access key that expired.
-        codes: &[
-            "IAM.0001", "IAM.0061", "IAM.0062", "IAM.0066", "IAM.0067", "IAM.1101", "IAM.1102", "IAM.1103", "IAM.1104", "IAM.1105",
-            "IAM.1106", "IAM.1107", "IAM.1108", "IAM.1109",
-        ],
-    },
-    Codes { class: Class::Forbidden, codes: &["IAM.0002", "IAM.0003", "IAM.0080", "IAM.0081", "IAM.0082", "IAM.0083"] },
-    Codes { class: Class::Throttled, codes: &["IAM.0012"] },
-    Codes { class: Class::Unavailable, codes: &["IAM.0006"] },
-];
 
 /// Whether the cloud can have seen the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,6 +94,8 @@ pub struct Error {
     pub request_id: Option<String>,
     /// How long the cloud asks to wait.
     pub retry_after: Option<Duration>,
+    /// The cloud's time when it refused.
+    pub date: Option<Timestamp>,
     /// What happened, cleaned and cut.
     pub message: String,
 }
@@ -161,7 +136,19 @@ impl Error {
         message: impl Into<String>,
     ) -> Self {
         let message = message.into();
-        Self { class, known: false, delivery, service, operation, status: None, code: None, request_id: None, retry_after: None, message }
+        Self {
+            class,
+            known: false,
+            delivery,
+            service,
+            operation,
+            status: None,
+            code: None,
+            request_id: None,
+            retry_after: None,
+            date: None,
+            message,
+        }
     }
 
     /// A 2xx whose body cannot be used. What was asked may well have been done.
@@ -198,19 +185,28 @@ impl Error {
             code: code.map(|code| clean(&code, 40)),
             request_id: hints.request_id.or(request_id),
             retry_after: hints.retry_after,
+            date: hints.date,
             message,
         }
     }
 
-    /// For a create call: whether nothing can have been created. True if it was not sent, and for a refusal that is sure of itself: 401, 429, and
+    /// For a create call: whether nothing can have been created. True if it was not sent, and for a refusal that is sure of itself: 401, 403, 429, and
     /// a 4xx with a known code, unless the code tells of a failure in the cloud (GeminiDB's DBS.111205 is a timeout after which the backup may be
     /// there, and codes come with other statuses than documented). Everything else, any 5xx among it, leaves the outcome unknown.
     pub fn is_definite_rejection(&self) -> bool {
         match (self.delivery, self.status) {
-            (Delivery::NotSent, _) | (Delivery::Answered, Some(401 | 429)) => true,
+            (Delivery::NotSent, _) | (Delivery::Answered, Some(401 | 403 | 429)) => true,
             (Delivery::Answered, Some(400..=499)) => self.known && self.class != Class::Unavailable,
             _ => false,
         }
+    }
+
+    /// Whether a create call was refused with something that no table knows: it may have made a backup all the same. Whoever has searched for that and found
+    /// nothing may take the next refusal of the same kind at its word. Answers with what the refusal is recognised by: its code, else its HTTP status.
+    pub fn unknown_refusal(&self) -> Option<String> {
+        let status = self.status.filter(|status| self.delivery == Delivery::Answered && (300..500).contains(status))?;
+        let is_unknown = !self.known && !self.is_definite_rejection();
+        is_unknown.then(|| self.code.clone().unwrap_or_else(|| format!("HTTP {status}")))
     }
 
     /// Whether a listing failed because there is no such instance, by one of the service's codes and not by a path that is not served, and the service
@@ -218,6 +214,16 @@ impl Error {
     pub fn tells_of_a_missing_instance(&self) -> bool {
         let keeps_backups = services::by_name(self.service).is_none_or(services::Service::lists_by_project);
         self.operation == Operation::List && self.class == Class::InstanceNotFound && self.known && !keeps_backups
+    }
+
+    /// What every message of this error has in it: the cloud's code, else the HTTP status, else whether it was sent. Ids of requests are left out.
+    pub fn token(&self) -> String {
+        match (self.delivery, &self.code, self.status) {
+            (Delivery::Answered, Some(code), _) => code.clone(),
+            (Delivery::Answered, None, Some(status)) => format!("HTTP {status}"),
+            (Delivery::NotSent, ..) => "was not sent".into(),
+            _ => "was not answered".into(),
+        }
     }
 
     /// The code as a metric label: only what is in a table, or one of a few words.
@@ -240,12 +246,14 @@ fn by_code(service: &str, code: &str, status: u16) -> Option<Class> {
         // The gateway has one code for what the client and what the backend did wrong.
         return find(GATEWAY, number).map(|class| if number == "0201" && status >= 500 { Class::Unavailable } else { class });
     }
-    let own = services::by_name(service).map_or(&[][..], |service| service.codes());
-    [own, COMMON, IAM].into_iter().find_map(|table| find(table, code))
+    let service = services::by_name(service);
+    let own = service.map_or(&[][..], services::Service::codes);
+    let code = service.map_or(Cow::Borrowed(code), |service| service.own_spelling(code));
+    [own, COMMON, IAM].into_iter().find_map(|table| find(table, &code))
 }
 
 fn find(table: &[Codes], code: &str) -> Option<Class> {
-    table.iter().find(|row| row.codes.contains(&code)).map(|row| row.class)
+    table.iter().find(|row| row.codes.contains(&code)).map(|row| row.class).filter(|class| *class != Class::AsUnknown)
 }
 
 fn by_status(status: u16) -> Class {
@@ -262,6 +270,7 @@ fn by_status(status: u16) -> Class {
     }
 }
 
+mod codes;
 mod envelope;
 #[cfg(test)]
 mod tests;

@@ -12,11 +12,13 @@
 //! | [`endpoints`] | which host serves an engine in a region | – |
 //! | [`sign`], [`credentials`], [`iam`] | who is asking | – |
 //! | [`permits`] | the account's request rate | waits |
+//! | [`clock`] | the cloud's time, by the dates of its answers | – |
 //! | [`client`] | the only file that sends bytes | yes |
 //! | [`session`] | one verified account: signs, takes permits, sends, reads | through `client` |
 
 pub mod backup;
 pub mod client;
+pub mod clock;
 pub mod credentials;
 pub mod endpoints;
 pub mod engine;

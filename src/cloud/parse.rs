@@ -25,11 +25,6 @@ pub fn query_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string()
 }
 
-/// A time as DCS takes it: `yyyyMMddHHmmss`, UTC.
-pub fn dcs_query_time(time: Timestamp) -> String {
-    time.strftime("%Y%m%d%H%M%S").to_string()
-}
-
 /// Bytes in one unit of a service's sizes.
 pub mod unit {
     /// DCS.
@@ -173,9 +168,8 @@ mod tests {
     }
 
     #[test]
-    fn query_times_have_the_services_forms() {
+    fn query_times_have_the_services_form() {
         let time = "2025-01-02T03:04:05.678Z".parse().unwrap();
         assert_eq!(query_time(time), "2025-01-02T03:04:05+0000");
-        assert_eq!(dcs_query_time(time), "20250102030405");
     }
 }

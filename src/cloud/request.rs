@@ -1,6 +1,7 @@
 //! A request before anybody has signed or sent it, and its reply.
 
 use http::Method;
+use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::Value;
 use std::{fmt, time::Duration};
@@ -77,6 +78,8 @@ pub struct Reply {
     pub subject_token: Option<SecretString>,
     /// `X-Request-Id`, for support cases.
     pub request_id: Option<String>,
+    /// `Date`: the cloud's time.
+    pub date: Option<Timestamp>,
     /// Body, bounded.
     pub body: Vec<u8>,
 }
@@ -88,4 +91,6 @@ pub struct Hints {
     pub request_id: Option<String>,
     /// `Retry-After`, if it is a number of seconds.
     pub retry_after: Option<Duration>,
+    /// `Date`: the cloud's time.
+    pub date: Option<Timestamp>,
 }

@@ -11,7 +11,7 @@ use crate::{
     backup::{
         account::{AccountMemory, Verification, seen_by_backups},
         clock::Moment,
-        observed::{Account, Place},
+        observed::{Account, Place, Project},
         reason::Reason,
     },
     cloud::{permits::Permits, session::Session},
@@ -75,7 +75,7 @@ struct State {
 /// The last good session of an account that can no longer be used.
 struct Former {
     session: Arc<Session>,
-    place: Place,
+    project: Project,
     since: Moment,
     /// Its calls take permits as before.
     _pump: Arc<Pump>,
@@ -103,6 +103,8 @@ struct Entry {
     /// What the session was opened with: it is kept while that stays the same.
     opened_with: Option<String>,
     memory: AccountMemory,
+    /// What the account says of the clocks.
+    is_skewed: bool,
     epoch: u64,
     permits: Arc<Permits>,
     allowed: Option<AllowedNamespaces>,
@@ -144,24 +146,41 @@ impl Accounts {
     pub fn for_backup(&self, backup: &DatabaseBackup, now: Moment) -> Use {
         let key = AccountKey::of(backup);
         let state = self.lock();
-        let former = state.former.get(&key).filter(|former| now.since(former.since) < KEPT && backup.metadata.deletion_timestamp.is_some());
+        let engine = backup.spec.source.engine;
+        // Once the cloud refuses the former credentials, too, they are gone like the others.
+        let is_good = |former: &&Former| now.since(former.since) < KEPT && !former.session.refused();
+        let former = state.former.get(&key).filter(is_good).filter(|_| backup.metadata.deletion_timestamp.is_some());
         if let Some(former) = former.filter(|_| !state.is_ready(&key)) {
-            let account = Account::Ready { place: former.place.clone(), allowed: false, epoch: 0 };
+            let place = Place { project: former.project.clone(), endpoint: former.session.host(engine).unwrap_or_default().to_owned() };
+            let account = Account::Ready { place, allowed: false, epoch: 0, cloud_now: former.session.cloud_now() };
             let permits = Some(former.session.permits());
             return Use { account, session: Some(former.session.clone()), permits, allowed: None };
         }
         let nothing = |account| Use { account, session: None, permits: None, allowed: None };
         let Some(entry) = state.entries.get(&key) else { return nothing(state.why_absent(&key)) };
+        let session = entry.session.as_ref();
+        let host = session.and_then(|session| session.host(engine)).unwrap_or_default();
         let account = match &entry.verification {
-            Some(verification) => seen_by_backups(verification, &key.to_string(), true, entry.epoch),
+            Some(verification) => {
+                let cloud_now = session.and_then(|session| session.cloud_now());
+                seen_by_backups(verification, &key.to_string(), entry.epoch, host, cloud_now)
+            }
             None => Account::Verifying,
         };
         Use { account, session: entry.session.clone(), permits: Some(entry.permits.clone()), allowed: entry.allowed.clone() }
     }
 
     /// Where an account points, if it is ready.
-    pub fn place(&self, key: &AccountKey) -> Option<Place> {
+    pub fn project(&self, key: &AccountKey) -> Option<Project> {
         self.lock().entries.get(key)?.verification.as_ref()?.as_ref().ok().cloned()
+    }
+
+    /// Whether this machine's clock and the cloud's agree now and the account says that they do not, or the other way round.
+    pub fn clock_changed(&self, key: &AccountKey, now: Moment) -> bool {
+        let state = self.lock();
+        let Some(entry) = state.entries.get(key) else { return false };
+        let is_skewed = entry.session.as_ref().and_then(|session| session.cloud_now()).is_some_and(|cloud_now| !now.agrees_with(cloud_now));
+        entry.session.is_some() && is_skewed != entry.is_skewed
     }
 
     /// What to poll with: the session and the request rate of an account that is ready.
@@ -248,9 +267,11 @@ impl State {
 
     fn keep_former(&mut self, key: &AccountKey, entry: &Entry, now: Moment) {
         self.former.retain(|_, former| now.since(former.since) < KEPT);
-        if let (Some(Ok(place)), Some(session)) = (&entry.verification, &entry.session) {
-            self.former
-                .insert(key.clone(), Former { session: session.clone(), place: place.clone(), since: now, _pump: entry.pump.clone() });
+        if let (Some(Ok(project)), Some(session)) = (&entry.verification, &entry.session)
+            && !session.refused()
+        {
+            let former = Former { session: session.clone(), project: project.clone(), since: now, _pump: entry.pump.clone() };
+            self.former.insert(key.clone(), former);
         }
     }
 
@@ -286,6 +307,7 @@ impl Entry {
             session: None,
             opened_with: None,
             memory: AccountMemory::default(),
+            is_skewed: false,
             epoch: 0,
             pump: Arc::new(Pump { permits: permits.clone(), _task: AbortOnDropHandle::new(pump) }),
             permits,

@@ -3,7 +3,7 @@
 use super::{
     accounts::{AccountKey, Use},
     context::Context,
-    fleet::{created, nudge},
+    fleet::{annotations, created, restored, version},
     listings,
     watching::{self, Seen, Subject, watch},
     writes::{self, Written},
@@ -19,9 +19,9 @@ use crate::{
         clock::Moment,
         events::{Notice, notices},
         memory::{Memory, Stage},
-        observed::{Account, Object, Observed, Permit, Turn},
+        observed::{Account, Object, Permit, Seen as Observation, Turn},
         outcome::Circumstances,
-        plan::{Report, Step, carries_intent, epoch, plan},
+        plan::{Report, Step, carries_intent, decide},
     },
     cloud::backup::{ListScope, NewBackup},
 };
@@ -71,12 +71,16 @@ pub async fn run(ctx: Arc<Context>, api: Api<DeserializeGuard<DatabaseBackup>>, 
     ctx.fleet.wake_through(namespace.clone(), sender);
     let (telling, scope) = (ctx.clone(), namespace.clone());
     let (stream, store) = watch(ctx.clone(), Subject { kind: KIND, namespace }, api, move |seen| match seen {
-        Seen::Object(object) => telling.fleet.track(object),
+        Seen::Object(object) => {
+            telling.store.saw(version(&object));
+            telling.fleet.track(object, telling.clock.now());
+        }
         Seen::Gone(object) => {
             telling.accounts.withdraw(&object);
             telling.fleet.forget(&object.uid().unwrap_or_default());
         }
-        Seen::All(objects) => telling.fleet.replace(scope.as_deref(), objects),
+        Seen::Begin => telling.fleet.begin_listing(scope.as_deref()),
+        Seen::All(objects) => telling.listed(scope.as_deref(), objects),
     });
     Controller::for_stream(stream, store)
         .reconcile_on(UnboundedReceiverStream::new(receiver))
@@ -99,7 +103,7 @@ async fn reconcile(object: Arc<DatabaseBackup>, ctx: Arc<Context>) -> Result<Act
     let begun = ctx.clock.now();
     let result = Reconcile { ctx: &ctx, uid: &uid, turn: Turn::NotAsked, permit: Permit::NotAsked, allowed: None }.run(object).await;
     let ended = ctx.clock.now();
-    ctx.fleet.end_turn(&uid, result.is_ok(), |key| ctx.accounts.place(key), ended);
+    ctx.fleet.end_turn(&uid, result.is_ok(), |key| ctx.accounts.project(key), ended);
     ctx.metrics.took(KIND, ended.since(begun));
     result
 }
@@ -144,36 +148,33 @@ impl Reconcile<'_> {
         let unseen = DatabaseBackupStatus::default();
         let status = object.status.as_ref().unwrap_or(&unseen);
         let now = ctx.clock.now();
-        let noticed = ctx.fleet.memory(self.uid, |memory| {
-            memory.notice(status, now);
-            memory.notice_removal(is_removed(object, status, now), now);
-            memory.clone()
-        });
-        let Some(memory) = noticed else { return Ok(Next::Rest(None)) };
         let namespace = object.namespace().unwrap_or_default();
         let name = object.name_any();
-        let observed = Observed {
+        let observed = Observation {
             object: Object {
                 namespace: &namespace,
                 name: &name,
                 uid: self.uid,
                 generation: object.metadata.generation,
                 created: created(object),
+                born: ctx.fleet.born(self.uid),
                 deleting: object.metadata.deletion_timestamp.is_some(),
                 has_finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
-                nudge: nudge(object),
+                annotations: annotations(object),
+                restored: restored(object),
             },
             spec: &object.spec,
             status,
             account: &account.account,
             turn: &self.turn,
             permit: self.permit,
-            memory: &memory,
+            put_back: ctx.fleet.was_put_back(),
             settings: &ctx.options.settings,
             now,
             stopping: !ctx.may_act(),
         };
-        match plan(&observed) {
+        let Some(step) = ctx.fleet.memory(self.uid, |memory, _| decide(&observed, memory)) else { return Ok(Next::Rest(None)) };
+        match step {
             Step::TakeTurn => self.take_turn(&account, now),
             Step::TakePermit => self.take_permit(&account),
             Step::WriteIntent(next) => return self.write_intent(object, *next, now).await,
@@ -181,6 +182,7 @@ impl Reconcile<'_> {
             Step::Look(scope) => self.look(object, &account, scope, false),
             Step::TakeStock(scope) => self.look(object, &account, scope, true),
             Step::SetFinalizer(present) => return self.set_finalizer(object, present).await,
+            Step::Release => return self.release(object).await,
             Step::Delete { backup_id } if self.has_permit(&account) => self.delete(object, &account, &backup_id, now).await,
             // Woken when it is granted; the look after a while is a belt.
             Step::Delete { .. } => return Ok(Next::Rest(Some(ctx.options.settings.poll_interval))),
@@ -203,7 +205,7 @@ impl Reconcile<'_> {
 
     fn take_turn(&mut self, account: &Use, now: Moment) {
         if let Account::Ready { place, .. } = &account.account {
-            self.turn = self.ctx.fleet.take_turn(self.uid, place, |key| self.ctx.accounts.place(key), now);
+            self.turn = self.ctx.fleet.take_turn(self.uid, &place.project, |key| self.ctx.accounts.project(key), now);
         }
     }
 
@@ -223,7 +225,7 @@ impl Reconcile<'_> {
         match writes::status(self.ctx, object, next.clone()).await? {
             Written::Stored(stored) if carries_intent(stored.status.as_ref(), &next) => {
                 if let Some(request_time) = &next.request_time {
-                    self.ctx.fleet.memory(self.uid, |memory| memory.intend(request_time.0, begun));
+                    self.ctx.fleet.memory(self.uid, |memory, _| memory.intend(request_time.0, begun));
                 }
                 Ok(Next::Again(stored))
             }
@@ -238,7 +240,7 @@ impl Reconcile<'_> {
 
     async fn send(&self, object: &DatabaseBackup, account: &Use, new: &NewBackup) {
         let ctx = self.ctx;
-        let own = ctx.fleet.memory(self.uid, |memory| {
+        let own = ctx.fleet.memory(self.uid, |memory, _| {
             memory.sending();
             memory.own.clone()
         });
@@ -253,25 +255,30 @@ impl Reconcile<'_> {
         if session.refused() {
             ctx.accounts.recheck(&AccountKey::of(object));
         }
-        let circumstances = self.circumstances(object, &account.account);
-        ctx.fleet.memory(self.uid, |memory| memory.answered(answer, circumstances));
+        let circumstances = self.circumstances(&account.account);
+        ctx.fleet.memory(self.uid, |memory, _| memory.answered(answer, circumstances));
     }
 
     /// Starts a listing in the background. `stock`: of everything that the object ever had in the cloud.
     fn look(&self, object: &DatabaseBackup, account: &Use, scope: ListScope, stock: bool) {
-        if let Some(session) = account.session.clone() {
-            self.ctx.fleet.memory(self.uid, |memory| memory.looking = true);
-            listings::look(self.ctx, object, session, scope, stock);
+        if let (Some(session), Some(place)) = (account.session.clone(), account.account.place()) {
+            let (now, epoch) = (self.ctx.clock.now(), account.account.epoch());
+            self.ctx.fleet.memory(self.uid, |memory, _| memory.begin_look(epoch, now));
+            listings::look(self.ctx, object, session, place.clone(), scope, stock);
         }
     }
 
-    async fn set_finalizer(&self, object: &Arc<DatabaseBackup>, present: bool) -> Result<Next, Error> {
-        let told = object.status.as_ref().is_some_and(|status| status.delete_reason.is_some());
-        if !present && told && object.metadata.deletion_timestamp.is_some() {
+    /// The cloud holds nothing of the object any more. That is an Event where this operator had something deleted.
+    async fn release(&self, object: &Arc<DatabaseBackup>) -> Result<Next, Error> {
+        if object.status.as_ref().is_some_and(|status| status.delete_reason.is_some()) {
             let note = "the cloud holds nothing of this object any more".to_owned();
             let notice = Notice { reason: "RemoteDeleted", action: "DeleteBackup", is_warning: false, note };
-            writes::tell(self.ctx, object, vec![notice]).await;
+            writes::tell(self.ctx, object.as_ref(), vec![notice]).await;
         }
+        self.set_finalizer(object, false).await
+    }
+
+    async fn set_finalizer(&self, object: &Arc<DatabaseBackup>, present: bool) -> Result<Next, Error> {
         match writes::finalizer(self.ctx, object, present).await? {
             Written::Stored(newer) | Written::Conflict(newer) => Ok(Next::Again(newer)),
             Written::Gone => Ok(Next::Rest(None)),
@@ -293,13 +300,13 @@ impl Reconcile<'_> {
         if session.refused() {
             ctx.accounts.recheck(&AccountKey::of(object));
         }
-        let circumstances = self.circumstances(object, &account.account);
-        ctx.fleet.memory(self.uid, |memory| memory.deleted(backup_id, answer, circumstances));
+        let circumstances = self.circumstances(&account.account);
+        ctx.fleet.memory(self.uid, |memory, _| memory.deleted(backup_id, answer, circumstances));
     }
 
-    fn circumstances(&self, object: &DatabaseBackup, account: &Account) -> Circumstances<'_> {
+    fn circumstances(&self, account: &Account) -> Circumstances<'_> {
         let ctx = self.ctx;
-        Circumstances { now: ctx.clock.now(), epoch: epoch(account), nudge: nudge(object), settings: &ctx.options.settings }
+        Circumstances { now: ctx.clock.now(), epoch: account.epoch(), settings: &ctx.options.settings }
     }
 
     async fn report(
@@ -311,7 +318,7 @@ impl Reconcile<'_> {
     ) -> Result<Next, Error> {
         if let Some(reason) = report.reason {
             let was_stalled = is_true(&before.conditions, types::STALLED);
-            self.ctx.fleet.memory(self.uid, |memory| memory.report(reason, was_stalled, now));
+            self.ctx.fleet.memory(self.uid, |memory, _| memory.report(reason, was_stalled, now));
         }
         let mut told = self.duplicates(before);
         if report.is_news(before, &self.ctx.options.settings) {
@@ -319,6 +326,7 @@ impl Reconcile<'_> {
             match writes::status(self.ctx, object, report.status).await? {
                 Written::Stored(stored) => {
                     log(&stored);
+                    self.ctx.fleet.memory(self.uid, |memory, _| memory.wrote = Some(now));
                     let unseen = DatabaseBackupStatus::default();
                     self.ctx.metrics.written(object.spec.source.engine, before, stored.status.as_ref().unwrap_or(&unseen));
                 }
@@ -326,7 +334,7 @@ impl Reconcile<'_> {
                 Written::Gone => return Ok(Next::Rest(None)),
             }
         }
-        writes::tell(self.ctx, object, told).await;
+        writes::tell(self.ctx, object.as_ref(), told).await;
         Ok(Next::Rest(report.wake))
     }
 
@@ -334,7 +342,7 @@ impl Reconcile<'_> {
     fn duplicates(&self, status: &DatabaseBackupStatus) -> Vec<Notice> {
         let mark = status.backup_name.as_deref().unwrap_or_default();
         let in_doubt = status.create_outcome != Some(CreateOutcome::Accepted);
-        let found = self.ctx.fleet.memory(self.uid, |memory| {
+        let found = self.ctx.fleet.memory(self.uid, |memory, _| {
             let listed = if in_doubt || mark.is_empty() { 0 } else { memory.new_duplicates(mark) };
             (listed, other_id(memory, status))
         });
@@ -375,7 +383,13 @@ fn log(object: &DatabaseBackup) {
     );
 }
 
-/// Whether the backup in the cloud is to be deleted.
-fn is_removed(object: &DatabaseBackup, status: &DatabaseBackupStatus, now: Moment) -> bool {
-    object.metadata.deletion_timestamp.is_some() || status.expiration_time.as_ref().is_some_and(|at| at.0 <= now.wall)
+impl Context {
+    /// A listing of a namespace (absent: all) showed exactly these objects.
+    fn listed(&self, namespace: Option<&str>, objects: Vec<Arc<DatabaseBackup>>) {
+        let highest = objects.iter().filter_map(|object| version(object)).max();
+        if self.fleet.replace(namespace, objects, self.clock.now()) {
+            self.store_was_put_back();
+        }
+        self.store.saw(highest);
+    }
 }

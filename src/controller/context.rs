@@ -1,6 +1,6 @@
 //! What every reconcile shares.
 
-use super::{accounts::Accounts, fleet::Fleet, health::Health, metrics::Metrics, served::Definitions};
+use super::{accounts::Accounts, fleet::Fleet, health::Health, metrics::Metrics, served::Definitions, store::Store};
 use crate::{
     backup::{clock::Moment, settings::Settings},
     cloud,
@@ -34,6 +34,8 @@ pub struct Context {
     pub fleet: Fleet,
     /// Every account in memory.
     pub accounts: Accounts,
+    /// What is known of the API server's store.
+    pub store: Store,
     /// What is known of the way to the Kubernetes API.
     pub health: Health,
     /// What is known of the served definitions.

@@ -3,6 +3,8 @@
 //! The watch feeds it before it causes a reconcile, and every own write feeds it at once, so a reconcile never decides on something older than what
 //! this process wrote itself.
 
+mod members;
+
 use super::accounts::AccountKey;
 use crate::{
     api::{
@@ -11,21 +13,23 @@ use crate::{
     },
     backup::{
         clock::Moment,
-        memory::Memory,
-        observed::{Place, Turn},
+        memory::{Memory, evidence::Evidence},
+        name::own_marks,
+        observed::{Project, Restored, Turn},
         settings::Settings,
-        standing::{Instance, Standing, standings},
-        turn::{Claim, Contender, claim, turn},
+        standing::{self, Instance, standings},
+        turn::{Claim, Contender, crowd, turn},
     },
-    cloud::engine::Engine,
+    cloud::{backup::RemoteBackup, engine::Engine},
 };
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
+pub use members::version;
+use members::{Member, Members};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -34,23 +38,6 @@ use tokio::sync::mpsc::UnboundedSender;
 pub struct Fleet {
     members: Mutex<Members>,
     wakers: Mutex<Vec<Waker>>,
-}
-
-#[derive(Default)]
-struct Members {
-    by_uid: HashMap<String, Member>,
-    by_instance: HashMap<String, HashSet<String>>,
-}
-
-struct Member {
-    object: Arc<DatabaseBackup>,
-    memory: Memory,
-    /// A reconcile has taken the instance's turn and has not ended yet.
-    submitting: bool,
-    /// Reconciles in a row that did not come to an end.
-    failures: u32,
-    /// What it claimed of its instance when its peers were last woken for that; absent while its account cannot be used.
-    shown: Option<Claim>,
 }
 
 struct Waker {
@@ -69,16 +56,16 @@ pub struct Watched {
     pub engine: Engine,
     /// The instance.
     pub instance_id: String,
+    /// The newest version of the object.
+    pub object: Arc<DatabaseBackup>,
     /// The cloud's id of the backup.
     pub backup_id: String,
     /// The mark of its latest attempt.
     pub mark: String,
     /// When it was asked for, by the wall clock.
     pub asked: Timestamp,
-    /// It was not asked for by this object, so nobody knows when it began.
+    /// The object adopted it, so nobody knows when it began, nor whether somebody asked for it.
     pub is_imported: bool,
-    /// See [`nudge`].
-    pub nudge: u64,
     /// Whether the cloud is taking it, as far as is known; else it is settled, and looked at from time to time.
     pub is_running: bool,
     /// When this process last saw it, by a listing or by the answer to its create call.
@@ -93,9 +80,26 @@ impl Fleet {
         lock(&self.wakers).push(Waker { namespace, sender });
     }
 
-    /// The watch showed a version of an object; an older one than what is known changes nothing.
-    pub fn track(&self, object: Arc<DatabaseBackup>) {
-        lock(&self.members).track(object);
+    /// The watch showed a version of an object; an older one than what is known changes nothing. One that was not known came into being now.
+    pub fn track(&self, object: Arc<DatabaseBackup>, now: Moment) {
+        lock(&self.members).track(object, Some(now));
+    }
+
+    /// A listing of a namespace (absent: all) begins. What is known of each object now, it has to show, or the store was put back.
+    pub fn begin_listing(&self, namespace: Option<&str>) {
+        for member in lock(&self.members).by_uid.values_mut().filter(|member| member.is_in(namespace)) {
+            member.listed_from = version(&member.object);
+        }
+    }
+
+    /// The API server's store was put back to an earlier state: what this process knows of the objects is forgotten, as by a restart.
+    pub fn put_back(&self, now: Moment) {
+        lock(&self.members).put_back(now);
+    }
+
+    /// When the store was found put back, if it was.
+    pub fn was_put_back(&self) -> Option<Moment> {
+        lock(&self.members).put_back
     }
 
     /// A version of an object came from elsewhere, such as the answer to a write. Answers with the newest. It may come after the watch showed that the
@@ -104,22 +108,32 @@ impl Fleet {
         lock(&self.members).newest(object)
     }
 
-    /// A listing of a namespace (absent: all) showed exactly these objects.
-    pub fn replace(&self, namespace: Option<&str>, objects: Vec<Arc<DatabaseBackup>>) {
+    /// A listing of a namespace (absent: all) showed exactly these objects, and it is the truth. Answers with whether it shows that the store was put back:
+    /// then everything that was known is forgotten.
+    pub fn replace(&self, namespace: Option<&str>, objects: Vec<Arc<DatabaseBackup>>, now: Moment) -> bool {
         let mut members = lock(&self.members);
+        let is_older = |object: &Arc<DatabaseBackup>| {
+            let known = object.uid().and_then(|uid| members.by_uid.get(&uid)?.listed_from);
+            version(object).zip(known).is_some_and(|(listed, known)| listed < known)
+        };
+        let was_put_back = objects.iter().any(is_older);
+        if was_put_back {
+            members.put_back(now);
+        }
         let listed: HashSet<String> = objects.iter().filter_map(|object| object.uid()).collect();
         let gone: Vec<String> = members
             .by_uid
             .iter()
-            .filter(|(uid, member)| !listed.contains(*uid) && namespace.is_none_or(|ns| member.object.namespace().as_deref() == Some(ns)))
+            .filter(|(uid, member)| !listed.contains(*uid) && member.is_in(namespace))
             .map(|(uid, _)| uid.clone())
             .collect();
         for uid in gone {
             members.remove(&uid);
         }
         for object in objects {
-            members.track(object);
+            members.track(object, None);
         }
+        was_put_back
     }
 
     /// An object is gone; those that waited for its instance are woken.
@@ -130,13 +144,42 @@ impl Fleet {
         }
     }
 
-    /// Reads or changes what this process knows of an object. `None` once the object is gone.
-    pub fn memory<R>(&self, uid: &str, with: impl FnOnce(&mut Memory) -> R) -> Option<R> {
-        lock(&self.members).by_uid.get_mut(uid).map(|member| with(&mut member.memory))
+    /// Reads or changes what this process knows of an object, beside what its status says. `None` once the object is gone.
+    pub fn memory<R>(&self, uid: &str, with: impl FnOnce(&mut Memory, &DatabaseBackupStatus) -> R) -> Option<R> {
+        let mut members = lock(&self.members);
+        let member = members.by_uid.get_mut(uid)?;
+        let unseen = DatabaseBackupStatus::default();
+        Some(with(&mut member.memory, member.object.status.as_ref().unwrap_or(&unseen)))
+    }
+
+    /// When an object came into being, if this process saw that.
+    pub fn born(&self, uid: &str) -> Option<Moment> {
+        lock(&self.members).by_uid.get(uid)?.born
+    }
+
+    /// A listing of an instance, read on behalf of one object, serves all others that wait to be asked for: each is told what it has there under any name
+    /// that it may ever have had. Those that have something are woken.
+    pub fn share_survey(&self, account: &AccountKey, engine: Engine, instance_id: &str, backups: &[RemoteBackup], evidence: &Evidence) {
+        let by_mark: HashMap<&str, &RemoteBackup> = backups.iter().map(|backup| (backup.mark.as_str(), backup)).collect();
+        let mut members = lock(&self.members);
+        let members = &mut *members;
+        let peers = members.by_instance.get(instance_id).into_iter().flatten();
+        let mut found = Vec::new();
+        for uid in peers {
+            let Some(member) = members.by_uid.get_mut(uid).filter(|member| member.waits_with(account, engine)) else { continue };
+            let name = member.object.name_any();
+            let marks = own_marks(engine, &name, uid, instance_id);
+            let own: Vec<RemoteBackup> = marks.filter_map(|mark| by_mark.get(mark.as_str()).map(|backup| (*backup).clone())).collect();
+            if !own.is_empty() {
+                found.push(member.reference());
+            }
+            member.memory.surveyed(&Evidence { found: own, ..evidence.clone() });
+        }
+        self.send_all(&found);
     }
 
     /// Whether it is this object's turn on its instance; if so, it keeps the turn until [`Fleet::end_turn`].
-    pub fn take_turn(&self, uid: &str, place: &Place, place_of: impl Fn(&AccountKey) -> Option<Place>, now: Moment) -> Turn {
+    pub fn take_turn(&self, uid: &str, place: &Project, place_of: impl Fn(&AccountKey) -> Option<Project>, now: Moment) -> Turn {
         let mut members = lock(&self.members);
         let Some(me) = members.by_uid.get(uid) else { return Turn::NotAsked };
         let mine = me.contender(now);
@@ -146,10 +189,10 @@ impl Fleet {
         let others: Vec<Contender> = peers
             .filter(|peer| *peer != uid)
             .filter_map(|peer| members.by_uid.get(peer))
-            .filter(|peer| peer.place(&place_of).is_some_and(|there| there.cloud == place.cloud && there.project_id == place.project_id))
+            .filter(|peer| peer.is_of(place, &place_of))
             .map(|peer| peer.contender(now))
             .collect();
-        let turn = turn(&mine, others.iter());
+        let turn = crowd(&mine, others.iter()).map_or_else(|| turn(&mine, others.iter()), Turn::TooMany);
         if let Some(me) = members.by_uid.get_mut(uid).filter(|_| turn == Turn::Mine) {
             me.submitting = true;
             me.shown = Some(Claim::Holds);
@@ -159,12 +202,13 @@ impl Fleet {
 
     /// The reconcile has ended, well or not, and the turn with it, if it had taken it. Whoever waits for the instance is woken if the object claims something else
     /// of it than they were last woken for: not only a reconcile changes that, but also the time and the account, and a turn may end unused.
-    pub fn end_turn(&self, uid: &str, well: bool, place_of: impl Fn(&AccountKey) -> Option<Place>, now: Moment) {
+    pub fn end_turn(&self, uid: &str, well: bool, place_of: impl Fn(&AccountKey) -> Option<Project>, now: Moment) {
         let mut members = lock(&self.members);
         let Some(me) = members.by_uid.get_mut(uid) else { return };
         me.submitting = false;
         me.failures = if well { 0 } else { me.failures };
-        let claim = me.place(place_of).map(|_| me.contender(now).claim);
+        let is_usable = me.is_recorded() || place_of(&AccountKey::of(&me.object)).is_some();
+        let claim = is_usable.then(|| me.contender(now).claim);
         let changed = std::mem::replace(&mut me.shown, claim) != claim;
         let instance = me.object.spec.source.instance_id.clone();
         drop(members);
@@ -234,7 +278,7 @@ impl Fleet {
     }
 
     /// How the backups of each instance stand.
-    pub fn standings(&self) -> BTreeMap<Instance, Standing> {
+    pub fn standings(&self) -> BTreeMap<Instance, standing::Standing> {
         standings(lock(&self.members).by_uid.values().map(|member| member.object.as_ref()))
     }
 
@@ -248,122 +292,21 @@ impl Fleet {
     }
 }
 
-impl Members {
-    fn track(&mut self, object: Arc<DatabaseBackup>) {
-        let Some(uid) = object.uid() else { return };
-        if self.by_uid.contains_key(&uid) {
-            self.newest(object);
-            return;
-        }
-        self.by_instance.entry(object.spec.source.instance_id.clone()).or_default().insert(uid.clone());
-        self.by_uid.insert(uid, Member { object, memory: Memory::default(), submitting: false, failures: 0, shown: None });
-    }
-
-    fn newest(&mut self, object: Arc<DatabaseBackup>) -> Arc<DatabaseBackup> {
-        let Some(member) = object.uid().and_then(|uid| self.by_uid.get_mut(&uid)) else { return object };
-        if !is_older(&object, &member.object) {
-            member.object = object;
-        }
-        member.object.clone()
-    }
-
-    fn remove(&mut self, uid: &str) -> Option<Member> {
-        let member = self.by_uid.remove(uid)?;
-        let instance = &member.object.spec.source.instance_id;
-        if let Some(peers) = self.by_instance.get_mut(instance) {
-            peers.remove(uid);
-            if peers.is_empty() {
-                self.by_instance.remove(instance);
-            }
-        }
-        Some(member)
-    }
-}
-
-/// Resource versions of one kind are comparable numbers (Kubernetes 1.35, before that by what etcd gives); where one is not, the newcomer wins.
-fn is_older(a: &DatabaseBackup, b: &DatabaseBackup) -> bool {
-    let version = |object: &DatabaseBackup| object.resource_version().and_then(|version| version.parse::<u64>().ok());
-    version(a).zip(version(b)).is_some_and(|(a, b)| a < b)
-}
-
-impl Member {
-    fn reference(&self) -> ObjectRef<DatabaseBackup> {
-        ObjectRef::from_obj(self.object.as_ref())
-    }
-
-    fn status(&self) -> Option<&DatabaseBackupStatus> {
-        self.object.status.as_ref()
-    }
-
-    fn phase(&self) -> Option<Phase> {
-        self.status().and_then(|status| status.phase)
-    }
-
-    /// Whether anything is still to be done for it, a deletion among it.
-    fn is_unfinished(&self) -> bool {
-        let is_under_way = matches!(self.phase(), None | Some(Phase::Pending | Phase::Running));
-        let expires = self.phase() == Some(Phase::Completed) && self.status().is_some_and(|status| status.expiration_time.is_some());
-        is_under_way || expires || self.object.metadata.deletion_timestamp.is_some()
-    }
-
-    fn contender(&self, now: Moment) -> Contender {
-        let created = created(&self.object);
-        let deadline = Duration::from_secs(u64::try_from(self.object.spec.progress_deadline_seconds).unwrap_or_default());
-        let importing = self.object.spec.source.existing_backup_id.is_some();
-        let unseen = DatabaseBackupStatus::default();
-        let claim = claim(self.status().unwrap_or(&unseen), created, deadline, importing, &self.memory, now);
-        Contender {
-            created,
-            uid: self.object.uid().unwrap_or_default(),
-            label: format!("{}/{}", self.object.namespace().unwrap_or_default(), self.object.name_any()),
-            claim: if self.submitting { Claim::Holds } else { claim },
-        }
-    }
-
-    /// Where its backup is or will be taken.
-    fn place(&self, place_of: impl Fn(&AccountKey) -> Option<Place>) -> Option<Place> {
-        place_of(&AccountKey::of(&self.object))
-    }
-
-    /// Settled, and due for its slow look; or lacking in a listing, and due for the next one that says whether it is gone.
-    fn is_due(&self, uid: &str, settings: &Settings, now: Moment) -> bool {
-        let Some(status) = self.status().filter(|status| matches!(status.phase, Some(Phase::Completed | Phase::Missing))) else {
-            return false;
-        };
-        if let Some(absence) = self.memory.absence.filter(|absence| !absence.is_long(settings)) {
-            return now.since(absence.last) >= settings.gone_after;
-        }
-        let seen_lately = self.memory.sighting.as_ref().is_some_and(|seen| now.since(seen.started) < settings.resync_interval / 2);
-        let lot = uid.bytes().fold(0_u64, |lot, byte| lot.wrapping_mul(31).wrapping_add(byte.into()));
-        let synced = status.last_sync_time.as_ref().map_or_else(|| created(&self.object), |time| time.0);
-        !seen_lately && now.since_wall(synced) >= settings.resync_after(lot)
-    }
-
-    fn watched(&self, uid: &str, settings: &Settings, now: Moment) -> Option<Watched> {
-        let status = self.status().filter(|status| matches!(status.phase, Some(Phase::Running | Phase::Completed | Phase::Missing)))?;
-        let sent = self.memory.own_intent(status).map(|own| own.begun);
-        Some(Watched {
-            uid: uid.to_owned(),
-            account: AccountKey::of(&self.object),
-            engine: self.object.spec.source.engine,
-            instance_id: self.object.spec.source.instance_id.clone(),
-            backup_id: status.backup_id.clone()?,
-            mark: status.backup_name.clone().unwrap_or_default(),
-            asked: status.request_time.as_ref().map_or_else(|| created(&self.object), |time| time.0),
-            is_imported: status.request_time.is_none(),
-            nudge: nudge(&self.object),
-            is_running: status.phase == Some(Phase::Running),
-            seen: self.memory.sighting.as_ref().map(|sighting| sighting.started).or(sent),
-            is_due: self.is_due(uid, settings, now),
-        })
-    }
-}
-
 /// Changes whenever the object's annotations do.
-pub fn nudge(object: &DatabaseBackup) -> u64 {
+pub fn annotations(object: &DatabaseBackup) -> u64 {
     let mut hasher = DefaultHasher::new();
     object.annotations().hash(&mut hasher);
     hasher.finish()
+}
+
+/// Whether Velero restored an object (its documentation: every restored object has the label), and what a person said to that.
+pub fn restored(object: &DatabaseBackup) -> Restored {
+    let answer = object.annotations().get("dbbackup.dev/restored").map(String::as_str);
+    match (object.labels().contains_key("velero.io/restore-name"), answer) {
+        (false, _) => Restored::No,
+        (true, Some("take-another")) => Restored::TakeAnother,
+        (true, _) => Restored::Yes,
+    }
 }
 
 /// When an object was created; every stored object has the time.

@@ -1,89 +1,85 @@
 //! Listings of the cloud, outside reconciles: a look for one object, and the polls that every running backup shares.
 
-use super::{
-    accounts::AccountKey,
-    context::Context,
-    fleet::{Watched, nudge},
-};
+use super::{accounts::AccountKey, context::Context, fleet::Watched};
 use crate::{
     api::backup::DatabaseBackup,
     backup::{
         clock::Moment,
-        memory::Memory,
-        outcome::{self, Circumstances, Trouble},
+        memory::evidence::{Covers, Evidence},
+        name::own_marks,
+        observed::{Place, Project},
+        outcome::Circumstances,
     },
     cloud::{
         backup::{ListScope, RemoteBackup, RemoteState, Window},
         engine::Engine,
-        session::{ListError, Session, Urgency},
+        session::{ListError, Listed, Session, Urgency},
     },
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-/// Looks for one object's backup; or, to take stock, for everything that it ever had in the cloud. What it finds goes into the object's memory, and
-/// the object is woken.
-pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, scope: ListScope, stock: bool) {
-    let nudge = nudge(object);
+/// Looks for one object's backups at a place; or takes stock of everything that it ever had there. What it finds goes into the object's memory, and the
+/// object is woken. A look at an instance serves all objects that wait for it.
+pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, place: Place, scope: ListScope, stock: bool) {
     let uid = object.uid().unwrap_or_default();
-    let (engine, account) = (object.spec.source.engine, AccountKey::of(object));
-    let mark = object.status.as_ref().and_then(|status| status.backup_name.clone());
-    let id = object.status.as_ref().and_then(|status| status.backup_id.clone()).or(object.spec.source.existing_backup_id.clone());
+    let source = &object.spec.source;
+    let (engine, instance_id, account) = (source.engine, source.instance_id.clone(), AccountKey::of(object));
+    let own: HashSet<String> = own_names(object, &uid).collect();
     let ctx = ctx.clone();
     tokio::spawn(async move {
-        let (started, by_id) = (ctx.clock.now(), matches!(scope, ListScope::Backup { .. }));
-        match session.list(engine, &scope, Urgency::Urgent, || ctx.clock.now().wall).await {
-            Ok(backups) if stock => drop(ctx.fleet.memory(&uid, |memory| memory.took_stock(started, backups, by_id))),
-            Ok(backups) => {
-                let mine = |backup: &RemoteBackup| Some(&backup.id) == id.as_ref() || Some(&backup.mark) == mark.as_ref();
-                let found = backups.into_iter().filter(mine).collect();
-                ctx.fleet.memory(&uid, |memory| memory.saw(started, found, by_id));
-            }
-            Err(error) => {
-                recheck_if_refused(&ctx, &session, &account);
-                let circumstances = circumstances(&ctx, &account, nudge);
-                ctx.fleet.memory(&uid, |memory| failed(memory, started, &error, circumstances, Memory::could_not_look));
-            }
+        let started = ctx.clock.now();
+        let Listed { backups, end } = session.list(engine, &scope, Urgency::Urgent, || ctx.clock.now().wall).await;
+        let covers = match (&end, &scope) {
+            (Err(_), _) => Covers::Nothing,
+            (Ok(()), ListScope::Backup { .. }) => Covers::TheBackup,
+            (Ok(()), _) => Covers::Everything,
+        };
+        let is_own = |backup: &&RemoteBackup| own.contains(&backup.id) || own.contains(&backup.mark);
+        let found = backups.iter().filter(is_own).cloned().collect();
+        let evidence = Evidence { place: Arc::new(place), started, covers, found };
+        if covers == Covers::Everything {
+            ctx.fleet.share_survey(&account, engine, &instance_id, &backups, &evidence);
         }
+        after_listing(&ctx, &session, &account);
+        let circumstances = circumstances(&ctx, &account);
+        ctx.fleet.memory(&uid, |memory, status| {
+            let place = evidence.place.clone();
+            if stock {
+                memory.took_stock(status, evidence);
+            } else {
+                memory.saw(status, evidence);
+            }
+            if let Err(error) = &end {
+                memory.could_not_look(status, &place, started, error, circumstances);
+            }
+        });
         ctx.fleet.wake(&uid);
     });
 }
 
-fn recheck_if_refused(ctx: &Context, session: &Session, account: &AccountKey) {
-    if session.refused() {
+/// By what an object's backups are recognised: the ids and the name in its status, the id that it is to adopt, and every name that it may ever have had.
+fn own_names(object: &DatabaseBackup, uid: &str) -> impl Iterator<Item = String> {
+    let (status, source) = (object.status.as_ref(), &object.spec.source);
+    let told = status.into_iter().flat_map(|status| [status.backup_id.clone(), status.backup_name.clone()]);
+    let marks: Vec<String> = own_marks(source.engine, &object.name_any(), uid, &source.instance_id).collect();
+    told.chain([source.existing_backup_id.clone()]).flatten().chain(marks)
+}
+
+/// The account is verified again where the cloud refused its credentials, or its clock is no longer where the account says it is.
+fn after_listing(ctx: &Context, session: &Session, account: &AccountKey) {
+    if session.refused() || ctx.accounts.clock_changed(account, ctx.clock.now()) {
         ctx.accounts.recheck(account);
     }
 }
 
-fn circumstances<'a>(ctx: &'a Context, account: &AccountKey, nudge: u64) -> Circumstances<'a> {
-    Circumstances { now: ctx.clock.now(), epoch: ctx.accounts.epoch(account), nudge, settings: &ctx.options.settings }
-}
-
-/// What a listing begun at `started` came to that failed.
-fn failed(
-    memory: &mut Memory,
-    started: Moment,
-    error: &ListError,
-    circumstances: Circumstances<'_>,
-    note: impl FnOnce(&mut Memory, Trouble),
-) {
-    let trouble = trouble(error, memory.trouble.as_ref(), circumstances);
-    note(memory, trouble);
-    if matches!(error, ListError::Cloud(error) if error.tells_of_a_missing_instance()) {
-        memory.instance_missing(started);
-    }
-}
-
-fn trouble(error: &ListError, before: Option<&Trouble>, circumstances: Circumstances<'_>) -> Trouble {
-    match error {
-        ListError::Cloud(error) => outcome::unreadable(error, before, circumstances),
-        ListError::Incomplete(message) => outcome::incomplete(message, before, circumstances),
-    }
+fn circumstances<'a>(ctx: &'a Context, account: &AccountKey) -> Circumstances<'a> {
+    Circumstances { now: ctx.clock.now(), epoch: ctx.accounts.epoch(account), settings: &ctx.options.settings }
 }
 
 /// What one poll is about: an account and an engine, and for a service that lists per instance, the instance.
@@ -141,9 +137,12 @@ fn crowds(topics: &BTreeMap<Topic, Vec<Watched>>) -> HashMap<AccountKey, u32> {
     crowds
 }
 
-fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, waiting: Vec<Watched>, crowd: u32) {
+fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, mut waiting: Vec<Watched>, crowd: u32) {
     let Some(session) = ctx.accounts.session(&topic.account) else { return };
     let now = ctx.clock.now();
+    // What is seen elsewhere than where a backup is says nothing of it.
+    let project = project_of(&session);
+    waiting.retain(|backup| backup.object.status.as_ref().is_none_or(|status| project.holds(status)));
     let interval = interval(ctx, &session, &topic, &waiting, crowd, now);
     {
         let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,48 +177,58 @@ fn interval(ctx: &Context, session: &Session, topic: &Topic, waiting: &[Watched]
     wanted.max(Duration::from_secs_f64(f64::from(crowd) * 2.0 / f64::from(session.rate().max(1))))
 }
 
+fn project_of(session: &Session) -> Project {
+    Project { cloud: session.cloud(), region: session.region().to_owned(), project_id: session.project_id().to_owned() }
+}
+
 /// One listing for everything in `waiting`. Answers with the pause that the cloud asked for, if it did.
 async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, waiting: &[Watched]) -> Option<Duration> {
     let started = ctx.clock.now();
-    match session.list(topic.engine, &scope(topic, waiting, started.wall), Urgency::Poll, || ctx.clock.now().wall).await {
-        Ok(backups) => {
-            tell(ctx, waiting, &backups, started);
-            None
-        }
-        Err(error) => {
-            tracing::warn!(%error, account = %topic.account, engine = topic.engine.as_str(), "running backups could not be listed");
-            recheck_if_refused(ctx, session, &topic.account);
-            for backup in waiting {
-                let circumstances = circumstances(ctx, &topic.account, backup.nudge);
-                ctx.fleet.memory(&backup.uid, |memory| failed(memory, started, &error, circumstances, Memory::could_not_poll));
-                ctx.fleet.wake(&backup.uid);
-            }
-            match error {
-                ListError::Cloud(error) => error.retry_after,
-                ListError::Incomplete(_) => None,
-            }
-        }
+    let scope = scope(topic, waiting, session.cloud_now(), started);
+    let Listed { backups, end } = session.list(topic.engine, &scope, Urgency::Poll, || ctx.clock.now().wall).await;
+    after_listing(ctx, session, &topic.account);
+    let covers = match (&end, &scope) {
+        (Err(_), _) => Covers::Nothing,
+        (Ok(()), ListScope::Project { window: Some(_), .. }) => Covers::AWindow,
+        (Ok(()), _) => Covers::Everything,
+    };
+    let place = Place { project: project_of(session), endpoint: session.host(topic.engine).unwrap_or_default().to_owned() };
+    let evidence = Evidence { place: Arc::new(place), started, covers, found: Vec::new() };
+    tell(ctx, waiting, &backups, &evidence);
+    let error = end.err()?;
+    tracing::warn!(%error, account = %topic.account, engine = topic.engine.as_str(), "the listing that running backups share is not complete");
+    let circumstances = circumstances(ctx, &topic.account);
+    let shown: HashSet<&str> = backups.iter().map(|backup| backup.id.as_str()).collect();
+    for backup in waiting.iter().filter(|backup| !shown.contains(backup.backup_id.as_str())) {
+        ctx.fleet.memory(&backup.uid, |memory, status| memory.could_not_poll(status, &evidence.place, started, &error, circumstances));
+        ctx.fleet.wake(&backup.uid);
+    }
+    match error {
+        ListError::Cloud(error) => error.retry_after,
+        ListError::Incomplete(_) => None,
     }
 }
 
 /// The window begins an hour before the oldest backup that is waited for, since clocks differ and a project's history is long, and ends a day ahead.
-/// There is none for settled backups, nor where an imported one is among them: it may be of any age.
-fn scope(topic: &Topic, waiting: &[Watched], now: Timestamp) -> ListScope {
-    let oldest =
-        waiting.iter().map(|backup| backup.asked).min().filter(|_| topic.running && !waiting.iter().any(|backup| backup.is_imported));
+/// There is none for settled backups, nor where an imported one is among them: it may be of any age. Nor where this machine's clock, by which requests are
+/// dated, and the cloud's disagree.
+fn scope(topic: &Topic, waiting: &[Watched], cloud_now: Option<Timestamp>, now: Moment) -> ListScope {
+    if let Some(instance_id) = &topic.instance_id {
+        return ListScope::Instance { instance_id: instance_id.clone() };
+    }
+    let automatic = waiting.iter().any(|backup| backup.is_imported);
+    let agree = cloud_now.is_none_or(|cloud_now| now.agrees_with(cloud_now));
+    let oldest = waiting.iter().map(|backup| backup.asked).min().filter(|_| topic.running && agree && !automatic);
     let window = oldest.and_then(|oldest| {
         let begin = oldest.checked_sub(SignedDuration::from_hours(1)).ok()?;
-        let end = now.checked_add(SignedDuration::from_hours(24)).ok()?;
-        Some(Window { begin, end })
+        let end = now.wall.checked_add(SignedDuration::from_hours(24)).ok()?;
+        (begin < now.wall).then_some(Window { begin, end })
     });
-    match &topic.instance_id {
-        Some(instance_id) => ListScope::Instance { instance_id: instance_id.clone(), window },
-        None => ListScope::Project { window },
-    }
+    ListScope::Project { window, automatic }
 }
 
 /// Tells every waiting object what the listing showed of it, and wakes those for which that is news.
-fn tell(ctx: &Context, waiting: &[Watched], backups: &[RemoteBackup], started: Moment) {
+fn tell(ctx: &Context, waiting: &[Watched], backups: &[RemoteBackup], evidence: &Evidence) {
     let mut by_key: HashMap<&str, Vec<&RemoteBackup>> = HashMap::new();
     for backup in backups {
         by_key.entry(&backup.id).or_default().push(backup);
@@ -234,9 +243,9 @@ fn tell(ctx: &Context, waiting: &[Watched], backups: &[RemoteBackup], started: M
             }
         }
         let still_running = matches!(found.as_slice(), [only] if only.state == RemoteState::Running);
-        let was_in_trouble = ctx.fleet.memory(&object.uid, |memory| {
+        let was_in_trouble = ctx.fleet.memory(&object.uid, |memory, status| {
             let trouble = memory.trouble.is_some();
-            memory.polled(started, found);
+            memory.polled(status, Evidence { found, ..evidence.clone() });
             trouble
         });
         if !still_running || was_in_trouble == Some(true) {

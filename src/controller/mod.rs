@@ -8,6 +8,7 @@
 //! | [`listings`] | listings of the cloud, shared by everything that waits for them |
 //! | [`writes`] | status by compare-and-swap, and Events |
 //! | [`watching`], `readable` | watches that feed the memory before they cause a reconcile; objects that cannot be read |
+//! | [`store`] | whether the API server's store was put back to an earlier state |
 //! | [`served`] | the definitions that the API server serves, compared with this program's |
 //! | [`health`] | whether the operator can do its work now |
 //! | [`rights`] | what the operator does with the Kubernetes API, and whether it may |
@@ -23,6 +24,7 @@ pub mod metrics;
 mod readable;
 pub mod rights;
 pub mod served;
+pub mod store;
 pub mod verify;
 pub mod watching;
 pub mod writes;
@@ -50,6 +52,7 @@ pub struct Ended(Subject);
 /// One of them ended before that.
 pub async fn run(ctx: Arc<Context>) -> Result<(), Ended> {
     let _polls = AbortOnDropHandle::new(tokio::spawn(listings::poll(ctx.clone())));
+    let _revisions = AbortOnDropHandle::new(tokio::spawn(store::watch(ctx.clone())));
     // Each namespace once: two controllers of one object would work on it at the same time.
     let once: BTreeSet<String> = ctx.options.namespaces.iter().cloned().collect();
     let scopes: Vec<Option<String>> = if once.is_empty() { vec![None] } else { once.into_iter().map(Some).collect() };

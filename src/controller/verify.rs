@@ -11,7 +11,7 @@ use crate::{
     },
     backup::{
         account::{AccountError, AccountReason, Verification},
-        observed::Place,
+        observed::Project,
     },
     cloud::{
         credentials::{Credentials, SecretInvalid},
@@ -163,27 +163,27 @@ pub(super) async fn verify(ctx: &Context, facts: &Facts, held: &Held, permits: A
         return verified;
     }
     let opened = Session::open(ctx.cloud.clone(), target, credentials, permits, ctx.clock.now().wall).await;
-    let verification = opened.as_ref().map(place).map_err(|error| failed(facts, error));
+    let verification = opened.as_ref().map(project).map_err(|error| failed(facts, error).unless_as(held.verification.as_ref()));
     Verified { verification, session: opened.ok().map(Arc::new), opened_with: Some(opened_with), asked: true }
 }
 
 /// What is held, if it is still good, or if it has to stay bad for a while.
 fn unchanged(ctx: &Context, held: &Held) -> Option<Verified> {
-    let session = held.session.clone().filter(|session| is_good(session, ctx));
+    let session = held.session.clone().filter(|session| is_good(session));
     let verification = match (&session, &held.verification) {
-        (Some(session), _) => Ok(place(session)),
+        (Some(session), _) => Ok(project(session)),
         (None, Some(Err(error))) if held.memory.must_wait(ctx.clock.now()) => Err(error.clone()),
         _ => return None,
     };
     Some(Verified { verification, session, opened_with: held.opened_with.clone(), asked: false })
 }
 
-fn is_good(session: &Session, ctx: &Context) -> bool {
-    !session.refused() && session.renew_at().is_none_or(|at| ctx.clock.now().wall < at)
+fn is_good(session: &Session) -> bool {
+    !session.refused() && session.renew_in().is_none_or(|left| !left.is_zero())
 }
 
-fn place(session: &Session) -> Place {
-    Place { cloud: session.cloud(), region: session.region().to_owned(), project_id: session.project_id().to_owned() }
+fn project(session: &Session) -> Project {
+    Project { cloud: session.cloud(), region: session.region().to_owned(), project_id: session.project_id().to_owned() }
 }
 
 /// Reads one kind of credentials from a Secret's values.

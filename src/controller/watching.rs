@@ -18,7 +18,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use std::{fmt::Debug, io, sync::Arc, time::Duration};
-use tokio::time::timeout;
+use tokio::{sync::watch::Receiver, time::timeout};
 
 /// How long the next piece of a listing may take. Without an end a connection that was lost without a word would be waited for.
 const NEXT_PIECE: Duration = Duration::from_secs(30);
@@ -31,7 +31,9 @@ pub enum Seen<K> {
     Object(Arc<K>),
     /// An object that is gone.
     Gone(K),
-    /// A complete listing, after a start or a break of the watch.
+    /// A listing begins, after a start or a break of the watch.
+    Begin,
+    /// Everything that it showed.
     All(Vec<Arc<K>>),
 }
 
@@ -66,7 +68,8 @@ where
 {
     let (reader, writer) = reflector::store();
     let (store, known, listed) = (reader.clone(), reader.clone(), reader.clone());
-    let events = relisting(move || watcher(api.clone(), watcher::Config::default().timeout(WATCH_SECONDS)).boxed())
+    let config = watcher::Config::default().timeout(WATCH_SECONDS);
+    let events = relisting(move || watcher(api.clone(), config.clone()).boxed(), ctx.store.subscribe())
         .default_backoff()
         .try_filter_map(move |event| future::ok(readable(event, &known)))
         .modify(|object| object.managed_fields_mut().clear())
@@ -79,28 +82,44 @@ where
             }
             Event::Delete(object) => tell(Seen::Gone(object.clone())),
             Event::InitDone => tell(Seen::All(store.state())),
-            Event::Init | Event::InitApply(_) => {}
+            Event::Init => tell(Seen::Begin),
+            Event::InitApply(_) => {}
         })
         .inspect(move |event| heard(&ctx, &subject, event));
     (triggers(events, listed).map(Ok).boxed(), reader)
 }
 
 /// A watcher that begins anew, with a listing, where kube's would ask for ever for a version that the server does not have: when the server answers a
-/// request to watch with 410, or with 404 since the kind is gone, which is another kind when it comes back. And where a listing does not go on.
+/// request to watch with 410, or with 404 since the kind is gone, which is another kind when it comes back. Where a listing does not go on. And when the
+/// store was `put_back`: a version of before lies in the future then, and the server would be silent until it is reached.
 fn relisting<'a, K: Send + 'a>(
     start: impl Fn() -> BoxStream<'a, watcher::Result<Event<K>>> + Send + 'a,
+    put_back: Receiver<u64>,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'a {
-    stream::unfold((start, None::<BoxStream<'a, _>>, false), |(start, running, lists)| async move {
+    stream::unfold((start, None::<BoxStream<'a, _>>, false, put_back), |(start, running, lists, mut put_back)| async move {
         let mut running = running.unwrap_or_else(&start);
-        let event =
-            if lists { timeout(NEXT_PIECE, running.next()).await.unwrap_or_else(|_| Some(Err(silence()))) } else { running.next().await }?;
+        let event = loop {
+            let next = async {
+                if lists {
+                    timeout(NEXT_PIECE, running.next()).await.unwrap_or_else(|_| Some(Err(silence())))
+                } else {
+                    running.next().await
+                }
+            };
+            tokio::select! {
+                event = next => break event,
+                // An error says that the process ends.
+                Ok(()) = put_back.changed() => {}
+            }
+            running = start();
+        }?;
         let lists = matches!(event, Ok(Event::Init | Event::InitApply(_)));
         let is_over = match &event {
             Err(watcher::Error::InitialListFailed(_)) => true,
             Err(watcher::Error::WatchStartFailed(kube::Error::Api(refused))) => matches!(refused.code, 404 | 410),
             _ => false,
         };
-        Some((event, (start, (!is_over).then_some(running), lists)))
+        Some((event, (start, (!is_over).then_some(running), lists, put_back)))
     })
 }
 
@@ -188,7 +207,7 @@ mod tests {
                 started.fetch_add(1, Ordering::Relaxed);
                 stream::iter([Ok(Event::Init), refused(code), Ok(Event::InitDone)]).boxed()
             };
-            let events: Vec<_> = relisting(start).take(3).collect().await;
+            let events: Vec<_> = relisting(start, never()).take(3).collect().await;
             assert_eq!(started.load(Ordering::Relaxed), starts, "{code}");
             assert!(matches!(events.last(), Some(Ok(event)) if matches!(event, Event::Init) == (starts == 2)), "{code}: {events:?}");
         }
@@ -201,11 +220,32 @@ mod tests {
             0 => stream::iter([Ok(Event::Init), Ok(Event::InitApply(object("first")))]).chain(stream::pending()).boxed(),
             _ => stream::iter([Ok(Event::Init), Ok(Event::InitDone)]).chain(stream::pending()).boxed(),
         };
-        let mut events = std::pin::pin!(relisting(start));
+        let mut events = std::pin::pin!(relisting(start, never()));
         let five: Vec<_> = events.by_ref().take(5).collect().await;
         assert!(matches!(&five[2], Err(error) if format!("{error:?}").contains("no answer within 30 s")), "{five:?}");
         assert!(matches!(&five[3..], [Ok(Event::Init), Ok(Event::InitDone)]), "{five:?}");
         assert!(timeout(NEXT_PIECE * 100, events.next()).await.is_err(), "a watch may be silent");
+    }
+
+    /// The store is never put back.
+    fn never() -> Receiver<u64> {
+        tokio::sync::watch::channel(0).1
+    }
+
+    #[tokio::test]
+    async fn a_watch_of_a_store_that_was_put_back_begins_anew_with_a_listing() {
+        let started = AtomicUsize::new(0);
+        let start = || {
+            started.fetch_add(1, Ordering::Relaxed);
+            stream::iter([Ok(Event::Init), Ok(Event::<ConfigMap>::InitDone)]).chain(stream::pending()).boxed()
+        };
+        let (sender, receiver) = tokio::sync::watch::channel(0);
+        let mut events = std::pin::pin!(relisting(start, receiver));
+        let first: Vec<_> = events.by_ref().take(2).collect().await;
+        assert!(first.iter().all(Result::is_ok) && started.load(Ordering::Relaxed) == 1);
+        sender.send_replace(1);
+        assert!(matches!(events.next().await, Some(Ok(Event::Init))));
+        assert_eq!(started.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]

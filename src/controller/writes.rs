@@ -1,6 +1,6 @@
 //! Status by compare-and-swap, and Events.
 
-use super::context::Context;
+use super::{context::Context, fleet::version};
 use crate::{
     api::{FINALIZER, MANAGER, backup::DatabaseBackup, status::DatabaseBackupStatus},
     backup::events::Notice,
@@ -39,6 +39,7 @@ pub async fn status(ctx: &Context, object: &DatabaseBackup, status: DatabaseBack
 
 fn remember(ctx: &Context, mut object: DatabaseBackup) -> Arc<DatabaseBackup> {
     object.managed_fields_mut().clear();
+    ctx.store.saw(version(&object));
     ctx.fleet.newest(Arc::new(object))
 }
 
@@ -66,9 +67,14 @@ async fn changed_meanwhile(ctx: &Context, object: &DatabaseBackup) -> Result<Wri
     Ok(newest(ctx, object).await?.map_or(Written::Gone, Written::Conflict))
 }
 
-/// The newest version of an object; absent if it is gone, or another one under its name.
+/// The newest version of an object; absent if it is gone, or another one under its name. One that is older than what was known before the question says
+/// that the store was put back.
 async fn newest(ctx: &Context, object: &DatabaseBackup) -> Result<Option<Arc<DatabaseBackup>>, kube::Error> {
     let found = api_of(ctx, object).get_opt(&object.name_any()).await?.filter(|now| now.uid() == object.uid());
+    let is_older = |found: &DatabaseBackup| version(found).zip(version(object)).is_some_and(|(found, known)| found < known);
+    if found.as_ref().is_some_and(is_older) {
+        ctx.store_was_put_back();
+    }
     Ok(found.map(|now| remember(ctx, now)))
 }
 
@@ -89,7 +95,7 @@ fn params() -> PostParams {
 }
 
 /// Publishes Events. They are for people: one that cannot be written is logged, and nothing waits for it.
-pub async fn tell(ctx: &Context, object: &DatabaseBackup, notices: Vec<Notice>) {
+pub async fn tell<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, notices: Vec<Notice>) {
     let reference = object.object_ref(&());
     for notice in notices {
         let event = Event {

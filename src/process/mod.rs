@@ -20,6 +20,7 @@ use crate::{
         metrics::Metrics,
         rights::{self, LeaseName},
         served::{self, Definitions},
+        store::Store,
     },
 };
 use config::Run;
@@ -105,6 +106,7 @@ fn context(flags: &Run, config: &Config, stop: Stop) -> Result<Context, Box<dyn 
         metrics,
         fleet: Fleet::default(),
         accounts: Accounts::default(),
+        store: Store::default(),
         health: Health::default(),
         definitions: Definitions::default(),
         stop,

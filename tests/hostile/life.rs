@@ -10,36 +10,41 @@ use database_backup_operator::{
         account::{AccountError, AccountMemory, AccountReason, Verification, seen_by_backups, status as account_status},
         clock::Moment,
         events::notices,
-        memory::Memory,
-        observed::{Account, Object, Observed, Permit, Place, Turn},
-        outcome::{Circumstances, incomplete},
-        plan::{Report, Step, plan},
+        memory::{
+            Memory,
+            evidence::{Covers, Evidence},
+        },
+        observed::{Account, Object, Permit, Project, Restored, Seen, Turn},
+        outcome::Circumstances,
+        plan::{Report, Step, decide},
         settings::Settings,
     },
     cloud::{
-        backup::{ListScope, NewBackup, RemoteBackup},
+        backup::{ListScope, NewBackup},
         endpoints::{EndpointError, Endpoints},
         engine::Cloud,
         errors::Error,
+        listing::Gap,
         request::{Hints, Operation},
+        session::ListError,
     },
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Decisions of one life: enough for every path, and no more than a fuzzer can make thousands of.
 const STEPS: usize = 48;
 
-fn place() -> Place {
-    Place { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id: "p-1".into() }
+fn project() -> Project {
+    Project { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id: "p-1".into() }
 }
 
 /// Leads an object's life with an account that is ready, and with one that is not. The cloud answers with the bodies, again and again.
 pub fn live(object: &DatabaseBackup, bodies: &[String]) {
     let blocked: Verification = Err(AccountError::new(AccountReason::SecretInvalid, "\u{202e}no\r\nuse "));
-    for verification in [Ok(place()), blocked] {
-        let account = seen_by_backups(&verification, &object.spec.account_ref.name, true, 1);
+    for verification in [Ok(project()), blocked] {
+        let account = seen_by_backups(&verification, &object.spec.account_ref.name, 1, "host.example", None);
         Life::of(object, account, bodies).lead();
     }
     Life::of(object, Account::Verifying, bodies).lead();
@@ -84,9 +89,10 @@ impl<'a> Life<'a> {
                 Step::TakePermit => self.permit = Permit::Granted,
                 Step::WriteIntent(next) => self.intend(*next),
                 Step::Send(new) => self.send(&new),
-                Step::Look(scope) => self.look(&scope),
-                Step::TakeStock(scope) => self.take_stock(&scope),
+                Step::Look(scope) => self.look(&scope, false),
+                Step::TakeStock(scope) => self.look(&scope, true),
                 Step::SetFinalizer(present) => self.has_finalizer = present,
+                Step::Release => self.has_finalizer = false,
                 Step::Delete { backup_id } => self.delete(&backup_id),
                 Step::Report(report) => self.report(*report),
                 Step::Rest(wake) => self.rest(wake),
@@ -95,32 +101,35 @@ impl<'a> Life<'a> {
     }
 
     fn next(&mut self) -> Step {
-        let deleting = self.object.metadata.deletion_timestamp.is_some();
-        let expired = self.status.expiration_time.as_ref().is_some_and(|at| at.0 <= self.now.wall);
-        self.memory.notice(&self.status, self.now);
-        self.memory.notice_removal(deleting || expired, self.now);
+        // The cloud's clock goes like this machine's.
+        if let Account::Ready { cloud_now, .. } = &mut self.account {
+            *cloud_now = Some(self.now.wall);
+        }
         let metadata = &self.object.metadata;
-        plan(&Observed {
+        let seen = Seen {
             object: Object {
                 namespace: metadata.namespace.as_deref().unwrap_or_default(),
                 name: metadata.name.as_deref().unwrap_or_default(),
                 uid: metadata.uid.as_deref().unwrap_or_default(),
                 generation: metadata.generation,
                 created: metadata.creation_timestamp.as_ref().map_or(self.now.wall, |created| created.0),
-                deleting,
+                born: None,
+                deleting: metadata.deletion_timestamp.is_some(),
                 has_finalizer: self.has_finalizer,
-                nudge: 0,
+                annotations: 0,
+                restored: Restored::No,
             },
             spec: &self.object.spec,
             status: &self.status,
             account: &self.account,
             turn: &self.turn,
             permit: self.permit,
-            memory: &self.memory,
+            put_back: None,
             settings: &self.settings,
             now: self.now,
             stopping: false,
-        })
+        };
+        decide(&seen, &mut self.memory)
     }
 
     fn body(&mut self) -> &'a [u8] {
@@ -130,7 +139,7 @@ impl<'a> Life<'a> {
 
     fn circumstances(&self) -> Circumstances<'static> {
         static SETTINGS: std::sync::LazyLock<Settings> = std::sync::LazyLock::new(Settings::default);
-        Circumstances { now: self.now, epoch: Some(1), nudge: 0, settings: &SETTINGS }
+        Circumstances { now: self.now, epoch: Some(1), settings: &SETTINGS }
     }
 
     fn intend(&mut self, next: DatabaseBackupStatus) {
@@ -149,25 +158,32 @@ impl<'a> Life<'a> {
         self.memory.answered(engine.service().read_created(body).map_err(refusal), self.circumstances());
     }
 
-    /// What a listing shows, if it can be read.
-    fn listed(&mut self, scope: &ListScope) -> Option<Vec<RemoteBackup>> {
-        let page = self.object.spec.source.engine.service().read_page(200, self.body()).ok()?;
-        Some(page.asked_for(scope).records.into_iter().map(|record| record.backup).collect())
+    /// What a listing shows: nothing that counts, if it cannot be read.
+    fn listed(&mut self, scope: &ListScope) -> Option<Evidence> {
+        let place = Arc::new(self.account.place()?.clone());
+        let page = self.object.spec.source.engine.service().read_page(200, self.body());
+        let covers = match (&page, scope) {
+            (Err(_), _) => Covers::Nothing,
+            (Ok(_), ListScope::Backup { .. }) => Covers::TheBackup,
+            (Ok(_), _) => Covers::Everything,
+        };
+        let found = page.map(|page| page.asked_for(scope).records).unwrap_or_default();
+        Some(Evidence { place, started: self.now, covers, found })
     }
 
-    fn look(&mut self, scope: &ListScope) {
-        let by_id = matches!(scope, ListScope::Backup { .. });
-        match self.listed(scope) {
-            Some(found) => self.memory.saw(self.now, found, by_id),
-            None => self.memory.could_not_look(incomplete("it makes no sense", self.memory.trouble.as_ref(), self.circumstances())),
+    /// A listing for the object; `stock`: of everything that it has in the cloud.
+    fn look(&mut self, scope: &ListScope, stock: bool) {
+        self.memory.begin_look(Some(1), self.now);
+        let Some(evidence) = self.listed(scope) else { return };
+        let (place, covers) = (evidence.place.clone(), evidence.covers);
+        if stock {
+            self.memory.took_stock(&self.status, evidence);
+        } else {
+            self.memory.saw(&self.status, evidence);
         }
-    }
-
-    fn take_stock(&mut self, scope: &ListScope) {
-        let by_id = matches!(scope, ListScope::Backup { .. });
-        match self.listed(scope) {
-            Some(found) => self.memory.took_stock(self.now, found, by_id),
-            None => self.memory.could_not_look(incomplete("it makes no sense", self.memory.trouble.as_ref(), self.circumstances())),
+        if covers == Covers::Nothing {
+            let error = ListError::Incomplete(Gap::Shifted);
+            self.memory.could_not_look(&self.status, &place, self.now, &error, self.circumstances());
         }
     }
 
@@ -237,12 +253,12 @@ fn check_conditions(conditions: &[Condition]) {
 
 /// What is said of an account whose addresses came out like this.
 pub fn check_account(resolved: &Result<Endpoints, EndpointError>, cloud: Cloud, region: &str) {
-    let project = || Place { cloud, region: region.to_owned(), project_id: "p-1".into() };
+    let project = || Project { cloud, region: region.to_owned(), project_id: "p-1".into() };
     let misconfigured = |error: &EndpointError| AccountError::new(AccountReason::EndpointMisconfigured, error.to_string());
     let verification = resolved.as_ref().map(|_| project()).map_err(misconfigured);
     let (mut memory, settings) = (AccountMemory::default(), Settings::default());
     let now = Moment { wall: Timestamp::UNIX_EPOCH, mono: Duration::ZERO };
     memory.note(&verification, true, None, &settings, now);
-    check_conditions(&account_status(&verification, &memory, None, Some(1), &settings, now).conditions);
+    check_conditions(&account_status(&verification, &memory, None, Some(1), Some(Timestamp::MAX), &settings, now).conditions);
     assert!(!memory.wake(&settings, now).is_zero(), "no account is verified without a pause");
 }

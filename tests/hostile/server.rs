@@ -8,7 +8,7 @@ use database_backup_operator::cloud::{
     engine::{Cloud, Engine},
     errors::Error,
     permits::Permits,
-    session::{ListError, OpenError, Session, Target, Urgency},
+    session::{ListError, Listed, OpenError, Session, Target, Urgency},
 };
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -86,10 +86,10 @@ pub async fn create(session: &Session, engine: Engine) -> (Result<CreatedBackup,
 
 /// A listing, and how long it took.
 pub async fn list(session: &Session, engine: Engine) -> (Result<Vec<RemoteBackup>, ListError>, Duration) {
-    let scope = ListScope::Instance { instance_id: "i-1".into(), window: None };
+    let scope = ListScope::Instance { instance_id: "i-1".into() };
     let started = tokio::time::Instant::now();
-    let answer = session.list(engine, &scope, Urgency::Urgent, || Timestamp::UNIX_EPOCH).await;
-    (answer, started.elapsed())
+    let Listed { backups, end } = session.list(engine, &scope, Urgency::Urgent, || Timestamp::UNIX_EPOCH).await;
+    (end.map(|()| backups), started.elapsed())
 }
 
 /// A whole answer.

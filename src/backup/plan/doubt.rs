@@ -1,16 +1,17 @@
 //! The cloud was asked and did not answer: look before anything is asked again.
 
-use super::{Step, hold, place, trouble, wait_at, watch};
+use super::{Gate, Step, hold, look_again_in, place, ready_message, told, trouble, wait_at, watch};
 use crate::{
     api::status::{CreateOutcome, DatabaseBackupStatus, Origin, Phase},
     backup::{
         memory::{Doubt, Stage},
-        observed::Observed,
+        observed::{Observed, Whereabouts},
         reason::Reason,
-        status::blocked_pause,
+        rule::{Rule, is_kept},
     },
     cloud::backup::{ListScope, RemoteBackup},
 };
+use std::time::Duration;
 
 /// The next step of the search; `None` once it is certain that there is no backup.
 pub(super) fn plan(o: &Observed<'_>) -> Option<Step> {
@@ -19,7 +20,7 @@ pub(super) fn plan(o: &Observed<'_>) -> Option<Step> {
     match hits(o).as_slice() {
         [] => {}
         [backup] => return Some(reattached(o, backup)),
-        several => return Some(ambiguous(o, several)),
+        several => return Some(ambiguous(o, o.status.backup_name.as_deref().unwrap_or_default(), several)),
     }
     if doubt.is_settled(o.settings) {
         return None;
@@ -28,10 +29,10 @@ pub(super) fn plan(o: &Observed<'_>) -> Option<Step> {
 }
 
 /// Backups that carry exactly this attempt's mark.
-pub(super) fn hits(o: &Observed<'_>) -> Vec<RemoteBackup> {
-    let mark = o.status.backup_name.as_deref().unwrap_or_default();
+pub(super) fn hits<'a>(o: &Observed<'a>) -> Vec<&'a RemoteBackup> {
+    let mark = o.seen.status.backup_name.as_deref().unwrap_or_default();
     let found = o.memory.sighting.iter().flat_map(|sighting| &sighting.found);
-    found.filter(|backup| backup.mark == mark).cloned().collect()
+    found.filter(|backup| backup.mark == mark).collect()
 }
 
 fn reattached(o: &Observed<'_>, backup: &RemoteBackup) -> Step {
@@ -44,54 +45,64 @@ fn reattached(o: &Observed<'_>, backup: &RemoteBackup) -> Step {
     watch::follow(o, next, backup)
 }
 
-fn ambiguous(o: &Observed<'_>, backups: &[RemoteBackup]) -> Step {
+/// Several backups carry one mark. A person has to act, so nothing is urgent.
+pub(super) fn ambiguous(o: &Observed<'_>, name: &str, backups: &[&RemoteBackup]) -> Step {
     let ids: Vec<&str> = backups.iter().map(|backup| backup.id.as_str()).collect();
-    let name = o.status.backup_name.as_deref().unwrap_or_default();
     let message =
         format!("{} backups in the cloud are named {name}: {}. None is touched; delete all but one there", ids.len(), ids.join(", "));
-    // A person has to act, so nothing is urgent.
-    look_or(o, blocked_pause(o), Reason::AmbiguousRemote, &message)
-}
-
-/// Looks again once the sighting is `after` old, and reports until then.
-fn look_or(o: &Observed<'_>, after: std::time::Duration, reason: Reason, message: &str) -> Step {
-    let age = o.memory.sighting.as_ref().map_or(after, |sighting| o.now.since(sighting.started));
-    let wait = trouble(o).map(|trouble| o.now.until(trouble.retry_at)).unwrap_or_default().max(after.saturating_sub(age));
-    if wait.is_zero() && !o.memory.looking && place(o).is_ok() {
-        return Step::Look(scope(o));
+    if let Some(trouble) = trouble(o) {
+        return hold(o, Reason::AmbiguousRemote, &message, Some(o.now.until(trouble.retry_at)));
     }
-    hold(o, reason, message, Some(wait).filter(|wait| !wait.is_zero()))
+    match look_again_in(o) {
+        Duration::ZERO if !o.memory.looks.under_way && place(o).is_ok() => Step::Look(scope(o)),
+        wait => hold(o, Reason::AmbiguousRemote, &message, Some(wait).filter(|wait| !wait.is_zero())),
+    }
 }
 
 fn search(o: &Observed<'_>, doubt: &Doubt) -> Step {
-    if let Err(gate) = place(o) {
-        return wait_at(o, gate);
+    // At another host of the same project it is looked for, too: that is how it shows that the host only has another name.
+    let is_at_another_host = o.account.place().is_some_and(|place| place.whereabouts(o.status) == Whereabouts::OtherHost);
+    let gate = place(o).err();
+    if let Some(Gate::Verifying) = gate {
+        return wait_at(o, Gate::Verifying);
     }
-    let wait = o.now.until(doubt.next_look(o.settings)).max(trouble(o).map(|trouble| o.now.until(trouble.retry_at)).unwrap_or_default());
-    if wait.is_zero() && !o.memory.looking {
+    let trouble = trouble(o);
+    let wait = o.now.until(doubt.next_look(o.settings)).max(trouble.map(|trouble| o.now.until(trouble.retry_at)).unwrap_or_default());
+    if wait.is_zero() && !o.memory.looks.under_way && (gate.is_none() || is_at_another_host) {
         return Step::Look(scope(o));
     }
     let wake = Some(wait).filter(|wait| !wait.is_zero());
-    // A takeover writes nothing first: until the first look is done, what stands in the status is as good as what could be said.
-    let Some(happened) = happened(o, doubt) else { return Step::Rest(wake) };
-    let message = format!("{happened}; looking for {} before asking again", o.status.backup_name.as_deref().unwrap_or_default());
-    let (reason, message) = match trouble(o) {
-        Some(trouble) => (trouble.reason, format!("{} (and {message})", trouble.message)),
-        None => (Reason::OutcomeUnknown, message),
+    if let Some(Gate::Closed(reason, message)) = gate {
+        return hold(o, reason, &message, wake.filter(|_| is_at_another_host));
+    }
+    let name = o.status.backup_name.as_deref().unwrap_or_default();
+    let (reason, message) = if let Some(trouble) = trouble.filter(|trouble| !trouble.is_incomplete_listing()) {
+        (trouble.reason, told(o, trouble).to_owned())
+    } else {
+        // A takeover writes nothing first: until the first look is done, what stands in the status is as good as what could be said.
+        let Some(message) = unanswered(o, doubt, name) else { return Step::Rest(wake) };
+        (Reason::OutcomeUnknown, message)
     };
     let next = DatabaseBackupStatus { create_outcome: Some(CreateOutcome::Unknown), ..o.status.clone() };
     super::report(o, next, o.status.phase.unwrap_or(Phase::Pending), reason, &message, wake)
 }
 
-/// Why the outcome is unknown, if that is known or there was a look.
-fn happened(o: &Observed<'_>, doubt: &Doubt) -> Option<String> {
-    match o.memory.own_intent(o.status).map(|own| &own.stage) {
-        Some(Stage::Unanswered(what)) => Some(what.clone()),
-        _ => (doubt.looks > 0).then(|| "the operator stopped before the cloud's answer was stored".into()),
+/// Why the outcome is unknown, if that is known or there was a look. What the status says already stays: whoever sent the call knew it best, and two
+/// processes that each told what they remember would take turns for ever.
+fn unanswered(o: &Observed<'_>, doubt: &Doubt, name: &str) -> Option<String> {
+    let said = ready_message(o, Reason::OutcomeUnknown).filter(|_| is_kept(Rule::MessageOfTheStatus));
+    let is_said = said.filter(|said| said.contains(name) && o.status.create_outcome == Some(CreateOutcome::Unknown));
+    if let Some(said) = is_said {
+        return Some(said.to_owned());
     }
+    let happened = match o.memory.own_intent(o.status).map(|own| &own.stage) {
+        Some(Stage::Unanswered { what, .. }) => what.as_str(),
+        _ => (doubt.looks > 0).then_some("the operator stopped before the cloud's answer was stored")?,
+    };
+    Some(format!("looking for {name} before asking again: {happened}"))
 }
 
-/// No time window: whatever the instance has.
+/// Whatever the instance has.
 fn scope(o: &Observed<'_>) -> ListScope {
-    ListScope::Instance { instance_id: o.spec.source.instance_id.clone(), window: None }
+    ListScope::Instance { instance_id: o.spec.source.instance_id.clone() }
 }

@@ -1,15 +1,15 @@
 //! A backup that exists is adopted: never created, never deleted.
 
-use super::{Step, hold, place, trouble, wait_at, watch};
+use super::{Step, hold, look_again_in, place, told, trouble, wait_at, watch};
 use crate::{
     api::status::{DatabaseBackupStatus, Origin},
     backup::{
         observed::{Observed, Place},
         reason::Reason,
-        status::blocked_pause,
     },
     cloud::backup::RemoteBackup,
 };
+use std::time::Duration;
 
 pub(super) fn plan(o: &Observed<'_>) -> Step {
     let id = o.spec.source.existing_backup_id.as_deref().unwrap_or_default();
@@ -17,31 +17,29 @@ pub(super) fn plan(o: &Observed<'_>) -> Step {
         Ok(place) => place,
         Err(gate) => return wait_at(o, gate),
     };
-    if let Some(backup) = o.memory.sighting.iter().flat_map(|sighting| &sighting.found).find(|backup| backup.id == id) {
+    // What was seen while the account pointed elsewhere says nothing.
+    let sighting = o.memory.sighting.as_ref().filter(|sighting| *sighting.place == *place);
+    if let Some(backup) = sighting.and_then(|sighting| sighting.found.iter().find(|backup| backup.id == id)) {
         return found(o, place, backup);
     }
     if let Some(trouble) = trouble(o) {
-        return hold(o, trouble.reason, &trouble.message, Some(o.now.until(trouble.retry_at)));
+        return hold(o, trouble.reason, told(o, trouble), Some(o.now.until(trouble.retry_at)));
     }
     let message = format!("{} has no backup {id} of instance {} in this project", o.spec.source.engine.as_str(), o.spec.source.instance_id);
-    look_or(o, id, Reason::ImportNotFound, &message)
+    match sighting {
+        Some(_) => look_or(o, id, Reason::ImportNotFound, &message),
+        None if !o.memory.looks.under_way => Step::Look(watch::lookup(o, id)),
+        None if o.status.conditions.is_empty() => hold(o, Reason::Submitting, &format!("looking for backup {id}"), None),
+        None => Step::Rest(None),
+    }
 }
 
-/// Looks at once if nothing was seen yet, and again after a blocked object's delay.
+/// Looks again after a blocked object's pause, and reports until then.
 fn look_or(o: &Observed<'_>, id: &str, reason: Reason, message: &str) -> Step {
-    let Some(sighting) = &o.memory.sighting else {
-        return match o.memory.looking {
-            false => Step::Look(watch::lookup(o, id)),
-            true if o.status.conditions.is_empty() => hold(o, Reason::Submitting, &format!("looking for backup {id}"), None),
-            true => Step::Rest(None),
-        };
-    };
-    let pause = blocked_pause(o);
-    let age = o.now.since(sighting.started);
-    if age >= pause && !o.memory.looking {
-        return Step::Look(watch::lookup(o, id));
+    match look_again_in(o) {
+        Duration::ZERO if !o.memory.looks.under_way => Step::Look(watch::lookup(o, id)),
+        wait => hold(o, reason, message, Some(wait).filter(|wait| !wait.is_zero())),
     }
-    hold(o, reason, message, Some(pause.saturating_sub(age)))
 }
 
 fn found(o: &Observed<'_>, place: &Place, backup: &RemoteBackup) -> Step {
@@ -53,9 +51,10 @@ fn found(o: &Observed<'_>, place: &Place, backup: &RemoteBackup) -> Step {
     let next = DatabaseBackupStatus {
         backup_id: Some(backup.id.clone()),
         origin: Some(Origin::Imported),
-        cloud: Some(place.cloud.as_str().into()),
-        region: Some(place.region.clone()),
-        project_id: Some(place.project_id.clone()),
+        cloud: Some(place.project.cloud.as_str().into()),
+        region: Some(place.project.region.clone()),
+        project_id: Some(place.project.project_id.clone()),
+        endpoint: Some(place.endpoint.clone()).filter(|host| !host.is_empty()),
         ..o.status.clone()
     };
     watch::follow(o, next, backup)

@@ -1,14 +1,15 @@
 //! The cloud has to be asked for a backup: everything first, then the intent, then the call.
 
-use super::{Rule, Step, doubt, hold, is_kept, place, rejected, report, trouble, wait_at};
+use super::{Rule, Step, doubt, first, hold, is_kept, place, ready_message, rejected, report, restored, told, trouble, wait_at};
 use crate::{
     api::status::{CreateOutcome, DatabaseBackupStatus, Origin, Phase},
     backup::{
         memory::{OwnIntent, Stage},
         name::{backup_name, default_description},
-        observed::{Account, Observed, Permit, Place, Turn},
+        observed::{Account, Observed, Permit, Place, Seen, Turn},
         reason::Reason,
         status::{blocked_pause, conclude, stored},
+        turn::OLDEST,
     },
     cloud::backup::{CreatedBackup, NewBackup},
 };
@@ -32,12 +33,34 @@ pub(super) fn plan(o: &Observed<'_>) -> Step {
             }
         }
     }
-    failed_for_good(o).or_else(|| backing_off(o)).or_else(|| in_trouble(o)).unwrap_or_else(|| ask(o))
+    if o.object.deleting {
+        return nothing_more(o);
+    }
+    // Here it is certain that nothing is open or made in the cloud for this attempt.
+    lapse(o).or_else(|| failed_for_good(o)).or_else(|| backing_off(o)).or_else(|| in_trouble(o)).unwrap_or_else(|| ask(o))
+}
+
+/// It is too late, and the cloud has made nothing: nothing is asked of it any more.
+fn lapse(o: &Observed<'_>) -> Option<Step> {
+    let before = o.spec.take_before.as_ref().filter(|_| restored::is_too_late(o))?;
+    let is_made = !o.status.failed_attempts.is_empty() && !o.intent_is_current();
+    let next = if o.intent_is_open() { rejected(o) } else { o.status.clone() };
+    let message = format!("it is after takeBefore ({}), so no backup is asked for any more", before.0.strftime("%Y-%m-%dT%H:%M:%SZ"));
+    (!is_made).then(|| report(o, next, Phase::Lapsed, Reason::TooLate, &message, None))
+}
+
+/// The object is being deleted, and somebody else's finalizer keeps it: no call is made for it any more. One whose call turned out to have made nothing says so.
+fn nothing_more(o: &Observed<'_>) -> Step {
+    if !o.intent_is_open() {
+        return Step::Rest(None);
+    }
+    let message = "nothing was made in the cloud, and nothing is asked for any more: the object is being deleted";
+    report(o, rejected(o), Phase::Pending, Reason::Deleting, message, None)
 }
 
 /// Whether the intent that was just written may still be sent by what the decision knows; the last check before the socket repeats it.
 fn may_send(o: &Observed<'_>, own: &OwnIntent) -> bool {
-    !o.stopping && place(o).is_ok() && is_fresh(own, o)
+    !o.stopping && !o.object.deleting && place(o).is_ok() && is_fresh(own, o)
 }
 
 fn is_fresh(own: &OwnIntent, o: &Observed<'_>) -> bool {
@@ -74,12 +97,14 @@ fn accepted(o: &Observed<'_>, created: &CreatedBackup) -> Step {
     report(o, next, Phase::Running, Reason::Running, &super::watch::running_message(o, &created.backup_id), None)
 }
 
-/// Every attempt that `backoffLimit` allows was reported as FAILED.
+/// Every attempt that `backoffLimit` allows was reported as FAILED; or one was, and it is too late for another.
 fn failed_for_good(o: &Observed<'_>) -> Option<Step> {
     let failed = &o.status.failed_attempts;
     let allowed = usize::try_from(o.spec.backoff_limit).unwrap_or_default();
-    let last = failed.last().filter(|_| failed.len() > allowed)?;
-    let message = format!("{} of {} attempts failed; the last: {}", failed.len(), allowed + 1, last.message);
+    let is_too_late = restored::is_too_late(o) && !o.intent_is_current();
+    let last = failed.last().filter(|_| failed.len() > allowed || is_too_late)?;
+    let late = if failed.len() > allowed { "" } else { ", and takeBefore has passed" };
+    let message = format!("{} of {} attempts failed{late}; the last: {}", failed.len(), allowed + 1, last.message);
     Some(report(o, o.status.clone(), Phase::Failed, Reason::BackupFailed, &message, None))
 }
 
@@ -88,17 +113,15 @@ fn backing_off(o: &Observed<'_>) -> Option<Step> {
     let failed = &o.status.failed_attempts;
     let last = failed.last().filter(|_| !o.intent_is_current())?;
     let stored = o.status.last_sync_time.as_ref().map(|t| t.0)?;
-    let left = o.settings.attempt_backoff(failed.len()).saturating_sub(o.now.since_wall(stored));
-    let message = format!(
-        "attempt {} failed ({}); the next one comes in {} s",
-        failed.len(),
-        last.message,
-        o.settings.attempt_backoff(failed.len()).as_secs()
-    );
+    let pause = o.settings.attempt_backoff(failed.len());
+    // The clock that dated the failure may have been ahead: this process's own, since it knows of the failure, is enough.
+    let known = o.memory.failures.map(|(_, since)| o.now.since(since)).unwrap_or_default();
+    let left = pause.saturating_sub(o.now.since_wall(stored).max(known));
+    let message = format!("attempt {} failed ({}); the next one comes in {} s", failed.len(), last.message, pause.as_secs());
     (!left.is_zero()).then(|| report(o, o.status.clone(), Phase::Pending, Reason::BackoffAfterFailure, &message, Some(left)))
 }
 
-impl Observed<'_> {
+impl Seen<'_> {
     /// Whether the current attempt has had an intent.
     fn intent_is_current(&self) -> bool {
         self.status.attempts == Some(self.attempt())
@@ -112,7 +135,7 @@ fn in_trouble(o: &Observed<'_>) -> Option<Step> {
     let next = if answered { rejected(o) } else { o.status.clone() };
     let phase = if trouble.is_final { Phase::Failed } else { Phase::Pending };
     let wake = (!trouble.is_final).then(|| o.now.until(trouble.retry_at));
-    Some(report(o, next, phase, trouble.reason, &trouble.message, wake))
+    Some(report(o, next, phase, trouble.reason, told(o, trouble), wake))
 }
 
 /// Everything first, then the intent.
@@ -137,15 +160,35 @@ fn ask(o: &Observed<'_>) -> Step {
             let message = format!("waiting for the backup {other} of the same instance");
             hold(o, Reason::InstanceBusy, &message, None)
         }
-        (Turn::Mine, Permit::NotAsked) => Step::TakePermit,
-        (Turn::Mine, Permit::Queued) => {
+        (Turn::TooMany(count), _) => too_many(o, *count),
+        (Turn::Mine, permit) => first::plan(o, place).unwrap_or_else(|| submit(o, place, permit)),
+    }
+}
+
+/// A permit, and then the intent.
+fn submit(o: &Observed<'_>, place: &Place, permit: Permit) -> Step {
+    match permit {
+        Permit::NotAsked => Step::TakePermit,
+        Permit::Queued => {
             let account = &o.spec.account_ref;
             let message = format!("waiting for the request rate of {} {} (maxRequestsPerSecond)", account.kind.as_str(), account.name);
             hold(o, Reason::RateLimited, &message, None)
         }
-        (Turn::Mine, Permit::Granted) if !is_kept(Rule::IntentFirst) => Step::Send(new_backup(o, &intent(o, place))),
-        (Turn::Mine, Permit::Granted) => Step::WriteIntent(Box::new(intent(o, place))),
+        Permit::Granted if !is_kept(Rule::IntentFirst) => Step::Send(new_backup(o, &intent(o, place))),
+        Permit::Granted => Step::WriteIntent(Box::new(intent(o, place))),
     }
+}
+
+/// So many objects of the instance have not been asked for yet that somebody may not mean it: a new cluster is filled with everything that lies in Git.
+/// How many there were when the object was first told stays: the number changes all the time.
+fn too_many(o: &Observed<'_>, count: usize) -> Step {
+    let message = format!(
+        "{count} DatabaseBackups of instance {} wait, and only the {OLDEST} oldest are in line: delete those that nobody needs, and give those in Git a \
+         takeBefore",
+        o.spec.source.instance_id
+    );
+    let said = ready_message(o, Reason::TooManyQueued).map(ToOwned::to_owned);
+    hold(o, Reason::TooManyQueued, &said.unwrap_or(message), None)
 }
 
 /// The status that says what is about to be asked. While a trouble is being retried its reason stays, so that its grace goes on without a break.
@@ -162,9 +205,10 @@ fn intent(o: &Observed<'_>, place: &Place) -> DatabaseBackupStatus {
         attempts: Some(o.attempt()),
         request_time: Some(MicroTime(request_time(o))),
         create_outcome: None,
-        cloud: Some(place.cloud.as_str().into()),
-        region: Some(place.region.clone()),
-        project_id: Some(place.project_id.clone()),
+        cloud: Some(place.project.cloud.as_str().into()),
+        region: Some(place.project.region.clone()),
+        project_id: Some(place.project.project_id.clone()),
+        endpoint: Some(place.endpoint.clone()).filter(|host| !host.is_empty()),
         ..o.status.clone()
     };
     conclude(o, next, Phase::Pending, reason, message)

@@ -1,13 +1,13 @@
 //! The backup's id is known: say truthfully where it stands.
 
-use super::{Gate, Report, Step, hold, place, report, trouble};
+use super::{Gate, Report, Step, hold, place, report, told, trouble};
 use crate::{
     api::{
         conditions::Standing,
-        status::{DatabaseBackupStatus, Origin, Phase},
+        status::{DatabaseBackupStatus, DeleteReason, Origin, Phase},
     },
     backup::{
-        memory::Absence,
+        memory::evidence::OVERLOOKED,
         observed::Observed,
         reason::Reason,
         status::{conclude, expiration, spend_attempt, take_over, time_left},
@@ -18,22 +18,48 @@ use std::time::Duration;
 
 pub(super) fn plan(o: &Observed<'_>) -> Step {
     let id = o.status.backup_id.as_deref().unwrap_or_default();
-    let sighting = o.memory.sighting.as_ref();
-    if let Some(backup) = sighting.and_then(|sighting| sighting.found.iter().find(|backup| backup.id == id)) {
+    let record = o.memory.sighting.as_ref().and_then(|sighting| sighting.record(o.status));
+    // One that was last seen running, and is known to: what keeps the operator from looking again is of more interest.
+    let is_known = |backup: &&RemoteBackup| {
+        matches!(backup.state, RemoteState::Running | RemoteState::Deleting) && o.status.phase == Some(Phase::Running)
+    };
+    if let Some(backup) = record.filter(|backup| !is_known(backup)) {
         return follow(o, o.status.clone(), backup);
     }
-    match o.memory.absence.filter(|absence| is_long(o, *absence)) {
-        Some(absence) if absence.asked_by_id || !o.spec.source.engine.service().finds_by_id() => {
+    match o.memory.absence.filter(|absence| absence.is_long(o.settings)) {
+        Some(_) if o.object.deleting && o.status.delete_reason == Some(DeleteReason::ObjectDeleted) => deleted(o, id),
+        Some(absence) if is_missing(o) && (absence.asked_by_id || !finds_by_id(o)) => {
             gone(o, o.status.clone(), &format!("the cloud no longer lists backup {id}"))
         }
-        Some(_) => ask_by_id(o, id),
-        None => unchanged(o, id),
+        Some(_) if is_missing(o) => ask_by_id(o, id),
+        _ if o.memory.overlooked >= OVERLOOKED && finds_by_id(o) && is_asked_again(o) => ask_by_id(o, id),
+        _ => unchanged(o, id),
     }
+}
+
+fn finds_by_id(o: &Observed<'_>) -> bool {
+    o.spec.source.engine.service().finds_by_id()
+}
+
+/// Whether its absence is news.
+fn is_missing(o: &Observed<'_>) -> bool {
+    o.status.phase != Some(Phase::Missing) && o.status.delete_reason.is_none()
+}
+
+/// Whether a backup that listings overlook is asked for by its id: at once, and once its absence would count.
+fn is_asked_again(o: &Observed<'_>) -> bool {
+    o.memory.absence.is_none_or(|absence| o.now.since(absence.last) >= o.settings.gone_after)
+}
+
+/// It was deleted with its object, which somebody else's finalizer keeps.
+fn deleted(o: &Observed<'_>, id: &str) -> Step {
+    let message = format!("backup {id} was deleted in the cloud; the object waits for the finalizers of others");
+    hold(o, Reason::Deleting, &message, None)
 }
 
 /// Listings lack it: before it counts as gone it is asked for by its id.
 fn ask_by_id(o: &Observed<'_>, id: &str) -> Step {
-    if o.memory.looking || place(o).is_err() {
+    if o.memory.looks.under_way || place(o).is_err() {
         return unchanged(o, id);
     }
     match (trouble(o), unchanged(o, id)) {
@@ -45,6 +71,9 @@ fn ask_by_id(o: &Observed<'_>, id: &str) -> Step {
 
 /// What a listing says of the backup decides the phase.
 pub(super) fn follow(o: &Observed<'_>, mut next: DatabaseBackupStatus, backup: &RemoteBackup) -> Step {
+    // An earlier version of this program did not say at which host.
+    let seen_at = o.memory.sighting.as_ref().map(|sighting| sighting.place.endpoint.clone()).filter(|host| !host.is_empty());
+    next.endpoint = next.endpoint.or(seen_at);
     match backup.state {
         RemoteState::Completed => {
             take_over(o, &mut next, backup);
@@ -95,14 +124,13 @@ fn failed(o: &Observed<'_>, mut next: DatabaseBackupStatus, id: &str, message: &
         let message = format!("{failed} of {allowed} attempts failed; the last: {message}");
         return report(o, next, Phase::Failed, Reason::BackupFailed, &message, None);
     }
+    if o.object.deleting {
+        let message = format!("attempt {failed} failed ({message}), and no other is made: the object is being deleted");
+        return report(o, next, Phase::Failed, Reason::BackupFailed, &message, None);
+    }
     let backoff = o.settings.attempt_backoff(failed);
     let message = format!("attempt {failed} failed ({message}); the next one comes in {} s", backoff.as_secs());
     report(o, next, Phase::Pending, Reason::BackoffAfterFailure, &message, Some(backoff))
-}
-
-/// Two complete listings, `--gone-after` apart, lack it.
-fn is_long(o: &Observed<'_>, absence: Absence) -> bool {
-    o.status.phase != Some(Phase::Missing) && o.status.delete_reason.is_none() && absence.is_long(o.settings)
 }
 
 /// A backup that was complete is missing; one that never was has failed.
@@ -136,7 +164,7 @@ fn unseen(o: &Observed<'_>, id: &str) -> Step {
         Ok(_) => {}
     }
     match trouble(o).filter(|trouble| trouble.reason.standing() == Standing::Blocked || trouble.failures >= 3) {
-        Some(trouble) => hold(o, trouble.reason, &trouble.message, None),
+        Some(trouble) => hold(o, trouble.reason, told(o, trouble), None),
         None => as_before(o, id),
     }
 }
@@ -151,9 +179,9 @@ fn as_before(o: &Observed<'_>, id: &str) -> Step {
 
 /// How a single backup is looked up: by its id where the service can, else among those of its instance.
 pub fn lookup(o: &Observed<'_>, id: &str) -> ListScope {
-    if o.spec.source.engine.service().finds_by_id() {
+    if finds_by_id(o) {
         ListScope::Backup { backup_id: id.to_owned() }
     } else {
-        ListScope::Instance { instance_id: o.spec.source.instance_id.clone(), window: None }
+        ListScope::Instance { instance_id: o.spec.source.instance_id.clone() }
     }
 }

@@ -142,17 +142,13 @@ async fn heard(request: &Request, auth: Auth<'_>, now: Timestamp) -> (Endpoint, 
 async fn what_is_signed_is_what_is_sent() {
     let (secret_key, token) = (SecretString::from("sk-secret"), SecretString::from("temporary=="));
     let auth = Auth::Keys { access_key: "AK", secret_key: &secret_key, security_token: Some(&token), project_id: Some("p-1") };
-    let scope = ListScope::Instance {
-        instance_id: "i-1".into(),
-        window: Some(crate::cloud::backup::Window {
-            begin: "2025-01-02T03:04:05Z".parse().unwrap(),
-            end: "2025-01-03T03:04:05Z".parse().unwrap(),
-        }),
-    };
+    let window =
+        crate::cloud::backup::Window { begin: "2025-01-02T03:04:05Z".parse().unwrap(), end: "2025-01-03T03:04:05Z".parse().unwrap() };
+    let scope = ListScope::Project { window: Some(window), automatic: false };
     let request = Engine::TaurusDB.service().list("p-1", &scope, 99);
     let now = "2025-01-02T03:04:05Z".parse().unwrap();
     let (endpoint, head) = heard(&request, auth, now).await;
-    let query = "backup_type=manual&begin_time=2025-01-02T03%3A04%3A05%2B0000&end_time=2025-01-03T03%3A04%3A05%2B0000&instance_id=i-1&limit=100&offset=99";
+    let query = "backup_type=manual&begin_time=2025-01-02T03%3A04%3A05%2B0000&end_time=2025-01-03T03%3A04%3A05%2B0000&limit=100&offset=99";
     assert!(head.starts_with(&format!("GET /v3/p-1/backups?{query} HTTP/1.1\r\n")), "{head}");
     let date = "20250102T030405Z";
     let signable = sign::Signable {

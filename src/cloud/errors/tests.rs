@@ -3,8 +3,10 @@
 use super::*;
 use crate::cloud::engine::Engine;
 
+mod published;
+
 fn refusal(service: &'static str, status: u16, body: &str) -> Error {
-    Error::refusal(service, Operation::Create, status, Hints { request_id: Some("req-1".into()), retry_after: None }, body.as_bytes())
+    Error::refusal(service, Operation::Create, status, Hints { request_id: Some("req-1".into()), ..Hints::default() }, body.as_bytes())
 }
 
 #[test]
@@ -15,7 +17,8 @@ fn every_known_code_has_one_class_for_its_service() {
             for code in row.codes {
                 assert!(seen.insert(*code), "{} lists {code} twice", engine.as_str());
                 let error = refusal(engine.service_name(), 400, &format!(r#"{{"error_code":"{code}","error_msg":"m"}}"#));
-                assert_eq!((error.class, error.known), (row.class, true), "{code}");
+                let expected = if row.class == Class::AsUnknown { (Class::Invalid, false) } else { (row.class, true) };
+                assert_eq!((error.class, error.known), expected, "{code}");
             }
         }
         assert!(seen.len() > 30, "{}", engine.as_str());
@@ -49,6 +52,7 @@ fn only_a_refusal_that_is_sure_of_itself_is_definite() {
     assert!(!refusal("taurusdb", 500, known).is_definite_rejection(), "any 5xx may have done the work");
     assert!(!refusal("taurusdb", 400, r#"{"error_code":"DBS.999999"}"#).is_definite_rejection());
     assert!(!refusal("taurusdb", 400, "<html>proxy</html>").is_definite_rejection());
+    assert!(!refusal("taurusdb", 400, r#"{"error_code":"DBS.200022"}"#).is_definite_rejection(), "a code of another call");
     assert!(refusal("taurusdb", 401, "").is_definite_rejection());
     assert!(refusal("taurusdb", 429, "").is_definite_rejection());
     let lost = Error::without_answer("taurusdb", Operation::Create, Class::Unavailable, Delivery::Unknown, "cut");
@@ -56,6 +60,16 @@ fn only_a_refusal_that_is_sure_of_itself_is_definite() {
     let refused = Error::without_answer("taurusdb", Operation::Create, Class::NotSent, Delivery::NotSent, "refused");
     assert!(refused.is_definite_rejection());
     assert!(!Error::unreadable("taurusdb", Operation::Create, 201, None, "no id", b"{}").is_definite_rejection());
+}
+
+#[test]
+fn a_403_is_taken_at_its_word_whatever_its_code() {
+    for body in [r#"{"error_code":"DBS.999999","error_msg":"no"}"#, r#"{"error_code":"DBS.200810"}"#, "<html>Forbidden</html>", ""] {
+        let error = refusal("taurusdb", 403, body);
+        assert_eq!((error.class, error.known, error.is_definite_rejection()), (Class::Forbidden, false, true), "{body}");
+    }
+    let unanswered = Error { delivery: Delivery::Unknown, ..refusal("taurusdb", 403, "") };
+    assert!(!unanswered.is_definite_rejection(), "only what was answered is taken at its word");
 }
 
 #[test]
@@ -117,7 +131,7 @@ fn every_code_of_the_vendors_tables_has_its_class() {
         ("geminidb", 400, "DBS.", InstanceNotFound, &["201501", "201502", "280110", "216016", "200604"]),
         ("geminidb", 403, "DBS.", Busy, &["200011", "200018", "200019", "200076", "201000", "201014", "201015"]),
         ("geminidb", 400, "DBS.", Busy, &["200047", "201202"]),
-        ("geminidb", 500, "DBS.", Busy, &["200998", "280005"]),
+        ("geminidb", 500, "DBS.", Busy, &["200998"]),
         ("geminidb", 400, "DBS.", NameExists, &["201201"]),
         ("geminidb", 400, "DBS.", BackupNotFound, &["201204", "201214"]),
         ("geminidb", 400, "DBS.", DeleteLater, &["201319"]),
@@ -128,7 +142,7 @@ fn every_code_of_the_vendors_tables_has_its_class() {
         ("geminidb", 403, "DBS.", Unauthenticated, &["280056", "280015", "200010"]),
         ("geminidb", 403, "DBS.", Forbidden, &["280032", "280063"]),
         ("geminidb", 429, "DBS.", Throttled, &["280443"]),
-        ("geminidb", 500, "DBS.", Unavailable, &["111205"]),
+        ("geminidb", 500, "DBS.", Unavailable, &["111205", "280005"]),
         ("geminidb", 500, "DBS.", Quota, &["200165", "200166", "200167"]),
         ("taurusdb", 404, "DBS.", InstanceNotFound, &["200002", "200045", "200408", "200602", "201028", "290005", "290011"]),
         ("taurusdb", 403, "DBS.", Forbidden, &["200010", "200044", "200604", "201003", "280015"]),
@@ -138,7 +152,7 @@ fn every_code_of_the_vendors_tables_has_its_class() {
         ("taurusdb", 400, "DBS.", Busy, &["201014", "200086", "280449"]),
         ("taurusdb", 404, "DBS.", BackupNotFound, &["201010", "201203"]),
         ("taurusdb", 400, "DBS.", DeleteLater, &["201208"]),
-        ("taurusdb", 400, "DBS.", Invalid, &["280277", "280127", "280404", "280439", "280001", "200001", "200543", "201210", "280124"]),
+        ("taurusdb", 400, "DBS.", Invalid, &["280277", "280127", "280404", "280439", "280001", "200001", "290000", "201210", "280124"]),
         ("taurusdb", 400, "DBS.", Unsupported, &["200040", "200042", "201207", "280238"]),
         ("taurusdb", 413, "DBS.", Quota, &["200046", "290003"]),
         ("taurusdb", 409, "DBS.", NameExists, &["201209"]),
@@ -149,6 +163,7 @@ fn every_code_of_the_vendors_tables_has_its_class() {
         ("dcs", 400, "DCS.", Busy, &["4117", "4118", "4120", "4121", "4231", "4975"]),
         ("dcs", 400, "CBC.", Busy, &["99003651"]),
         ("dcs", 400, "DCS.", Unsupported, &["4086", "4095", "4027"]),
+        ("dcs", 400, "1114", Unsupported, &["00086", "00095", "00027"]),
         ("dcs", 400, "DCS.", Invalid, &["4098", "4062", "4063", "4800", "4004", "4005", "4061", "4002"]),
         ("dcs", 401, "DCS.", Unauthenticated, &["1001", "1002", "1003"]),
         ("dcs", 401, "DCS.", Misconfigured, &["1004"]),

@@ -1,14 +1,15 @@
 //! Distributed Cache Service for Redis, v2 (vendor page 003; list and delete from the vendor's SDK and the Open Telekom Cloud reference).
 
-use super::{Page, Record, Service, Unreadable, object, page};
+use super::{Page, Service, Unreadable, object, page};
 use crate::cloud::{
     backup::{BackupFormat, CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
-    errors::{Class, Codes},
-    parse::{dcs_query_time, exact, id, size, text, time, unit},
+    errors::Codes,
+    parse::{exact, id, size, text, time, unit},
     request::{JSON_UTF8, Operation, Request},
 };
 use http::Method;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// The service.
 pub struct Dcs;
@@ -47,15 +48,9 @@ impl Service for Dcs {
 
     /// Per instance only, and its own default of 10 records is never relied on.
     fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request {
-        let mut query = vec![("limit", self.page_size().to_string()), ("offset", offset.to_string())];
+        let query = vec![("limit", self.page_size().to_string()), ("offset", offset.to_string())];
         let instance = match scope {
-            ListScope::Instance { instance_id, window } => {
-                if let Some(window) = window {
-                    query.push(("begin_time", dcs_query_time(window.begin)));
-                    query.push(("end_time", "20991231000000".into()));
-                }
-                instance_id.as_str()
-            }
+            ListScope::Instance { instance_id } => instance_id.as_str(),
             // Not asked for: see `lists_by_project` and `finds_by_id`. The service refuses an empty id.
             ListScope::Project { .. } | ListScope::Backup { .. } => "",
         };
@@ -103,16 +98,20 @@ impl Service for Dcs {
     }
 
     fn codes(&self) -> &'static [Codes] {
-        CODES
+        codes::CODES
+    }
+
+    fn own_spelling<'a>(&self, code: &'a str) -> Cow<'a, str> {
+        codes::own_spelling(code)
     }
 }
 
-fn record(item: &Map<String, Value>) -> Option<Record> {
+fn record(item: &Map<String, Value>) -> Option<RemoteBackup> {
     let cloud_status = text(item.get("status"), 40).unwrap_or_default();
     let state = state(&cloud_status);
     let updated = item.get("updated_at").and_then(Value::as_str).and_then(time);
     let remark = exact(item.get("remark")).unwrap_or_default();
-    let backup = RemoteBackup {
+    Some(RemoteBackup {
         id: id(item.get("backup_id"))?,
         instance_id: exact(item.get("instance_id")).unwrap_or_default(),
         mark: remark.split_whitespace().next().unwrap_or_default().to_owned(),
@@ -124,9 +123,7 @@ fn record(item: &Map<String, Value>) -> Option<Record> {
         engine_version: None,
         failure: text(item.get("error_code"), 60),
         cloud_status,
-    };
-    let is_manual = item.get("backup_type").and_then(Value::as_str).is_none_or(|kind| kind.eq_ignore_ascii_case("manual"));
-    Some(Record { backup, is_manual })
+    })
 }
 
 fn state(word: &str) -> RemoteState {
@@ -138,27 +135,7 @@ fn state(word: &str) -> RemoteState {
     }
 }
 
-/// From the Open Telekom Cloud reference's table and the vendor's Terraform provider; `1114…` are the older twins.
-const CODES: &[Codes] = &[
-    Codes { class: Class::InstanceNotFound, codes: &["DCS.3022", "111404022"] },
-    Codes {
-        class: Class::Busy,
-        codes: &[
-            "DCS.4096", "DCS.4017", "DCS.4026", "DCS.4049", "DCS.4097", "DCS.4104", "DCS.4108", "DCS.4111", "DCS.4113", "DCS.4114",
-            "DCS.4115", "DCS.4116", "DCS.4117", "DCS.4118", "DCS.4120", "DCS.4121", "DCS.4231", "DCS.4975",
-        ],
-    },
-    Codes { class: Class::Unsupported, codes: &["DCS.4086", "DCS.4095", "DCS.4027"] },
-    Codes {
-        class: Class::Invalid,
-        codes: &["DCS.4098", "111400098", "DCS.4062", "DCS.4063", "DCS.4800", "DCS.4004", "DCS.4005", "DCS.4061", "DCS.4002"],
-    },
-    Codes { class: Class::Unauthenticated, codes: &["DCS.1001", "DCS.1002", "DCS.1003"] },
-    Codes { class: Class::Misconfigured, codes: &["DCS.1004"] },
-    Codes { class: Class::Forbidden, codes: &["DCS.2003", "DCS.2007", "DCS.3002", "DCS.3003"] },
-    Codes { class: Class::Quota, codes: &["DCS.4035", "DCS.4036", "DCS.4039"] },
-    Codes { class: Class::Unavailable, codes: &["DCS.5000", "DCS.5006", "DCS.5078", "DCS.5090", "DCS.4069", "DCS.4101"] },
-];
+mod codes;
 
 #[cfg(test)]
 mod tests {
@@ -187,7 +164,7 @@ mod tests {
             "status":"succeed","progress":"100.00","size":12,"backup_type":"manual","created_at":"2025-01-02T03:04:05.000Z","updated_at":"2025-01-02T03:05:00.000Z",
             "is_support_restore":"TRUE","error_code":{},"period":{}}]}"#;
         let page = Dcs.read_page(200, body).unwrap();
-        let backup = &page.records[0].backup;
+        let backup = &page.records[0];
         assert_eq!((backup.mark.as_str(), backup.size, backup.state), ("dbb-0123", Some(12), RemoteState::Completed));
         assert_eq!(backup.completion_time, "2025-01-02T03:05:00Z".parse().ok());
     }
@@ -200,6 +177,6 @@ mod tests {
     #[test]
     fn a_deleted_record_is_gone_though_it_is_listed() {
         let page = Dcs.read_page(200, br#"{"total_num":1,"backup_record_response":[{"backup_id":"b","status":"deleted"}]}"#).unwrap();
-        assert_eq!(page.records[0].backup.state, RemoteState::Gone);
+        assert_eq!(page.records[0].state, RemoteState::Gone);
     }
 }

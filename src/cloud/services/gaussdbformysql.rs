@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn everything_is_under_the_older_prefix_and_nothing_can_be_deleted() {
-        let scope = ListScope::Project { window: None };
+        let scope = ListScope::Project { window: None, automatic: false };
         assert_eq!(GaussDBforMySQL.list("p", &scope, 0).path, "/mysql/v3/p/backups");
         assert_eq!(GaussDBforMySQL.delete("p", "i", "b"), None);
     }

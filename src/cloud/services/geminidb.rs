@@ -1,9 +1,9 @@
 //! GeminiDB: Cassandra, Mongo, Influx and Redis APIs (vendor page 000; list and delete from the vendor's SDK and the Open Telekom Cloud reference).
 
-use super::{Page, Record, Service, Unreadable, database_record, object, page, project_query};
+use super::{Page, Service, Unreadable, database_record, object, page, project_query};
 use crate::cloud::{
-    backup::{CreatedBackup, ListScope, NewBackup, RemoteState},
-    errors::{Class, Codes},
+    backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
+    errors::Codes,
     parse::{id, unit},
     request::{JSON, Operation, Request},
 };
@@ -70,11 +70,11 @@ impl Service for GeminiDB {
     }
 
     fn codes(&self) -> &'static [Codes] {
-        CODES
+        codes::CODES
     }
 }
 
-fn record(item: &Map<String, Value>) -> Option<Record> {
+fn record(item: &Map<String, Value>) -> Option<RemoteBackup> {
     database_record(item, unit::KB, state)
 }
 
@@ -87,37 +87,7 @@ fn state(word: &str) -> RemoteState {
     }
 }
 
-/// From the Open Telekom Cloud reference's table and the vendor's Terraform provider.
-const CODES: &[Codes] = &[
-    Codes {
-        class: Class::InstanceNotFound,
-        codes: &["DBS.200002", "DBS.201028", "DBS.201501", "DBS.201502", "DBS.280110", "DBS.216016", "DBS.200604"],
-    },
-    Codes {
-        class: Class::Busy,
-        codes: &[
-            "DBS.200011", "DBS.200018", "DBS.200019", "DBS.200076", "DBS.201000", "DBS.201014", "DBS.201015", "DBS.200047", "DBS.201202",
-            "DBS.200998", "DBS.280005",
-        ],
-    },
-    Codes { class: Class::NameExists, codes: &["DBS.201201"] },
-    Codes { class: Class::BackupNotFound, codes: &["DBS.201204", "DBS.201214"] },
-    Codes { class: Class::DeleteLater, codes: &["DBS.201319"] },
-    Codes {
-        class: Class::Invalid,
-        codes: &[
-            "DBS.201212", "DBS.280124", "DBS.280277", "DBS.280127", "DBS.200001", "DBS.201006", "DBS.280001", "DBS.290000", "DBS.200095",
-            "DBS.280404", "DBS.280439", "DBS.280440",
-        ],
-    },
-    Codes { class: Class::Misconfigured, codes: &["DBS.280408"] },
-    Codes { class: Class::Unsupported, codes: &["DBS.200042", "DBS.201020", "DBS.280347", "DBS.216029", "DBS.280341"] },
-    Codes { class: Class::Unauthenticated, codes: &["DBS.280056", "DBS.280015", "DBS.200010"] },
-    Codes { class: Class::Forbidden, codes: &["DBS.280032", "DBS.280063"] },
-    Codes { class: Class::Throttled, codes: &["DBS.280443"] },
-    Codes { class: Class::Unavailable, codes: &["DBS.111205"] },
-    Codes { class: Class::Quota, codes: &["DBS.200165", "DBS.200166", "DBS.200167"] },
-];
+mod codes;
 
 #[cfg(test)]
 mod tests {
@@ -145,17 +115,16 @@ mod tests {
         let body = br#"{"total_count":1,"backups":[{"id":"b-1br06","name":"dbb-a-1","instance_id":"i-1in06","datastore":{"type":"cassandra","version":"3.11"},
             "type":"Manual","size":2048.0,"status":"COMPLETED","begin_time":"2025-01-02T03:04:05+0000","end_time":"2025-01-02T03:09:00+0000","database_tables":null}]}"#;
         let page = GeminiDB.read_page(200, body).unwrap();
-        let record = &page.records[0];
-        assert!(record.is_manual);
-        assert_eq!((record.backup.size, record.backup.state), (Some(2_097_152), RemoteState::Completed));
-        assert_eq!(record.backup.completion_time, "2025-01-02T03:09:00Z".parse().ok());
-        assert_eq!(record.backup.engine_version.as_deref(), Some("3.11"));
+        let backup = &page.records[0];
+        assert_eq!((backup.size, backup.state), (Some(2_097_152), RemoteState::Completed));
+        assert_eq!(backup.completion_time, "2025-01-02T03:09:00Z".parse().ok());
+        assert_eq!(backup.engine_version.as_deref(), Some("3.11"));
     }
 
     #[test]
     fn a_window_has_both_ends() {
         let window = Window { begin: "2025-01-02T03:04:05Z".parse().unwrap(), end: "2025-01-03T03:04:05Z".parse().unwrap() };
-        let request = GeminiDB.list("p", &ListScope::Project { window: Some(window) }, 99);
+        let request = GeminiDB.list("p", &ListScope::Project { window: Some(window), automatic: false }, 99);
         assert!(request.query.contains(&("begin_time", "2025-01-02T03:04:05+0000".into())));
         assert!(request.query.contains(&("end_time", "2025-01-03T03:04:05+0000".into())));
         assert!(request.query.contains(&("offset", "99".into())));

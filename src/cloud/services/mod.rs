@@ -15,6 +15,7 @@ use super::{
     request::Request,
 };
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// IAM in metric labels.
 pub const IAM: &str = "iam";
@@ -43,6 +44,10 @@ pub trait Service: Send + Sync {
     }
     /// What the service's error codes mean.
     fn codes(&self) -> &'static [Codes];
+    /// A code as `codes` has it, for services that spell one code in several ways.
+    fn own_spelling<'a>(&self, code: &'a str) -> Cow<'a, str> {
+        Cow::Borrowed(code)
+    }
 }
 
 impl Engine {
@@ -70,8 +75,8 @@ pub fn display_name(name: &str) -> &'static str {
 /// A page of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Its records, manual or not: completeness is judged on what the service counts.
-    pub records: Vec<Record>,
+    /// Its records.
+    pub records: Vec<RemoteBackup>,
     /// How many records the service says there are in all.
     pub total: u64,
 }
@@ -81,21 +86,12 @@ impl Page {
     #[must_use]
     pub fn asked_for(mut self, scope: &ListScope) -> Self {
         if let ListScope::Instance { instance_id, .. } = scope {
-            for record in self.records.iter_mut().filter(|record| record.backup.instance_id.is_empty()) {
-                record.backup.instance_id.clone_from(instance_id);
+            for record in self.records.iter_mut().filter(|record| record.instance_id.is_empty()) {
+                record.instance_id.clone_from(instance_id);
             }
         }
         self
     }
-}
-
-/// A record of a page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The backup.
-    pub backup: RemoteBackup,
-    /// Whether somebody asked for it; automatic backups are none of the operator's business.
-    pub is_manual: bool,
 }
 
 /// An answer that cannot be used.
@@ -121,7 +117,7 @@ pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Unreadable> {
 }
 
 /// A page from its list and its total, with one reader for the records.
-fn page(body: &[u8], list: &str, total: &str, record: impl Fn(&Map<String, Value>) -> Option<Record>) -> Result<Page, Unreadable> {
+fn page(body: &[u8], list: &str, total: &str, record: impl Fn(&Map<String, Value>) -> Option<RemoteBackup>) -> Result<Page, Unreadable> {
     let (object, records) = json::with_items(body, list, record)?;
     let records = records.ok_or_else(|| Unreadable(format!("the answer has no list {list}")))?;
     let total = count(object.get(total)).ok_or_else(|| Unreadable(format!("the answer has no number {total}")))?;
@@ -129,9 +125,9 @@ fn page(body: &[u8], list: &str, total: &str, record: impl Fn(&Map<String, Value
 }
 
 /// A record in the shape that the database services share; they differ in the unit of sizes and in their words.
-fn database_record(item: &Map<String, Value>, size_unit: u32, state: fn(&str) -> RemoteState) -> Option<Record> {
+fn database_record(item: &Map<String, Value>, size_unit: u32, state: fn(&str) -> RemoteState) -> Option<RemoteBackup> {
     let cloud_status = text(item.get("status"), 40).unwrap_or_default();
-    let backup = RemoteBackup {
+    Some(RemoteBackup {
         id: id(item.get("id"))?,
         instance_id: exact(item.get("instance_id")).unwrap_or_default(),
         mark: exact(item.get("name")).unwrap_or_default(),
@@ -142,26 +138,26 @@ fn database_record(item: &Map<String, Value>, size_unit: u32, state: fn(&str) ->
         size: item.get("size").and_then(|value| size(value, size_unit)),
         engine_version: text(item.get("datastore").and_then(|datastore| datastore.get("version")), 40),
         failure: None,
-    };
-    let is_manual = item.get("type").and_then(Value::as_str).is_none_or(|kind| kind.eq_ignore_ascii_case("manual"));
-    Some(Record { backup, is_manual })
+    })
 }
 
 /// The query parameters of a scope, for services that list a project.
 fn project_query(scope: &ListScope, manual: &str, page_size: usize, offset: usize) -> Vec<(&'static str, String)> {
     let mut query = vec![("limit", page_size.to_string()), ("offset", offset.to_string())];
-    let window = match scope {
+    let (window, any_type) = match scope {
         ListScope::Backup { backup_id } => {
             query.push(("backup_id", backup_id.clone()));
-            None
+            (None, true)
         }
-        ListScope::Instance { instance_id, window } => {
+        ListScope::Instance { instance_id } => {
             query.push(("instance_id", instance_id.clone()));
-            *window
+            (None, false)
         }
-        ListScope::Project { window } => *window,
+        ListScope::Project { window, automatic } => (*window, *automatic),
     };
-    query.push(("backup_type", manual.to_owned()));
+    if !any_type {
+        query.push(("backup_type", manual.to_owned()));
+    }
     if let Some(window) = window {
         query.push(("begin_time", super::parse::query_time(window.begin)));
         query.push(("end_time", super::parse::query_time(window.end)));
@@ -200,8 +196,8 @@ mod tests {
             "backup_record_response":[{"backup_id":"b","remark":{},"status":[],"size":"","created_at":{},"error_code":{},"backup_type":3}],"total_num":"1"}"#;
         for engine in Engine::ALL {
             let page = engine.service().read_page(200, body).unwrap();
-            let Record { backup, is_manual } = &page.records[0];
-            assert_eq!((page.total, backup.id.as_str(), backup.mark.as_str(), *is_manual), (1, "b", "", true), "{}", engine.as_str());
+            let backup = &page.records[0];
+            assert_eq!((page.total, backup.id.as_str(), backup.mark.as_str()), (1, "b", ""), "{}", engine.as_str());
             assert_eq!((backup.state, backup.start_time, backup.size), (RemoteState::Running, None, None), "{}", engine.as_str());
         }
     }
@@ -209,17 +205,30 @@ mod tests {
     #[test]
     fn a_record_without_an_instance_belongs_to_the_one_that_was_asked_for() {
         let body = br#"{"backup_record_response":[{"backup_id":"a"},{"backup_id":"b","instance_id":"other"}],"total_num":2}"#;
-        let scope = ListScope::Instance { instance_id: "i-1".into(), window: None };
+        let scope = ListScope::Instance { instance_id: "i-1".into() };
         let page = Engine::DCS.service().read_page(200, body).unwrap().asked_for(&scope);
-        let instances: Vec<&str> = page.records.iter().map(|record| record.backup.instance_id.as_str()).collect();
+        let instances: Vec<&str> = page.records.iter().map(|record| record.instance_id.as_str()).collect();
         assert_eq!(instances, ["i-1", "other"]);
     }
 
     #[test]
-    fn a_single_backup_can_be_asked_for_where_the_service_says_so() {
+    fn a_single_backup_can_be_asked_for_where_the_service_says_so_whatever_its_type() {
         let scope = ListScope::Backup { backup_id: "b-1".into() };
         for engine in Engine::ALL.iter().filter(|engine| engine.service().finds_by_id()) {
-            assert!(engine.service().list("p", &scope, 0).query.contains(&("backup_id", "b-1".into())), "{}", engine.as_str());
+            let query = engine.service().list("p", &scope, 0).query;
+            assert!(query.contains(&("backup_id", "b-1".into())), "{}", engine.as_str());
+            assert!(!query.iter().any(|(name, _)| name.contains("type")), "an automatic backup can be asked for, too: {query:?}");
+        }
+    }
+
+    #[test]
+    fn a_project_is_listed_without_automatic_backups_unless_they_are_wanted() {
+        for engine in Engine::ALL.iter().filter(|engine| engine.service().lists_by_project()) {
+            let has_type = |automatic| {
+                let query = engine.service().list("p", &ListScope::Project { window: None, automatic }, 0).query;
+                query.iter().any(|(name, _)| *name == "backup_type")
+            };
+            assert_eq!((has_type(false), has_type(true)), (true, false), "{}", engine.as_str());
         }
     }
 }

@@ -1,14 +1,15 @@
 //! What the two APIs of GaussDB(for MySQL) share: TaurusDB's `/v3` and the older `/mysql/v3` (vendor pages 001, 002, 004).
 
-use super::{Page, Record, Unreadable, database_record, object, page, project_query};
+use super::{Page, Unreadable, database_record, object, page, project_query};
 use crate::cloud::{
-    backup::{CreatedBackup, ListScope, NewBackup, RemoteState},
-    errors::{Class, Codes},
+    backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
     parse::{id, text, time, unit},
     request::{JSON_UTF8, Operation, Request},
 };
 use http::Method;
 use serde_json::{Map, Value, json};
+
+pub(super) use codes::CODES;
 
 pub(super) const PAGE_SIZE: usize = 100;
 
@@ -52,7 +53,7 @@ pub(super) fn read_page(body: &[u8]) -> Result<Page, Unreadable> {
     page(body, "backups", "total_count", record)
 }
 
-fn record(item: &Map<String, Value>) -> Option<Record> {
+fn record(item: &Map<String, Value>) -> Option<RemoteBackup> {
     database_record(item, unit::MB, state)
 }
 
@@ -65,34 +66,4 @@ fn state(word: &str) -> RemoteState {
     }
 }
 
-/// From the Open Telekom Cloud reference's table, the vendor's page of duplicates, and its Terraform provider.
-pub(super) const CODES: &[Codes] = &[
-    Codes {
-        class: Class::InstanceNotFound,
-        codes: &["DBS.200002", "DBS.200045", "DBS.200408", "DBS.200602", "DBS.201028", "DBS.290005", "DBS.290011"],
-    },
-    // These say "missing or not permitted" in one breath, so never that a backup is gone.
-    Codes { class: Class::Forbidden, codes: &["DBS.200010", "DBS.200044", "DBS.200604", "DBS.201003", "DBS.280015"] },
-    Codes { class: Class::Unauthenticated, codes: &["DBS.280056"] },
-    Codes {
-        class: Class::Busy,
-        codes: &[
-            "DBS.200011", "DBS.200019", "DBS.200047", "DBS.201202", "DBS.212006", "DBS.201205", "DBS.201014", "DBS.200086", "DBS.280406",
-            "DBS.280449", "DBS.200316", "DBS.201015", "DBS.05000084", "DBS.212033",
-        ],
-    },
-    Codes { class: Class::BackupNotFound, codes: &["DBS.201010", "DBS.201203"] },
-    Codes { class: Class::DeleteLater, codes: &["DBS.201208"] },
-    Codes {
-        class: Class::Invalid,
-        codes: &[
-            "DBS.280277", "DBS.280127", "DBS.280404", "DBS.280439", "DBS.280001", "DBS.200001", "DBS.201204", "DBS.201210", "DBS.280124",
-            "DBS.200543",
-        ],
-    },
-    Codes { class: Class::Unsupported, codes: &["DBS.200040", "DBS.200042", "DBS.201207", "DBS.280238"] },
-    Codes { class: Class::Quota, codes: &["DBS.200046", "DBS.290003"] },
-    Codes { class: Class::NameExists, codes: &["DBS.201209"] },
-    Codes { class: Class::Throttled, codes: &["DBS.280443"] },
-    Codes { class: Class::Unavailable, codes: &["DBS.108000"] },
-];
+mod codes;

@@ -72,16 +72,15 @@ mod tests {
         let body = br#"{"total_count":2,"backups":[{"id":"a","name":"n","status":"AVAILABLE","type":"manual","size":1536},
             {"id":"b","status":"COMPLETED","type":"auto","size":"2","datastore":{"version":{}}}]}"#;
         let page = TaurusDB.read_page(200, body).unwrap();
-        assert_eq!(page.records[0].backup.size, Some(1_610_612_736));
-        assert_eq!(page.records[0].backup.state, RemoteState::Completed);
-        assert!(!page.records[1].is_manual);
-        assert_eq!(page.records[1].backup.size, Some(2_097_152), "numbers come as strings, too");
+        assert_eq!(page.records[0].size, Some(1_610_612_736));
+        assert_eq!(page.records[0].state, RemoteState::Completed);
+        assert_eq!(page.records[1].size, Some(2_097_152), "numbers come as strings, too");
     }
 
     #[test]
     fn a_state_that_nobody_has_heard_of_counts_as_running() {
         let page = TaurusDB.read_page(200, br#"{"total_count":1,"backups":[{"id":"a","status":"SHUFFLING"}]}"#).unwrap();
-        assert_eq!(page.records[0].backup.state, RemoteState::Running);
-        assert_eq!(page.records[0].backup.cloud_status, "SHUFFLING");
+        assert_eq!(page.records[0].state, RemoteState::Running);
+        assert_eq!(page.records[0].cloud_status, "SHUFFLING");
     }
 }

@@ -100,7 +100,7 @@ async fn a_password_becomes_a_token_which_is_renewed_before_it_expires() {
     let (url, heard) = server(vec![("201 Created", TOKEN, ISSUED.into())]).await;
     let session = open(&url, None, password()).await.unwrap();
     assert_eq!(session.project_id(), "p-1");
-    assert_eq!((session.expires_at(), session.renew_at()), (Some(at("2025-01-02T00:00:00Z")), Some(at("2025-01-01T23:20:00Z"))));
+    assert_eq!(renewed_after(&session), Some(24 * 60 - 40));
     assert_eq!(*heard.lock().unwrap(), ["POST /v3/auth/tokens?nocatalog=1 with nothing"]);
 }
 
@@ -108,7 +108,37 @@ async fn a_password_becomes_a_token_which_is_renewed_before_it_expires() {
 async fn a_short_token_is_renewed_with_a_quarter_of_its_life_left() {
     let issued = ISSUED.replace("2025-01-02T00:00:00", "2025-01-01T00:20:00");
     let (url, _) = server(vec![("201 Created", TOKEN, issued)]).await;
-    assert_eq!(open(&url, None, password()).await.unwrap().renew_at(), Some(at("2025-01-01T00:15:00Z")));
+    assert_eq!(renewed_after(&open(&url, None, password()).await.unwrap()), Some(15));
+}
+
+/// In how many minutes the token is renewed; a few seconds may have passed.
+fn renewed_after(session: &Session) -> Option<u64> {
+    session.renew_in().map(|left| (left.as_secs() + 30) / 60)
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_is_a_year_ahead_neither_wears_a_token_out_nor_makes_it_last() {
+    // The session is opened at the beginning of 2025 by this machine's clock; the cloud's says 2024.
+    let issued = ISSUED.replace("2025-01-02", "2024-01-02");
+    let headers = "X-Subject-Token: t\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n";
+    let (url, _) = server(vec![("201 Created", headers, issued)]).await;
+    let session = open(&url, None, password()).await.unwrap();
+    assert_eq!(renewed_after(&session), Some(24 * 60 - 40));
+    let ahead = session.cloud_now().unwrap().duration_since(at("2024-01-01T00:00:00Z"));
+    assert!(ahead.as_secs() < 60, "{ahead}");
+}
+
+#[tokio::test]
+async fn a_signature_that_is_refused_for_its_time_is_made_once_more_with_the_clouds() {
+    let refusal = r#"{"error_code":"APIGW.0301","error_msg":"the time is off"}"#;
+    let date = "Date: Mon, 01 Jan 2024 00:00:00 GMT\r\n";
+    let (url, heard) = server(vec![("401 Unauthorized", date, refusal.into()), ("200 OK", date, projects(&["p-1"]))]).await;
+    assert_eq!(open(&url, None, keys()).await.unwrap().project_id(), "p-1");
+    assert_eq!(heard.lock().unwrap().len(), 2);
+    // With clocks that agree the keys are wrong, and not tried again: clouds lock them.
+    let (url, heard) = server(vec![("401 Unauthorized", "Date: Wed, 01 Jan 2025 00:00:00 GMT\r\n", refusal.into())]).await;
+    assert!(open(&url, None, keys()).await.is_err());
+    assert_eq!(heard.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -141,7 +171,7 @@ async fn an_answer_without_a_token_is_unreadable_and_not_quoted() {
 async fn the_project_is_looked_up_by_region_and_there_must_be_one() {
     let (url, heard) = server(vec![("200 OK", "", projects(&["p-7"]))]).await;
     let session = open(&url, None, keys()).await.unwrap();
-    assert_eq!((session.project_id(), session.expires_at(), session.renew_at()), ("p-7", None, None));
+    assert_eq!((session.project_id(), session.renew_in()), ("p-7", None));
     assert_eq!(*heard.lock().unwrap(), ["GET /v3/projects?name=eu-xx with signature"]);
     for ids in [&[][..], &["a", "b"][..]] {
         let (url, _) = server(vec![("200 OK", "", projects(ids))]).await;
@@ -165,8 +195,9 @@ async fn a_listing_is_read_to_its_end_page_by_page() {
         serde_json::json!({ "total_num": 1001, "backup_record_response": records }).to_string()
     };
     let (session, heard) = opened(vec![("200 OK", "", page(0, 1000)), ("200 OK", "", page(999, 1001))]).await;
-    let scope = ListScope::Instance { instance_id: "i-1".into(), window: None };
-    let backups = session.list(Engine::DCS, &scope, Urgency::Poll, Timestamp::now).await.unwrap();
+    let scope = ListScope::Instance { instance_id: "i-1".into() };
+    let Listed { backups, end } = session.list(Engine::DCS, &scope, Urgency::Poll, Timestamp::now).await;
+    assert_eq!(end, Ok(()));
     assert_eq!(backups.len(), 1001);
     assert!(backups.iter().all(|backup| backup.instance_id == "i-1"));
     let path = "GET /v2/p-1/instances/i-1/backups";
@@ -177,10 +208,26 @@ async fn a_listing_is_read_to_its_end_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_listing_that_does_not_hold_together_says_so() {
-    let (session, _) = opened(vec![("200 OK", "", r#"{"backups":[],"total_count":3}"#.into())]).await;
-    let error = session.list(Engine::TaurusDB, &ListScope::Project { window: None }, Urgency::Urgent, Timestamp::now).await.unwrap_err();
-    assert!(matches!(error, ListError::Incomplete(_)), "{error}");
+async fn a_listing_that_does_not_hold_together_says_so_and_what_it_showed() {
+    let body = r#"{"backups":[{"id":"b-1","name":"dbb-x","status":"COMPLETED"}],"total_count":3}"#;
+    let (session, _) = opened(vec![("200 OK", "", body.into())]).await;
+    let Listed { backups, end } = session.list(Engine::TaurusDB, &everything(), Urgency::Urgent, Timestamp::now).await;
+    assert_eq!(end, Err(ListError::Incomplete(Gap::RecordsMissing)));
+    assert_eq!(backups[0].id, "b-1");
+}
+
+#[tokio::test]
+async fn what_a_page_showed_counts_although_the_next_one_failed() {
+    let records: Vec<_> = (0..100).map(|n| serde_json::json!({ "id": format!("b-{n}"), "name": "n", "status": "COMPLETED" })).collect();
+    let page = serde_json::json!({ "backups": records, "total_count": 150 }).to_string();
+    let (session, _) = opened(vec![("200 OK", "", page), ("503 Service Unavailable", "", String::new())]).await;
+    let Listed { backups, end } = session.list(Engine::TaurusDB, &everything(), Urgency::Urgent, Timestamp::now).await;
+    assert_eq!(backups.len(), 100);
+    assert!(matches!(end, Err(ListError::Cloud(error)) if error.status == Some(503)));
+}
+
+fn everything() -> ListScope {
+    ListScope::Project { window: None, automatic: false }
 }
 
 #[tokio::test]
@@ -215,8 +262,7 @@ async fn an_accepted_create_without_an_id_leaves_the_outcome_unknown() {
 #[tokio::test]
 async fn an_engine_without_an_endpoint_is_an_error_only_when_it_is_used() {
     let (session, _) = opened(vec![]).await;
-    let scope = ListScope::Project { window: None };
-    let error = session.list(Engine::GeminiDB, &scope, Urgency::Urgent, Timestamp::now).await.unwrap_err();
+    let error = session.list(Engine::GeminiDB, &everything(), Urgency::Urgent, Timestamp::now).await.end.unwrap_err();
     assert!(error.to_string().contains("eu-xx"), "{error}");
     assert!(matches!(error, ListError::Cloud(error) if error.class == Class::Misconfigured && error.delivery == Delivery::NotSent));
 }

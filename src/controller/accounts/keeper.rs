@@ -5,10 +5,12 @@ use crate::{
     api::{
         account::{AllowedNamespaces, ClusterCloudAccount},
         backup::AccountKind,
-        conditions::Standing,
+        conditions::{Standing, is_true, types},
     },
-    backup::account::{AccountMemory, AccountReason, Verification, status},
-    cloud::session::Session,
+    backup::{
+        account::{AccountMemory, AccountReason, CLOCKS_DISAGREE, Verification, status},
+        events::Notice,
+    },
     controller::{
         context::Context,
         verify::{AccountObject, Verified, verify},
@@ -34,7 +36,7 @@ pub async fn run<K: AccountObject>(ctx: Arc<Context>, api: Api<DeserializeGuard<
     let (telling, scope) = (ctx.clone(), namespace.clone());
     let first = std::sync::atomic::AtomicBool::new(true);
     let (stream, store) = watch(ctx.clone(), Subject { kind: K::KIND.as_str(), namespace }, api, move |seen| match seen {
-        Seen::Object(_) => {}
+        Seen::Object(_) | Seen::Begin => {}
         Seen::Gone(account) => telling.account_gone(&account.key()),
         Seen::All(accounts) => {
             telling.accounts_listed(scope.as_deref(), &accounts, first.swap(false, std::sync::atomic::Ordering::Relaxed));
@@ -120,22 +122,29 @@ async fn renew<K: AccountObject>(account: &Arc<K>, ctx: &Arc<Context>) -> Result
     let (key, spec) = (account.key(), account.facts());
     let permits = ctx.accounts.permits(ctx, &key, spec.rate);
     let held = ctx.accounts.held(&key);
-    let Verified { verification, session, opened_with, asked } = verify(ctx, &spec, &held, permits).await;
+    let verified = verify(ctx, &spec, &held, permits).await;
     let now = ctx.clock.now();
     let mut memory = held.memory.clone();
-    memory.note(&verification, asked, spec.status.as_ref(), &ctx.options.settings, now);
-    let next = status(&verification, &memory, spec.status.as_ref(), spec.generation, &ctx.options.settings, now);
-    let renew = session
-        .as_ref()
-        .and_then(|session| session.renew_at())
-        .map(|at| Duration::try_from(at.duration_since(now.wall)).unwrap_or_default());
-    let changed = ctx.keep(&key, &verification, session, opened_with, memory.clone(), spec.allowed.clone());
+    memory.note(&verified.verification, verified.asked, spec.status.as_ref(), &ctx.options.settings, now);
+    let cloud_now = verified.session.as_ref().and_then(|session| session.cloud_now());
+    let verification = verified.verification.clone();
+    let next = status(&verification, &memory, spec.status.as_ref(), spec.generation, cloud_now, &ctx.options.settings, now);
+    let renew = verified.session.as_ref().and_then(|session| session.renew_in());
+    let is_skewed = is_true(&next.conditions, types::CLOCK_SKEW);
+    let renewed = Renewed { verified, memory: memory.clone(), allowed: spec.allowed.clone(), is_skewed };
+    let changed = ctx.keep(&key, renewed);
     if changed {
         ctx.fleet.wake_account(&key);
     }
     if spec.status.as_ref() != Some(&next) {
         log(&key, &verification, spec.status.as_ref().is_some_and(|before| before.conditions == next.conditions));
+        let was_skewed = spec.status.as_ref().is_some_and(|before| is_true(&before.conditions, types::CLOCK_SKEW));
         writes::account_status(&account.api(ctx), &account.with_status(next)).await?;
+        if is_skewed && !was_skewed {
+            let note = CLOCKS_DISAGREE.to_owned();
+            let notice = Notice { reason: "ClockSkew", action: "CompareClocks", is_warning: true, note };
+            writes::tell(ctx, account.as_ref(), vec![notice]).await;
+        }
     }
     let wake = memory.wake(&ctx.options.settings, now);
     Ok(Action::requeue(renew.map_or(wake, |renew| renew.min(wake)).max(MIN_PAUSE)))
@@ -155,23 +164,24 @@ fn log(key: &AccountKey, verification: &Verification, is_old_news: bool) {
     }
 }
 
+/// What a verification came to, and what is remembered of it.
+struct Renewed {
+    verified: Verified,
+    memory: AccountMemory,
+    allowed: Option<AllowedNamespaces>,
+    is_skewed: bool,
+}
+
 impl Context {
     /// Stores a verification; answers whether backups see anything new.
-    fn keep(
-        &self,
-        key: &AccountKey,
-        verification: &Verification,
-        session: Option<Arc<Session>>,
-        opened_with: Option<String>,
-        memory: AccountMemory,
-        allowed: Option<AllowedNamespaces>,
-    ) -> bool {
+    fn keep(&self, key: &AccountKey, renewed: Renewed) -> bool {
+        let Renewed { verified: Verified { verification, session, opened_with, .. }, memory, allowed, is_skewed } = renewed;
         let mut state = self.accounts.lock();
         state.epochs += 1;
         let epoch = state.epochs;
         // Deleted meanwhile: there is nothing to keep.
         let Some(mut entry) = state.entries.remove(key) else { return false };
-        match verification {
+        match &verification {
             Ok(_) => drop(state.former.remove(key)),
             // Credentials that the cloud refuses are good for nothing any more.
             Err(error) if error.reason == AccountReason::AuthenticationFailed => {}
@@ -181,15 +191,13 @@ impl Context {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
             (a, b) => a.is_none() && b.is_none(),
         };
-        let changed = !same_session || entry.verification.as_ref() != Some(verification) || entry.allowed != allowed;
+        let changed = !same_session || entry.verification.as_ref() != Some(&verification) || entry.allowed != allowed;
         if changed {
             entry.epoch = epoch;
         }
-        entry.verification = Some(verification.clone());
-        entry.session = session;
-        entry.opened_with = opened_with;
-        entry.memory = memory;
-        entry.allowed = allowed;
+        entry.verification = Some(verification);
+        (entry.session, entry.opened_with, entry.allowed) = (session, opened_with, allowed);
+        (entry.memory, entry.is_skewed) = (memory, is_skewed);
         state.entries.insert(key.clone(), entry);
         changed
     }
@@ -209,6 +217,7 @@ mod tests {
             health::Health,
             metrics::Metrics,
             served::Definitions,
+            store::Store,
         },
     };
     use kube::{
@@ -237,6 +246,7 @@ mod tests {
             metrics,
             fleet: Fleet::default(),
             accounts: Accounts::default(),
+            store: Store::default(),
             health: Health::default(),
             definitions: Definitions::default(),
             stop: tokio_util::sync::CancellationToken::new(),

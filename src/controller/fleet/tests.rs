@@ -3,6 +3,7 @@
 use super::*;
 use crate::cloud::engine::Cloud;
 use serde_json::json;
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 fn object(uid: &str, second: u32, status: &serde_json::Value) -> Arc<DatabaseBackup> {
@@ -19,16 +20,16 @@ fn now() -> Moment {
     Moment { wall: "2026-01-01T00:01:00Z".parse().expect("a time"), mono: Duration::from_secs(60) }
 }
 
-fn place() -> Place {
-    Place { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id: "p-1".into() }
+fn place() -> Project {
+    Project { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id: "p-1".into() }
 }
 
 /// An older and a younger object on one instance, each reconciled once, and who is woken from now on.
 fn two(younger: &serde_json::Value) -> (Fleet, UnboundedReceiver<ObjectRef<DatabaseBackup>>) {
     let (sender, receiver) = unbounded_channel();
     let fleet = Fleet::default();
-    fleet.track(object("older", 1, &json!({})));
-    fleet.track(object("younger", 2, younger));
+    fleet.track(object("older", 1, &json!({})), now());
+    fleet.track(object("younger", 2, younger), now());
     for uid in ["older", "younger"] {
         fleet.end_turn(uid, true, |_| Some(place()), now());
     }
@@ -45,9 +46,9 @@ fn a_turn_that_ends_unused_wakes_who_was_told_to_wait_for_it() {
     let (fleet, mut receiver) = two(&json!({}));
     let turn = |uid| fleet.take_turn(uid, &place(), |_| Some(place()), now());
     // The older one is not in the way: it backs off, say.
-    fleet.memory("older", |memory| memory.reported = Some(crate::backup::reason::Reason::BackoffAfterFailure));
+    fleet.memory("older", |memory, _| memory.reported = Some(crate::backup::reason::Reason::BackoffAfterFailure));
     assert_eq!(turn("younger"), Turn::Mine);
-    fleet.memory("older", |memory| memory.reported = None);
+    fleet.memory("older", |memory, _| memory.reported = None);
     assert_eq!(turn("older"), Turn::Behind("shop/younger".into()));
     // The younger one's reconcile failed before anything was written, so it claims what it did before.
     fleet.end_turn("younger", true, |_| Some(place()), now());

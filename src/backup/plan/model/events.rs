@@ -2,9 +2,14 @@
 
 use super::{
     operator::Listing,
-    world::{Bounds, Doing, Left, Operator, World},
+    world::{Bounds, Doing, Left, Object, Operator, Spot, Stored, World},
 };
-use crate::{api::backup::DeletionPolicy, cloud::backup::RemoteState};
+use crate::{
+    api::{backup::DeletionPolicy, status::DatabaseBackupStatus},
+    backup::{memory::Memory, observed::Whereabouts},
+    cloud::backup::RemoteState,
+};
+use std::sync::Arc;
 
 /// Something happens. The number says to which operator, call or backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +59,22 @@ pub(super) enum Event {
     DeleteObject,
     /// A person changes the policy.
     FlipPolicy,
+    /// The account moves.
+    Move(Spot),
+    /// What the store holds is saved.
+    Save,
+    /// The store is put back to what was saved.
+    RollBack,
+    /// The object is gone, and made anew under another UID: from its manifest, or with its old status.
+    Recreate {
+        with_status: bool,
+    },
+    /// The wall clock of an operator jumps by a year: ahead, or back.
+    Jump(usize),
+    /// The backup to adopt appears.
+    Appear,
+    /// A person changes an annotation.
+    Annotate,
 }
 
 impl Event {
@@ -95,8 +116,51 @@ impl World {
         if self.object.is_there && self.left.flips > 0 {
             events.push(Event::FlipPolicy);
         }
+        self.possible_around(bounds, events);
         if self.left.faults == 0 {
             events.retain(|event| !event.is_fault());
+        }
+        // Where no listing is ever complete, nobody can know that nothing was made.
+        if bounds.never_complete {
+            let makes_nothing =
+                |event: &Event| matches!(event, Event::Vanish(_) | Event::Refuse(_) | Event::WriteIntentUnanswered(_) | Event::Crash(_));
+            events.retain(|event| !makes_nothing(event));
+        }
+        if bounds.refused {
+            events.retain(|event| {
+                !matches!(event, Event::Arrive { .. } | Event::ArriveUnanswered { .. } | Event::Vanish(_) | Event::GiveUp(_))
+            });
+        }
+    }
+
+    /// What people do, and what happens to the store and to clocks.
+    fn possible_around(&self, bounds: &Bounds, events: &mut Vec<Event>) {
+        if self.left.moves > 0 {
+            let spots = [Spot::Home, Spot::OtherHost, Spot::OtherProject].into_iter().filter(|spot| *spot != self.spot);
+            events.extend(spots.map(Event::Move));
+        }
+        if self.left.rollbacks > 0 && self.object.is_there {
+            // Putting a store back takes longer than a call and its listing.
+            let is_quiet = self.calls.is_empty()
+                && self.backups.iter().all(|backup| backup.hidden_until <= self.now)
+                && self.operators.iter().all(|operator| !matches!(operator.doing, Doing::Send { .. } | Doing::Wait));
+            match &self.saved {
+                None => events.push(Event::Save),
+                Some((object, status)) if is_quiet && (*object, status) != (self.object, &self.status) => events.push(Event::RollBack),
+                Some(_) => {}
+            }
+        }
+        if self.left.recreations > 0 && self.object.is_there && !self.object.has_finalizer {
+            events.extend([false, true].map(|with_status| Event::Recreate { with_status }));
+        }
+        if self.left.jumps > 0 {
+            events.extend((2 - bounds.operators..2).map(Event::Jump));
+        }
+        if bounds.import && !self.has_appeared {
+            events.push(Event::Appear);
+        }
+        if self.left.annotations > 0 {
+            events.push(Event::Annotate);
         }
     }
 
@@ -152,12 +216,15 @@ impl World {
 
     /// It happens.
     pub fn happen(&mut self, event: Event, bounds: &Bounds) {
-        self.left.faults -= u8::from(event.is_fault());
+        self.left.faults = self.left.faults.saturating_sub(u8::from(event.is_fault()));
         match event {
-            Event::Tick => self.now += 1,
+            Event::Tick => {
+                self.now += 1;
+                self.sent_now = [0; 2];
+            }
             Event::Decide(which, listing) => self.decide(which, listing, bounds),
-            Event::Listed(which) => self.listed(which),
-            Event::Poll(which) => self.poll(which),
+            Event::Listed(which) => self.listed(which, bounds),
+            Event::Poll(which) => self.poll(which, bounds),
             Event::WriteIntent(which) => self.write_intent(which, true, bounds),
             Event::WriteIntentUnanswered(which) => self.write_intent(which, false, bounds),
             Event::Send(which) => self.send(which, bounds),
@@ -181,8 +248,30 @@ impl World {
             Event::DeleteObject => {
                 self.left.deletion = false;
                 self.object.deleting = true;
-                self.object.is_there = self.object.has_finalizer;
+                self.object.is_there = self.object.has_finalizer || self.object.held;
                 self.wrote();
+            }
+            Event::Move(spot) => {
+                self.left.moves -= 1;
+                self.spot = spot;
+            }
+            Event::Save => self.saved = Some((self.object, self.status.clone())),
+            Event::RollBack => {
+                self.left.rollbacks -= 1;
+                self.roll_back();
+            }
+            Event::Recreate { with_status } => {
+                self.left.recreations -= 1;
+                self.recreate(with_status);
+            }
+            Event::Jump(which) => {
+                self.left.jumps -= 1;
+                self.is_ahead[which] = !self.is_ahead[which];
+            }
+            Event::Appear => self.has_appeared = true,
+            Event::Annotate => {
+                self.left.annotations -= 1;
+                self.annotations += 1;
             }
             Event::FlipPolicy => {
                 self.left.flips -= 1;
@@ -193,9 +282,41 @@ impl World {
         self.forget_the_past(bounds);
     }
 
+    /// Everybody notices, and forgets what was known, as by a restart.
+    fn roll_back(&mut self) {
+        let Some((object, status)) = self.saved.take() else { return };
+        (self.object, self.status) = (Object { is_born: false, ..object }, status);
+        self.put_back = Some(self.now);
+        for which in 0..2 {
+            self.crash(which);
+        }
+    }
+
+    fn recreate(&mut self, with_status: bool) {
+        let Object { held, policy, life, .. } = self.object;
+        self.object = Object { is_there: true, deleting: false, has_finalizer: false, held, policy, life: life + 1, is_born: true };
+        if !with_status {
+            self.status = Arc::new(Stored::plain(DatabaseBackupStatus::default()));
+        }
+        // What is known belongs to a UID; what is on its way goes on.
+        for operator in &mut self.operators {
+            let operator = Arc::make_mut(operator);
+            operator.memory = Memory::default();
+            operator.listing = None;
+            operator.doing = match std::mem::take(&mut operator.doing) {
+                Doing::Wait => Doing::Wait,
+                _ => Doing::Nothing,
+            };
+        }
+    }
+
     /// Nothing goes wrong, everybody does all that there is to do, and a tick passes.
     pub fn calm_round(&mut self, bounds: &Bounds) {
         self.left = Left::nothing();
+        // The account points to where it pointed when the backup was asked for.
+        let is_home = |spot: &Spot| spot.place().whereabouts(&self.status.0) == Whereabouts::Here;
+        self.spot = [Spot::Home, Spot::OtherHost, Spot::OtherProject].into_iter().find(is_home).unwrap_or(self.spot);
+        self.has_appeared = bounds.import;
         for which in 2 - bounds.operators..2 {
             self.calm_turn(which, bounds);
         }
@@ -209,12 +330,17 @@ impl World {
         for _ in 0..20 {
             let before = self.clone();
             while !self.calls.is_empty() {
-                self.happen(Event::Arrive { call: 0, lags: false }, bounds);
+                match self.calls[0].caller {
+                    Some(caller) if bounds.refused => self.happen(Event::Refuse(caller), bounds),
+                    _ => self.happen(Event::Arrive { call: 0, lags: false }, bounds),
+                }
             }
             let mut events = Vec::new();
             self.possible_to_operator(which, bounds, &mut events);
             for event in events.into_iter().filter(|event| !event.is_fault()) {
+                let faults = self.left.faults;
                 self.happen(event, bounds);
+                self.left.faults = faults;
             }
             if *self == before {
                 return;

@@ -75,9 +75,12 @@ fn pick(dice: &mut Dice, events: &[Event]) -> Option<Event> {
 fn wrong(world: &World) -> Result<(), String> {
     for (is_wrong, what) in [
         (world.has_doubles(), super::ONE_BACKUP),
-        (world.deleted_anothers, super::ONLY_OWN),
+        (world.wrongs.deleted_anothers, super::ONLY_OWN),
         (world.is_untrue(), super::TRUE),
-        (world.left_behind, super::CLEAN),
+        (world.wrongs.left_behind, super::CLEAN),
+        (world.wrongs.called_gone, super::NOT_GONE),
+        (world.wrongs.repeated, super::NO_REPEAT),
+        (world.wrongs.deleted_early, super::IN_TIME),
     ] {
         if is_wrong {
             return Err(format!("not \"{what}\": {world:?}"));

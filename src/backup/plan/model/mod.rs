@@ -22,6 +22,7 @@ use crate::{
         status::{Origin, Phase},
     },
     backup::rule::{Rule, without},
+    cloud::engine::Engine,
 };
 use events::Event;
 use stateright::{Checker, HasDiscoveries, Model, Property};
@@ -31,7 +32,7 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Instant,
 };
-use world::{Bounds, World, quick};
+use world::{Bounds, Spot, World, quick};
 
 type Scene = fn(&World) -> bool;
 
@@ -50,6 +51,10 @@ const ONE_BACKUP: &str = "no attempt has two backups";
 const ONLY_OWN: &str = "nothing of others is deleted";
 const TRUE: &str = "a final phase is what the cloud says";
 const CLEAN: &str = "an object under Delete leaves nothing behind";
+const NOT_GONE: &str = "nothing that the cloud holds is called gone";
+const NO_REPEAT: &str = "no step is repeated while neither time nor knowledge moves";
+const IN_TIME: &str = "nothing is deleted before its time";
+const ASKED_ONCE: &str = "a person's haste does not reach the cloud";
 const ALIVE: &str = "once the faults stop it comes to its end";
 
 impl Lives {
@@ -98,7 +103,8 @@ impl Lives {
 
     /// Without a rule the check has to find this wrong, long before the last tick.
     fn shows_that_without(self, rule: Rule, property: &'static str) {
-        let bounds = Bounds { horizon: 20, ..self.bounds };
+        // Whether it comes to its end is asked of the worlds on the last tick.
+        let bounds = Bounds { horizon: if property == ALIVE { 5 } else { 20 }, ..self.bounds };
         let lives = Self { removed: Some(rule), bounds, ..self };
         let checker = lives.check(&format!("without the rule {rule:?}"));
         let path = checker.discovery(property).unwrap_or_else(|| panic!("not noticed without {rule:?}: {property}"));
@@ -130,9 +136,15 @@ impl Model for Lives {
     fn properties(&self) -> Vec<Property<Self>> {
         let mut properties = vec![
             Property::always(ONE_BACKUP, |_, world: &World| !world.has_doubles()),
-            Property::always(ONLY_OWN, |_, world: &World| !world.deleted_anothers),
+            Property::always(ONLY_OWN, |_, world: &World| !world.wrongs.deleted_anothers),
             Property::always(TRUE, |_, world: &World| !world.is_untrue()),
-            Property::always(CLEAN, |_, world: &World| !world.left_behind),
+            Property::always(CLEAN, |_, world: &World| !world.wrongs.left_behind),
+            Property::always(NOT_GONE, |_, world: &World| !world.wrongs.called_gone),
+            Property::always(NO_REPEAT, |_, world: &World| !world.wrongs.repeated),
+            // What a deletion rests on is the object's own wish, or a time that does not come within the story.
+            Property::always(IN_TIME, |_, world: &World| !world.wrongs.deleted_early),
+            // One call when it is due, and one for a changed annotation.
+            Property::always(ASKED_ONCE, |_, world: &World| world.sent_now.iter().all(|sent| *sent <= 2)),
             Property::always(ALIVE, |lives: &Self, world: &World| {
                 lives.goes_on(world) || without(lives.removed, || lives.comes_to_its_end(world))
             }),
@@ -181,7 +193,7 @@ fn whenever_the_object_is_deleted_its_backups_go_with_it_and_nothing_else_does()
     Lives::new(deeper(Bounds { operators: 1, failures: 1, horizon: 4, ..deletion.clone() }))
         .showing("two backups go", |world| world.backups.len() == 2 && !world.object.is_there)
         .holds("deletion, one operator after the other");
-    Lives::new(deeper(Bounds { settings: quick(2), delivery: 0, crashes: 0, faults: 0, horizon: 2, ..deletion }))
+    Lives::new(deeper(Bounds { settings: quick(2), delivery: 0, lag: 0, crashes: 0, faults: 0, horizon: 2, ..deletion }))
         .showing("a backup goes", |world| world.backups.len() == 1 && !world.object.is_there)
         .holds("deletion by two operators at once");
 }
@@ -193,6 +205,93 @@ fn whenever_the_policy_is_flipped_the_object_is_let_go_by_the_policy_that_it_has
         .showing("a backup stays", |world| !world.object.is_there && !world.deletes() && !world.backups.is_empty())
         .showing("a backup goes", |world| !world.object.is_there && world.deletes() && !world.backups.is_empty())
         .holds("flips of the policy");
+}
+
+#[test]
+fn wherever_the_account_moves_and_back_nothing_is_doubled_lost_or_called_gone() {
+    let moving = Bounds { operators: 1, moves: 2, watching: true, horizon: 5, crashes: 0, ..Bounds::creation() };
+    Lives::new(deeper(Bounds { engine: Engine::DCS, ..moving.clone() })).holds("an account that moves, with DCS");
+    Lives::new(deeper(moving.clone()))
+        .showing("an account that moved away has come back, and the backup is complete", |world| {
+            world.left.moves == 0 && world.spot == Spot::Home && world.status.0.phase == Some(Phase::Completed)
+        })
+        .holds("an account that moves");
+    Lives::new(deeper(Bounds { is_alias: true, horizon: 4, ..moving }))
+        .showing("the backup was seen at the other host", |world| world.status.0.endpoint.as_deref() == Some("other"))
+        .holds("an account whose host has another name");
+}
+
+#[test]
+fn however_the_store_is_put_back_no_attempt_has_two_backups() {
+    let bounds =
+        Bounds { operators: 1, rollbacks: 1, failures: 1, watching: true, faults: 0, crashes: 0, horizon: 6, ..Bounds::creation() };
+    Lives::new(deeper(bounds))
+        .showing("a backup of before is adopted", |world| world.put_back.is_some() && world.status.0.origin == Some(Origin::Reattached))
+        .holds("a store that is put back");
+    let bounds = Bounds { rollbacks: 1, faults: 0, crashes: 0, horizon: 3, ..Bounds::creation() };
+    Lives::new(deeper(bounds)).holds("a store that is put back under two operators");
+}
+
+#[test]
+fn an_object_that_is_made_anew_deletes_nothing_of_its_earlier_life() {
+    let bounds = Bounds {
+        operators: 1,
+        policy: DeletionPolicy::Retain,
+        flips: 1,
+        deletion: true,
+        recreations: 1,
+        watching: true,
+        crashes: 0,
+        faults: 0,
+        horizon: 4,
+        ..Bounds::creation()
+    };
+    Lives::new(deeper(bounds))
+        .showing("it says that its backup is another's", |world| {
+            world.status.0.conditions.first().is_some_and(|ready| ready.reason == "DeleteBlocked")
+        })
+        .holds("an object that is made anew");
+}
+
+#[test]
+fn an_object_that_somebody_elses_finalizer_holds_is_followed_to_its_end() {
+    let bounds =
+        Bounds { operators: 1, held: true, deletion: true, failures: 1, watching: true, crashes: 0, horizon: 4, ..Bounds::creation() };
+    Lives::new(deeper(bounds.clone()))
+        .showing("it completes while it is being deleted", |world| world.object.deleting && world.status.0.phase == Some(Phase::Completed))
+        .holds("a finalizer of others");
+    Lives::new(deeper(Bounds { policy: DeletionPolicy::Delete, faults: 0, ..bounds })).holds("a finalizer of others, under Delete");
+}
+
+#[test]
+fn where_no_listing_ever_holds_together_what_its_pages_show_is_enough() {
+    let bounds = Bounds { operators: 1, never_complete: true, watching: true, crashes: 0, horizon: 4, ..Bounds::creation() };
+    Lives::new(deeper(bounds))
+        .showing("a lost answer is adopted", |world| world.status.0.origin == Some(Origin::Reattached))
+        .showing("a backup completes", |world| world.status.0.phase == Some(Phase::Completed))
+        .holds("listings that are never complete");
+}
+
+#[test]
+fn however_the_wall_clocks_jump_nothing_is_deleted_before_its_time() {
+    let bounds = Bounds { operators: 1, jumps: 2, expires: true, watching: true, crashes: 0, horizon: 4, ..Bounds::creation() };
+    Lives::new(deeper(bounds))
+        .showing("a complete backup looks a year old", |world| world.is_ahead[1] && world.status.0.phase == Some(Phase::Completed))
+        .holds("wall clocks that jump");
+    let bounds = Bounds { jumps: 1, faults: 1, crashes: 0, horizon: 3, ..Bounds::creation() };
+    Lives::new(deeper(bounds)).holds("wall clocks of two operators that jump");
+}
+
+#[test]
+fn a_backup_to_adopt_that_appears_late_is_found_and_a_refusal_that_nobody_knows_comes_to_its_end() {
+    let bounds = Bounds { operators: 1, import: true, crashes: 0, faults: 1, horizon: 6, watching: true, ..Bounds::creation() };
+    Lives::new(deeper(bounds)).holds("an import that appears late");
+    let bounds = Bounds { operators: 1, refused: true, crashes: 0, faults: 3, horizon: 5, annotations: 2, ..Bounds::creation() };
+    Lives::new(deeper(bounds))
+        .showing("it says that the request is refused", |world| {
+            world.status.0.conditions.first().is_some_and(|ready| ready.reason == "RequestRefused")
+        })
+        .holds("a refusal that nobody knows");
 }
 
 #[test]
@@ -214,6 +313,41 @@ fn a_last_check_that_is_skipped_is_noticed() {
 fn a_deletion_of_whatever_is_listed_is_noticed() {
     let bounds = Bounds { policy: DeletionPolicy::Delete, deletion: true, watching: true, ..Bounds::creation() };
     Lives::new(bounds).shows_that_without(Rule::OwnMarks, ONLY_OWN);
+}
+
+#[test]
+fn each_of_the_faults_that_were_found_in_the_field_is_noticed_when_it_is_put_back() {
+    let one = Bounds { operators: 1, watching: true, crashes: 0, faults: 0, ..Bounds::creation() };
+    let anew = Bounds { flips: 1, deletion: true, recreations: 1, ..one.clone() };
+    let bounds = |rule| match rule {
+        Rule::EvidenceHasAPlace => Bounds { engine: Engine::DCS, moves: 2, ..one.clone() },
+        Rule::LookFirst => Bounds { rollbacks: 1, ..one.clone() },
+        Rule::EarlierLife => anew.clone(),
+        Rule::DeletedIsNotGone => Bounds { held: true, deletion: true, ..one.clone() },
+        Rule::PagesAreTrue => Bounds { never_complete: true, ..one.clone() },
+        Rule::TwoClocks => Bounds { jumps: 2, expires: true, ..one.clone() },
+        Rule::SearchesEnd => Bounds { jumps: 2, faults: 1, ..one.clone() },
+        Rule::PauseSinceTheLook => Bounds { import: true, ..one.clone() },
+        Rule::RefusalsEnd => Bounds { refused: true, faults: 3, ..one.clone() },
+        Rule::AnnotationPause => Bounds { annotations: 3, faults: 4, watching: false, ..one.clone() },
+        _ => Bounds { faults: 2, ..Bounds::creation() },
+    };
+    for (rule, property) in [
+        (Rule::LookPause, NO_REPEAT),
+        (Rule::MessageOfTheStatus, NO_REPEAT),
+        (Rule::EvidenceHasAPlace, NOT_GONE),
+        (Rule::LookFirst, ONE_BACKUP),
+        (Rule::EarlierLife, CLEAN),
+        (Rule::DeletedIsNotGone, ALIVE),
+        (Rule::PagesAreTrue, ALIVE),
+        (Rule::TwoClocks, IN_TIME),
+        (Rule::SearchesEnd, ALIVE),
+        (Rule::PauseSinceTheLook, ALIVE),
+        (Rule::RefusalsEnd, ALIVE),
+        (Rule::AnnotationPause, ASKED_ONCE),
+    ] {
+        Lives::new(bounds(rule)).shows_that_without(rule, property);
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn a_poll_settles_no_doubt() {
     world.plan();
     world.pass(300);
     for _ in 0..3 {
-        world.memory.polled(world.now, vec![]);
+        world.poll(Covers::Everything, vec![]);
     }
     assert!(matches!(world.plan(), Step::Look(_)), "it may have been about another attempt");
 }
@@ -34,7 +34,7 @@ fn a_lost_answer_leads_to_adoption_not_to_a_second_backup() {
     let report = world.report();
     assert_eq!((reason(&report), report.status.create_outcome), ("OutcomeUnknown", Some(CreateOutcome::Unknown)));
     world.pass(5);
-    assert!(matches!(world.plan(), Step::Look(ListScope::Instance { window: None, .. })));
+    assert!(matches!(world.plan(), Step::Look(ListScope::Instance { .. })));
     let seen = remote(&world, RemoteState::Running);
     world.see(vec![seen]);
     let report = world.report();
@@ -99,9 +99,7 @@ fn a_listing_that_failed_is_no_miss() {
     world.plan();
     for _ in 0..20 {
         world.pass(60);
-        let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &world.settings };
-        let trouble = crate::backup::outcome::unreadable(&refusal(503, ""), world.memory.trouble.as_ref(), circumstances);
-        world.memory.could_not_look(trouble);
+        world.fail_look(refusal(503, ""));
         assert!(!matches!(world.plan(), Step::WriteIntent(_) | Step::Send(_)));
     }
 }
@@ -179,5 +177,5 @@ fn a_call_that_was_cut_off_counts_as_unanswered() {
     world.memory.sending();
     let report = world.report();
     assert_eq!(reason(&report), "OutcomeUnknown");
-    assert!(matches!(world.memory.own.as_ref().map(|own| &own.stage), Some(Stage::Unanswered(_))));
+    assert!(matches!(world.memory.own.as_ref().map(|own| &own.stage), Some(Stage::Unanswered { .. })));
 }

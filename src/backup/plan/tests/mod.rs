@@ -1,6 +1,7 @@
 //! Each test is a sentence about one object; the world around it is the shortest that the sentence needs.
 
 mod doubt;
+mod ground;
 mod removal;
 mod submit;
 mod watch;
@@ -14,8 +15,11 @@ use crate::{
     },
     backup::{
         clock::Moment,
-        memory::{Memory, Stage},
-        observed::{Object, Permit, Turn},
+        memory::{
+            Memory, Stage,
+            evidence::{Covers, Evidence},
+        },
+        observed::{Object, Permit, Project, Restored, Turn},
         outcome::Circumstances,
         settings::Settings,
     },
@@ -41,11 +45,28 @@ struct World {
     deleting: bool,
     has_finalizer: bool,
     generation: i64,
-    nudge: u64,
+    annotations: u64,
+    born: Option<Moment>,
+    restored: Restored,
+    put_back: Option<Moment>,
+    /// By how much the cloud's clock is ahead of this machine's.
+    cloud_ahead: jiff::SignedDuration,
 }
 
+const HOST: &str = "gaussdb.example.com";
+
 fn place() -> Place {
-    Place { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id: "p-1".into() }
+    place_in("p-1", HOST)
+}
+
+fn place_in(project_id: &str, host: &str) -> Place {
+    let project = Project { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id: project_id.into() };
+    Place { project, endpoint: host.into() }
+}
+
+/// An account that is ready, for this place.
+fn ready(place: Place, epoch: u64) -> Account {
+    Account::Ready { place, allowed: true, epoch, cloud_now: None }
 }
 
 impl World {
@@ -64,11 +85,12 @@ impl World {
                 source,
                 deletion_policy: DeletionPolicy::Retain,
                 expire_after_days: None,
+                take_before: None,
                 backoff_limit: 2,
                 progress_deadline_seconds: 7200,
             },
             status: DatabaseBackupStatus::default(),
-            account: Account::Ready { place: place(), allowed: true, epoch: 1 },
+            account: ready(place(), 1),
             turn: Turn::Mine,
             permit: Permit::Granted,
             memory: Memory::default(),
@@ -77,35 +99,42 @@ impl World {
             deleting: false,
             has_finalizer: false,
             generation: 1,
-            nudge: 0,
+            annotations: 0,
+            born: Some(Moment { wall: "2026-01-01T00:00:00Z".parse().unwrap(), mono: Duration::ZERO }),
+            restored: Restored::No,
+            put_back: None,
+            cloud_ahead: jiff::SignedDuration::ZERO,
         }
     }
 
     fn plan(&mut self) -> Step {
-        self.memory.notice(&self.status, self.now);
-        let expired = self.status.expiration_time.as_ref().is_some_and(|at| at.0 <= self.now.wall);
-        self.memory.notice_removal(self.deleting || expired, self.now);
-        plan(&Observed {
+        if let Account::Ready { cloud_now, .. } = &mut self.account {
+            *cloud_now = Some(self.now.wall + self.cloud_ahead);
+        }
+        let seen = Seen {
             object: Object {
                 namespace: "shop",
                 name: "orders",
                 uid: "uid-1",
                 generation: Some(self.generation),
                 created: "2026-01-01T00:00:00Z".parse().unwrap(),
+                born: self.born,
                 deleting: self.deleting,
                 has_finalizer: self.has_finalizer,
-                nudge: self.nudge,
+                annotations: self.annotations,
+                restored: self.restored,
             },
             spec: &self.spec,
             status: &self.status,
             account: &self.account,
             turn: &self.turn,
             permit: self.permit,
-            memory: &self.memory,
+            put_back: self.put_back,
             settings: &self.settings,
             now: self.now,
             stopping: false,
-        })
+        };
+        decide(&seen, &mut self.memory)
     }
 
     fn pass(&mut self, seconds: u64) {
@@ -124,8 +153,14 @@ impl World {
     fn answer(&mut self, answer: Result<CreatedBackup, Error>) {
         assert!(matches!(self.plan(), Step::Send(_)), "{:?}", self.plan());
         self.memory.sending();
-        let circumstances = Circumstances { now: self.now, epoch: Some(1), nudge: self.nudge, settings: &self.settings };
+        let circumstances = circumstances(self.now, &self.settings);
         self.memory.answered(answer, circumstances);
+    }
+
+    /// The same after the pause that words alone have to wait for.
+    fn report_in_time(&mut self) -> Report {
+        self.memory.wrote = None;
+        self.report()
     }
 
     /// Plans, expects a report, and stores it as the controller does.
@@ -136,18 +171,64 @@ impl World {
             let stalled = crate::api::conditions::is_true(&self.status.conditions, types::STALLED);
             self.memory.report(reason, stalled, self.now);
         }
+        if report.is_news(&self.status, &self.settings) {
+            self.memory.wrote = Some(self.now);
+        }
         self.status = report.status.clone();
         *report
     }
 
+    /// What a listing shows that begins now, where the account points.
+    fn evidence(&self, covers: Covers, found: Vec<RemoteBackup>) -> Evidence {
+        let place = self.account.place().cloned().unwrap_or_else(place);
+        Evidence { place: place.into(), started: self.now, covers, found }
+    }
+
     /// A listing that is complete shows these.
     fn see(&mut self, found: Vec<RemoteBackup>) {
-        self.memory.saw(self.now, found, false);
+        self.look(Covers::Everything, found);
+    }
+
+    /// A look begins, and shows these.
+    fn look(&mut self, covers: Covers, found: Vec<RemoteBackup>) {
+        self.begin_look();
+        let evidence = self.evidence(covers, found);
+        self.memory.saw(&self.status, evidence);
+    }
+
+    /// A poll that many share shows these.
+    fn poll(&mut self, covers: Covers, found: Vec<RemoteBackup>) {
+        let evidence = self.evidence(covers, found);
+        self.memory.polled(&self.status, evidence);
+    }
+
+    /// Stock is taken, and shows these; `by_id`: it was asked for the one backup.
+    fn stock(&mut self, found: Vec<RemoteBackup>, by_id: bool) {
+        self.begin_look();
+        let evidence = self.evidence(if by_id { Covers::TheBackup } else { Covers::Everything }, found);
+        self.memory.took_stock(&self.status, evidence);
+    }
+
+    /// A look began so long ago that the next one may begin: most sentences are about the order of steps, not about the pause between two looks.
+    fn begin_look(&mut self) {
+        let begun = Moment { mono: self.now.mono.saturating_sub(self.settings.look_pause()), ..self.now };
+        self.memory.begin_look(self.account.epoch(), begun);
+    }
+
+    /// A look fails like this.
+    fn fail_look(&mut self, error: Error) {
+        let (place, settings) = (self.account.place().cloned().unwrap_or_else(place), self.settings);
+        self.begin_look();
+        let evidence = self.evidence(Covers::Nothing, vec![]);
+        self.memory.saw(&self.status, evidence);
+        let error = crate::cloud::session::ListError::Cloud(error);
+        self.memory.could_not_look(&self.status, &place, self.now, &error, circumstances(self.now, &settings));
     }
 
     /// The process ends, and another takes over.
     fn restart(&mut self) {
         self.memory = Memory::default();
+        self.born = None;
     }
 
     /// A backup that runs in the cloud.
@@ -183,7 +264,7 @@ fn remote(world: &World, state: RemoteState) -> RemoteBackup {
 
 fn refusal(status: u16, code: &str) -> Error {
     let body = format!(r#"{{"error_code":"{code}","error_msg":"said so"}}"#);
-    Error::refusal("taurusdb", Operation::Create, status, Hints { request_id: Some("r-1".into()), retry_after: None }, body.as_bytes())
+    Error::refusal("taurusdb", Operation::Create, status, Hints { request_id: Some("r-1".into()), ..Hints::default() }, body.as_bytes())
 }
 
 fn lost() -> Error {
@@ -218,8 +299,9 @@ fn of_an_instance(policy: DeletionPolicy) -> World {
 fn instance_is_missing(world: &mut World) {
     let error =
         Error::refusal("dcs", Operation::List, 404, Hints::default(), br#"{"error_code":"DCS.3022","error_msg":"no such instance"}"#);
-    let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &world.settings };
-    let trouble = crate::backup::outcome::unreadable(&error, world.memory.trouble.as_ref(), circumstances);
-    world.memory.could_not_look(trouble);
-    world.memory.instance_missing(world.now);
+    world.fail_look(error);
+}
+
+fn circumstances(now: Moment, settings: &Settings) -> Circumstances<'_> {
+    Circumstances { now, epoch: Some(1), settings }
 }

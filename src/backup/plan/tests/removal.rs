@@ -16,22 +16,22 @@ fn going_with_a_lost_answer() -> World {
 
 /// The DELETE call for the backup comes to this end.
 fn deleted(world: &mut World, answer: Result<(), Error>) {
-    let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: world.nudge, settings: &world.settings };
-    world.memory.deleted("b-1", answer, circumstances);
+    let settings = world.settings;
+    world.memory.deleted("b-1", answer, circumstances(world.now, &settings));
 }
 
 #[test]
 fn a_lost_backup_that_turns_up_while_its_object_goes_is_deleted_too() {
     let mut world = going_with_a_lost_answer();
     assert!(matches!(world.plan(), Step::TakeStock(_)));
-    world.memory.took_stock(world.now, vec![], false);
+    world.stock(vec![], false);
     world.pass(5);
     assert!(matches!(world.plan(), Step::Look(_)));
     // Only now does a listing show it.
     let late = remote(&world, RemoteState::Completed);
     world.see(vec![late.clone()]);
     assert!(matches!(world.plan(), Step::TakeStock(_)), "the inventory is out of date");
-    world.memory.took_stock(world.now, vec![late], false);
+    world.stock(vec![late], false);
     world.report();
     assert_eq!(world.plan(), Step::Delete { backup_id: "b-1".into() });
 }
@@ -49,14 +49,14 @@ fn a_lost_backup_that_was_seen_and_went_by_an_unanswered_deletion_keeps_nobody_w
     world.deleting = true;
     world.plan();
     world.pass(1);
-    world.memory.took_stock(world.now, vec![seen], false);
+    world.stock(vec![seen], false);
     world.report();
     assert!(matches!(world.plan(), Step::Delete { .. }));
     deleted(&mut world, Err(lost()));
     world.pass(60);
     assert!(matches!(world.plan(), Step::TakeStock(_)));
-    world.memory.took_stock(world.now, vec![], false);
-    assert_eq!(world.plan(), Step::SetFinalizer(false));
+    world.stock(vec![], false);
+    assert_eq!(world.plan(), Step::Release);
 }
 
 #[test]
@@ -78,12 +78,12 @@ fn a_backup_too_young_to_be_listed_is_waited_for_before_its_object_is_let_go() {
     world.has_finalizer = true;
     world.deleting = true;
     let mut listings = 0;
-    while world.plan() != Step::SetFinalizer(false) {
+    while world.plan() != Step::Release {
         match world.plan() {
-            Step::TakeStock(ListScope::Backup { .. }) => world.memory.took_stock(world.now, vec![], true),
+            Step::TakeStock(ListScope::Backup { .. }) => world.stock(vec![], true),
             Step::TakeStock(_) => {
                 listings += 1;
-                world.memory.took_stock(world.now, vec![], false);
+                world.stock(vec![], false);
             }
             Step::Report(report) => {
                 let message = &report.status.conditions[0].message;
@@ -117,7 +117,7 @@ fn an_object_whose_dcs_instance_went_with_all_its_backups_is_let_go() {
         world.pass(600);
         assert!(matches!(world.plan(), Step::TakeStock(_)), "asked again");
         instance_is_missing(&mut world);
-        assert_eq!(world.plan(), Step::SetFinalizer(false), "lost answer: {lost_answer}");
+        assert_eq!(world.plan(), Step::Release, "lost answer: {lost_answer}");
     }
 }
 
@@ -126,7 +126,7 @@ fn a_backup_that_a_restore_uses_is_deleted_later() {
     let mut world = being_deleted();
     world.plan();
     let seen = remote(&world, RemoteState::Completed);
-    world.memory.took_stock(world.now, vec![seen.clone()], false);
+    world.stock(vec![seen.clone()], false);
     world.report();
     assert!(matches!(world.plan(), Step::Delete { .. }));
     let in_use = Error::refusal(
@@ -137,12 +137,12 @@ fn a_backup_that_a_restore_uses_is_deleted_later() {
         br#"{"error_code":"DBS.201319","error_msg":"being restored"}"#,
     );
     deleted(&mut world, Err(in_use));
-    let report = world.report();
+    let report = world.report_in_time();
     let said = &report.status.conditions[0].message;
     assert!(reason(&report) == "Deleting" && said.contains("DBS.201319"), "{said}");
     world.pass(60);
     assert!(matches!(world.plan(), Step::TakeStock(_)), "what is there is looked at anew");
-    world.memory.took_stock(world.now, vec![seen], false);
+    world.stock(vec![seen], false);
     assert!(matches!(world.plan(), Step::Delete { .. }), "and asked for again");
 }
 
@@ -159,10 +159,57 @@ fn a_backup_that_the_cloud_dates_before_its_request_does_not_expire_early() {
 }
 
 #[test]
-fn with_retain_a_deleted_object_is_let_go() {
+fn with_retain_a_deleted_object_that_somebody_else_holds_is_followed_to_its_end() {
     let mut world = World::running();
     world.deleting = true;
-    assert_eq!(world.plan(), Step::Rest(None));
+    assert_eq!(reason(&world.report()), "Running");
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    assert_eq!(world.report().status.phase, Some(Phase::Completed));
+}
+
+#[test]
+fn an_object_that_is_being_deleted_makes_no_create_call_whoever_holds_it() {
+    let mut fresh = World::new();
+    fresh.deleting = true;
+    assert_eq!(fresh.plan(), Step::Rest(None), "nothing was asked for");
+    let mut intended = World::new();
+    intended.write_intent();
+    intended.deleting = true;
+    let report = intended.report();
+    assert_eq!((reason(&report), report.status.create_outcome), ("Deleting", Some(CreateOutcome::Rejected)), "it was not sent");
+    let mut failing = World::running();
+    failing.deleting = true;
+    let failed = remote(&failing, RemoteState::Failed);
+    failing.see(vec![failed]);
+    let report = failing.report();
+    assert_eq!((reason(&report), report.status.phase), ("BackupFailed", Some(Phase::Failed)), "there is no next attempt");
+    let mut lost_answer = World::new();
+    lost_answer.write_intent();
+    lost_answer.answer(Err(lost()));
+    lost_answer.report();
+    lost_answer.deleting = true;
+    lost_answer.pass(5);
+    assert!(matches!(lost_answer.plan(), Step::Look(_)), "but what it asked for is looked for");
+    let found = remote(&lost_answer, RemoteState::Running);
+    lost_answer.see(vec![found]);
+    assert_eq!(lost_answer.report().status.origin, Some(Origin::Reattached), "and its id is stored");
+}
+
+#[test]
+fn a_running_backup_whose_deletion_cannot_be_asked_for_is_followed_to_its_end() {
+    let mut world = World::running();
+    world.spec.deletion_policy = DeletionPolicy::Delete;
+    (world.has_finalizer, world.deleting) = (true, true);
+    world.account = ready(place_in("p-2", HOST), 2);
+    assert_eq!(reason(&world.report()), "DeleteBlocked");
+    world.account = ready(place(), 3);
+    let seen = remote(&world, RemoteState::Completed);
+    world.poll(Covers::AWindow, vec![seen]);
+    world.account = ready(place_in("p-2", HOST), 4);
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.phase), ("DeleteBlocked", Some(Phase::Completed)));
+    assert!(report.status.completion_time.is_some());
 }
 
 #[test]
@@ -190,24 +237,24 @@ fn being_deleted() -> World {
 #[test]
 fn only_what_a_fresh_listing_shows_under_this_objects_mark_and_instance_is_deleted() {
     let mut world = being_deleted();
-    assert!(matches!(world.plan(), Step::TakeStock(ListScope::Instance { window: None, .. })), "nothing is deleted on memory");
+    assert!(matches!(world.plan(), Step::TakeStock(ListScope::Instance { .. })), "nothing is deleted on memory");
     let mine = remote(&world, RemoteState::Completed);
     let another = RemoteBackup { id: "b-9".into(), mark: "somebody-elses".into(), ..mine.clone() };
     let elsewhere = RemoteBackup { id: "b-8".into(), instance_id: "another".into(), ..mine.clone() };
-    world.memory.took_stock(world.now, vec![another.clone(), elsewhere.clone(), mine.clone()], false);
+    world.stock(vec![another.clone(), elsewhere.clone(), mine.clone()], false);
     assert_eq!(world.report().status.delete_reason, Some(crate::api::status::DeleteReason::ObjectDeleted), "told before it is done");
     assert_eq!(world.plan(), Step::Delete { backup_id: "b-1".into() });
     deleted(&mut world, Ok(()));
     world.pass(5);
     assert!(matches!(world.plan(), Step::TakeStock(_)), "confirmed by a listing");
-    world.memory.took_stock(world.now, vec![mine], false);
-    assert_eq!(reason(&world.report()), "Deleting", "the cloud takes a while, and is not asked again at once");
+    world.stock(vec![mine], false);
+    assert_eq!(reason(&world.report_in_time()), "Deleting", "the cloud takes a while, and is not asked again at once");
     world.pass(15);
     assert!(matches!(world.plan(), Step::TakeStock(_)));
-    world.memory.took_stock(world.now, vec![another, elsewhere], false);
+    world.stock(vec![another, elsewhere], false);
     assert_eq!(world.plan(), Step::TakeStock(ListScope::Backup { backup_id: "b-1".into() }), "and by its id");
-    world.memory.took_stock(world.now, vec![], true);
-    assert_eq!(world.plan(), Step::SetFinalizer(false));
+    world.stock(vec![], true);
+    assert_eq!(world.plan(), Step::Release);
 }
 
 #[test]
@@ -215,7 +262,7 @@ fn a_running_backup_is_waited_for_before_it_is_deleted() {
     let mut world = being_deleted();
     assert!(matches!(world.plan(), Step::TakeStock(_)));
     let mine = remote(&world, RemoteState::Running);
-    world.memory.took_stock(world.now, vec![mine], false);
+    world.stock(vec![mine], false);
     assert_eq!(reason(&world.report()), "Deleting");
     world.pass(15);
     assert!(matches!(world.plan(), Step::TakeStock(_)));
@@ -227,13 +274,13 @@ fn a_call_without_an_answer_is_cleared_up_before_the_object_is_let_go() {
     let mut looks = 0;
     for _ in 0..1000 {
         match world.plan() {
-            Step::TakeStock(_) => world.memory.took_stock(world.now, vec![], false),
+            Step::TakeStock(_) => world.stock(vec![], false),
             Step::Look(_) => {
                 looks += 1;
                 world.see(vec![]);
             }
             Step::Report(_) | Step::Rest(_) => world.pass(1),
-            Step::SetFinalizer(false) => break,
+            Step::Release => break,
             step => panic!("{step:?}"),
         }
     }
@@ -255,14 +302,14 @@ fn a_call_without_an_answer_whose_backup_was_found_and_deleted_is_in_doubt_no_lo
         }
         world.deleting = true;
         assert!(matches!(world.plan(), Step::TakeStock(_)));
-        world.memory.took_stock(world.now, vec![mine], false);
+        world.stock(vec![mine], false);
         world.report();
         assert!(matches!(world.plan(), Step::Delete { .. }));
         deleted(&mut world, Ok(()));
         world.pass(5);
         assert!(matches!(world.plan(), Step::TakeStock(_)));
-        world.memory.took_stock(world.now, vec![], false);
-        assert_eq!(world.plan(), Step::SetFinalizer(false), "seen before: {seen_before}");
+        world.stock(vec![], false);
+        assert_eq!(world.plan(), Step::Release, "seen before: {seen_before}");
     }
 }
 
@@ -281,7 +328,7 @@ fn flipping_to_retain_frees_the_object_at_once() {
 #[test]
 fn an_account_that_points_elsewhere_blocks_the_deletion() {
     let mut world = being_deleted();
-    world.account = Account::Ready { place: Place { project_id: "p-2".into(), ..place() }, allowed: true, epoch: 2 };
+    world.account = ready(place_in("p-2", HOST), 2);
     assert_eq!(reason(&world.report()), "DeleteBlocked");
 }
 
@@ -302,17 +349,17 @@ fn an_expired_backup_is_deleted_whatever_the_policy_and_the_object_stays() {
     world.report();
     world.pass(2 * 86_400);
     assert!(matches!(world.plan(), Step::TakeStock(_)));
-    world.memory.took_stock(world.now, vec![seen], false);
+    world.stock(vec![seen], false);
     let report = world.report();
     assert!(has(&report, types::READY) && report.status.phase == Some(Phase::Completed), "it is there until it is gone");
     assert_eq!(world.plan(), Step::Delete { backup_id: "b-1".into() });
     deleted(&mut world, Err(refusal(400, "DBS.201208")));
-    let report = world.report();
+    let report = world.report_in_time();
     assert!(has(&report, types::READY) && report.status.conditions[0].message.contains("DBS.201208"), "it says why it waits");
     world.pass(60);
     assert!(matches!(world.plan(), Step::TakeStock(_)));
-    world.memory.took_stock(world.now, vec![], false);
-    world.memory.took_stock(world.now, vec![], true);
+    world.stock(vec![], false);
+    world.stock(vec![], true);
     let report = world.report();
     assert_eq!((reason(&report), report.status.phase), ("Expired", Some(Phase::Expired)));
     assert!(has(&report, types::READY));

@@ -39,6 +39,8 @@ fn no_two_intents_of_an_object_have_the_same_time_even_if_the_clock_stands_still
     world.report();
     // Another process, whose clock says the same.
     world.restart();
+    world.plan();
+    world.see(vec![]);
     let second = world.write_intent();
     assert!(second.request_time > first.request_time, "{second:?}");
 }
@@ -141,6 +143,8 @@ fn the_backoff_survives_a_restart() {
     world.pass(30);
     assert_eq!(reason(&world.report()), "BackoffAfterFailure");
     world.pass(30);
+    assert!(matches!(world.plan(), Step::Look(_)));
+    world.see(vec![]);
     assert!(matches!(world.plan(), Step::WriteIntent(_)));
 }
 
@@ -158,7 +162,9 @@ fn a_blocked_object_stalls_when_the_grace_is_over_and_recovers_when_the_cause_is
     let status = world.status.clone();
     let report = world.report();
     assert!(!report.is_news(&status, &Settings::default()), "a restart does not begin the grace anew");
-    world.account = Account::Ready { place: place(), allowed: true, epoch: 2 };
+    world.account = ready(place(), 2);
+    assert!(matches!(world.plan(), Step::Look(_)), "this process does not know all of its life");
+    world.see(vec![]);
     assert!(matches!(world.plan(), Step::WriteIntent(_)));
 }
 
@@ -188,10 +194,10 @@ fn a_changed_annotation_or_a_newly_verified_account_ends_the_wait() {
         world
     };
     let mut world = blocked();
-    world.nudge = 7;
+    world.annotations = 7;
     assert!(matches!(world.plan(), Step::WriteIntent(_)));
     let mut world = blocked();
-    world.account = Account::Ready { place: place(), allowed: true, epoch: 2 };
+    world.account = ready(place(), 2);
     assert!(matches!(world.plan(), Step::WriteIntent(_)));
 }
 
@@ -208,7 +214,7 @@ fn an_account_that_is_being_verified_is_waited_for_and_only_a_fresh_object_is_to
 #[test]
 fn an_account_that_points_elsewhere_is_a_mismatch_and_nothing_is_created_there() {
     let mut world = World::running();
-    world.account = Account::Ready { place: Place { project_id: "p-2".into(), ..place() }, allowed: true, epoch: 2 };
+    world.account = ready(place_in("p-2", HOST), 2);
     let report = world.report();
     assert_eq!((reason(&report), report.status.phase), ("AccountMismatch", Some(Phase::Running)));
 }
@@ -216,10 +222,10 @@ fn an_account_that_points_elsewhere_is_a_mismatch_and_nothing_is_created_there()
 #[test]
 fn a_namespace_that_is_not_allowed_creates_nothing_but_is_still_watched() {
     let mut world = World::new();
-    world.account = Account::Ready { place: place(), allowed: false, epoch: 1 };
+    world.account = Account::Ready { place: place(), allowed: false, epoch: 1, cloud_now: None };
     assert_eq!(reason(&world.report()), "NamespaceNotAllowed");
     let mut world = World::running();
-    world.account = Account::Ready { place: place(), allowed: false, epoch: 1 };
+    world.account = Account::Ready { place: place(), allowed: false, epoch: 1, cloud_now: None };
     let seen = remote(&world, RemoteState::Completed);
     world.see(vec![seen]);
     assert_eq!(reason(&world.report()), "Completed");
@@ -268,6 +274,7 @@ fn a_stored_object_that_lacks_part_of_the_intent_is_found_out() {
         |s: &mut DatabaseBackupStatus| s.backup_name = None,
         |s: &mut DatabaseBackupStatus| s.attempts = None,
         |s: &mut DatabaseBackupStatus| s.project_id = None,
+        |s: &mut DatabaseBackupStatus| s.endpoint = None,
         |s: &mut DatabaseBackupStatus| {
             s.failed_attempts.push(FailedAttempt { backup_name: "x".into(), backup_id: None, message: "m".into() });
         },

@@ -9,7 +9,7 @@ fn a_completed_backup_is_ready_with_its_size_and_times() {
     world.see(vec![seen]);
     let report = world.report();
     assert_eq!(report.status.phase, Some(Phase::Completed));
-    assert_eq!(report.status.size.as_ref().map(|size| size.0.as_str()), Some("1024"));
+    assert_eq!(report.status.size.as_ref().map(|size| size.0.as_str()), Some("1Ki"));
     assert_eq!(report.status.completion_time.as_ref().map(|t| t.0), "2026-01-01T00:05:00Z".parse().ok());
     assert!(has(&report, types::READY) && !has(&report, types::RECONCILING) && !has(&report, types::STALLED));
 }
@@ -33,7 +33,8 @@ fn a_completed_backup_stays_so_whatever_an_older_listing_or_an_unknown_word_says
     world.see(vec![complete]);
     assert_eq!(world.report().status.phase, Some(Phase::Completed));
     let running = remote(&world, RemoteState::Running);
-    world.memory.polled(begun, vec![running.clone()]);
+    let older = Evidence { started: begun, ..world.evidence(Covers::Everything, vec![running.clone()]) };
+    world.memory.polled(&world.status, older);
     assert_eq!(world.report().status.phase, Some(Phase::Completed), "that one had begun before");
     world.pass(1);
     world.see(vec![running]);
@@ -94,7 +95,7 @@ fn a_backup_that_listings_lack_long_enough_is_gone() {
     world.pass(600);
     world.see(vec![]);
     assert_eq!(world.plan(), Step::Look(ListScope::Backup { backup_id: "b-1".into() }), "it is asked for by its id");
-    world.memory.saw(world.now, vec![], true);
+    world.look(Covers::TheBackup, vec![]);
     assert_eq!(reason(&world.report()), "BackoffAfterFailure", "gone before it was complete: a spent attempt");
 
     let mut world = World::running();
@@ -103,7 +104,7 @@ fn a_backup_that_listings_lack_long_enough_is_gone() {
     world.report();
     world.see(vec![]);
     world.pass(600);
-    world.memory.saw(world.now, vec![], true);
+    world.look(Covers::TheBackup, vec![]);
     assert_eq!(world.report().status.phase, Some(Phase::Missing));
     world.see(vec![seen]);
     assert_eq!(world.report().status.phase, Some(Phase::Completed), "and back");
@@ -115,8 +116,10 @@ fn a_listing_from_before_the_id_was_known_does_not_count_towards_gone() {
     world.write_intent();
     // Another process took the intent for lost: its listing lacks the backup, which is made and stored only then.
     let mut other = Memory::default();
-    other.notice(&world.status, world.now);
-    other.saw(world.now, vec![], false);
+    std::mem::swap(&mut world.memory, &mut other);
+    world.plan();
+    world.see(vec![]);
+    std::mem::swap(&mut world.memory, &mut other);
     world.answer(Ok(created()));
     world.report();
     world.memory = other;
@@ -143,12 +146,7 @@ fn a_dcs_backup_is_missing_once_its_instance_was_twice_said_to_be_gone_long_enou
 
 #[test]
 fn a_look_that_fails_is_not_repeated_at_once() {
-    let fail = |world: &mut World| {
-        world.memory.looking = true;
-        let circumstances = Circumstances { now: world.now, epoch: Some(1), nudge: 0, settings: &world.settings };
-        let trouble = crate::backup::outcome::unreadable(&refusal(503, ""), world.memory.trouble.as_ref(), circumstances);
-        world.memory.could_not_look(trouble);
-    };
+    let fail = |world: &mut World| world.fail_look(refusal(503, ""));
     // For a backup that listings lack.
     let mut world = World::running();
     world.see(vec![]);
