@@ -1,7 +1,7 @@
 //! The lives of the objects: asked for in waves by a client that insists, and some deleted or flipped on the way.
 
 use crate::{
-    population::{Asked, End, Fate, Wish, lookalikes},
+    population::{Asked, End, Fate, HOLD, Wish, lookalikes},
     world::World,
 };
 use database_backup_operator::api::backup::DatabaseBackup;
@@ -54,6 +54,24 @@ async fn one_life(world: &World, api: &Api<DatabaseBackup>, wish: Wish, mut prog
     asked
 }
 
+/// Somebody else's finalizers are removed.
+pub async fn let_go(world: &World, asked: &[Asked]) {
+    let api = world.backups_here();
+    for name in asked.iter().filter(|one| one.is_held()).map(Asked::name) {
+        insist(async || {
+            let Some(object) = api.get_opt(&name).await? else { return Ok(()) };
+            // With the version that was read: the operator changes finalizers, too.
+            let others: Vec<&String> = object.finalizers().iter().filter(|finalizer| *finalizer != HOLD).collect();
+            let patch = json!({ "metadata": { "finalizers": others, "resourceVersion": object.resource_version() } });
+            match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
+                Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(()),
+                other => other.map(|_| ()),
+            }
+        })
+        .await;
+    }
+}
+
 /// Flips the policy of a terminating object. The operator tells of a deletion by compare-and-swap before it calls, so whoever flips an object that
 /// does not tell of one is first.
 async fn flip(api: &Api<DatabaseBackup>, name: &str) -> End {
@@ -72,7 +90,7 @@ async fn flip(api: &Api<DatabaseBackup>, name: &str) -> End {
 }
 
 /// Calls the API server until it answers; answers how many tries that took.
-async fn insist<T>(mut call: impl AsyncFnMut() -> kube::Result<T>) -> (T, usize) {
+pub async fn insist<T>(mut call: impl AsyncFnMut() -> kube::Result<T>) -> (T, usize) {
     let mut tries = 0;
     loop {
         tries += 1;

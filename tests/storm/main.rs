@@ -28,7 +28,11 @@ mod weather;
 
 use crew::Crew;
 use size::{Dice, Size};
-use std::{io::Write, time::Instant};
+use std::{
+    io::Write,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
+};
 use world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,6 +45,7 @@ async fn after_any_storm_each_object_has_its_one_backup_and_says_truthfully_how_
     let strangers = population::strangers(&world, &mut dice);
     let wishes = population::wishes(&world, &size, &accounts, &mut dice);
     weather::begin(&world, &mut dice);
+    let (wanderers, away) = (weather::wanderers(&wishes), AtomicUsize::new(0));
 
     let (killed, progress) = tokio::sync::watch::channel(0);
     let mut crew = Crew::new(&world, dice.fork());
@@ -55,22 +60,26 @@ async fn after_any_storm_each_object_has_its_one_backup_and_says_truthfully_how_
     let ((), asked, restarts) = tokio::select! {
         ended = storm => ended,
         never = weather::changes(&world, dice.fork()) => never,
+        never = weather::moves(&world, wanderers, dice.fork(), &away) => never,
     };
-    weather::end(&world);
+    weather::end(&world).await;
+    lives::let_go(&world, &asked).await;
     let (raged, calm) = (began.elapsed(), Instant::now());
     let last = verdict::until_settled(&world, &asked, &size).await;
     let (took, tally) = (calm.elapsed(), crew.retire().await);
-    let found = verdict::of(&world, &asked, &strangers).await;
+    let found = verdict::of(&world, &asked, &strangers, raged + took).await;
     say(&format!(
-        "storm: seed {}, {}, {} in {:.0} s, {restarts} API server restarts, {} faults ({}), {} creates seen by the cloud, {} duplicates, {} lost, all true {:.1} s \
+        "storm: seed {}, {}, {} in {:.0} s, {restarts} API server restarts, an account away {} times, {} faults ({}), {} creates and {} list calls seen by the cloud, {} duplicates, {} lost, all true {:.1} s \
          after the faults ended (last: {last}), peak memory {:.0} MiB",
         size.seed,
         population::told(&asked),
         tally.told(),
         raged.as_secs_f64(),
+        away.load(Ordering::Relaxed),
         weather::strikes(&world),
         weather::told(&world),
         world.cloud.count(None, "create"),
+        world.cloud.count(None, "list"),
         found.duplicates,
         found.lost,
         took.as_secs_f64(),

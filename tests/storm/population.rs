@@ -30,6 +30,11 @@ pub struct Wish {
     pub with_lookalikes: bool,
 }
 
+/// A finalizer of somebody else, who removes it when the storm is over.
+pub const HOLD: &str = "example.com/hold";
+/// The account that moves to another project and comes back.
+pub const WANDERER: &str = "wanderer";
+
 /// What its owner does with an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -85,6 +90,11 @@ impl Asked {
         usize::try_from(self.object.spec.backoff_limit).expect("not negative") + 1
     }
 
+    /// Whether somebody else keeps it when it is deleted.
+    pub fn is_held(&self) -> bool {
+        self.object.finalizers().iter().any(|finalizer| finalizer == HOLD)
+    }
+
     /// Whether its backups must be gone from the cloud.
     pub fn takes_along(&self) -> bool {
         self.end == End::Deleted && self.object.spec.deletion_policy == DeletionPolicy::Delete
@@ -104,8 +114,9 @@ pub fn told(asked: &[Asked]) -> String {
     format!("{all} objects ({gone} deleted, {} with their backups; {in_time} flipped in time, {late} late)", count(Asked::takes_along))
 }
 
-/// Accounts of both kinds of credentials.
+/// Accounts of both kinds of credentials, and one that moves.
 pub async fn accounts(world: &World) -> [&'static str; 2] {
+    world.account(WANDERER, 1000).await;
     world.account("by-password", 1000).await;
     world.secret("by-key", &[("accessKey", crate::simulator::ACCESS_KEY), ("secretKey", crate::simulator::SECRET_KEY)]).await;
     world.account_with("by-key", "accessKeySecretRef: {name: by-key}", 1000).await;
@@ -123,6 +134,10 @@ pub fn strangers(world: &World, dice: &mut Dice) -> Vec<String> {
         } else {
             world.cloud.add_backup(service, &instance, &text)
         });
+    }
+    // So many that listings of a project take several pages.
+    for service in ["geminidb", "taurusdb"] {
+        ids.extend(world.cloud.add_backups(service, "stranger-crowd", 150));
     }
     ids
 }
@@ -160,19 +175,26 @@ fn wish(nth: usize, service: Service, instance: &str, size: &Size, accounts: &[&
         40..50 if can_delete => ("Delete", Fate::IsFlipped),
         _ => ("Retain", Fate::Stays),
     };
+    // Everything is asked for before the last fifth of the storm.
+    let born = nth * WAVES / size.objects * size.kills * 4 / 5 / WAVES;
+    // An account is away only when all of its objects have been taken on: whoever is asked for elsewhere belongs there.
+    let wanders = born == 0 && dice.percent(50);
+    let dies = if wanders { size.kills / 2 } else { born } + dice.below(size.kills / 4);
     let spec = json!({
-        "accountRef": { "kind": "ClusterCloudAccount", "name": dice.pick(accounts) },
+        "accountRef": { "kind": "ClusterCloudAccount", "name": if wanders { WANDERER } else { dice.pick(accounts) } },
         "source": { "engine": engine.as_str(), "instanceId": instance },
         "deletionPolicy": policy,
         "backoffLimit": dice.below(4),
     });
-    // Everything is asked for before the last fifth of the storm.
-    let born = nth * WAVES / size.objects * size.kills * 4 / 5 / WAVES;
+    let mut object = DatabaseBackup::new(&format!("storm-{nth:04}"), serde_json::from_value(spec).expect("a valid spec"));
+    if fate == Fate::IsDeleted && dice.percent(30) {
+        object.metadata.finalizers = Some(vec![HOLD.to_owned()]);
+    }
     Wish {
-        object: DatabaseBackup::new(&format!("storm-{nth:04}"), serde_json::from_value(spec).expect("a valid spec")),
+        object,
         fate,
         born,
-        dies: (born + dice.below(size.kills / 4)).min(size.kills),
+        dies: dies.min(size.kills),
         hesitates: dice.pick(&[Duration::ZERO, Duration::from_millis(50), Duration::from_millis(500)]),
         with_lookalikes: nth.is_multiple_of(8),
     }

@@ -42,6 +42,8 @@ impl Size {
 
 /// The operator's settle delay in the storm.
 pub const SETTLE: Duration = Duration::from_secs(12);
+/// The operator's poll interval in the storm.
+pub const POLL: Duration = Duration::from_millis(300);
 /// The longest SIGSTOP: longer than a lease.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// How late a call is carried out at most, whether or not its sender is still there.
@@ -62,7 +64,7 @@ pub fn flags() -> Vec<String> {
     );
     let flags = [
         &format!("--settle-delay={}ms", SETTLE.as_millis()),
-        "--poll-interval=300ms",
+        &format!("--poll-interval={}ms", POLL.as_millis()),
         "--retry-backoff=300ms",
         "--blocked-grace=2s",
         // Well above the lag, and settled backups are looked at while it rages.

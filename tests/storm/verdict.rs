@@ -2,8 +2,8 @@
 
 use crate::{
     population::{Asked, End},
-    simulator::{backup::BackupRecord, service::Service},
-    size::Size,
+    simulator::{backup::BackupRecord, service::Service, state::RESTLESS},
+    size::{POLL, Size},
     support::eventually,
     world::{World, ready},
 };
@@ -20,6 +20,12 @@ use std::{
     collections::{HashMap, HashSet},
     time::Duration,
 };
+
+/// List calls of an instance in a poll interval, for each object: kills make everybody look anew.
+const LOOKS: f64 = 1.0;
+/// List calls of whole projects in a poll interval: three engines with pages of running and of settled backups, for each of three accounts. Most are
+/// not due every time.
+const PROJECT_LISTINGS: f64 = 27.0;
 
 /// What is wrong.
 #[derive(Default)]
@@ -62,14 +68,16 @@ fn unsettled(one: &Asked, object: Option<&DatabaseBackup>) -> Option<String> {
     (!is_settled).then(|| format!("{} ({}, {:?}) says {said}", one.name(), one.engine().as_str(), one.end))
 }
 
-/// The verdict on everything.
-pub async fn of(world: &World, asked: &[Asked], strangers: &[String]) -> Verdict {
+/// The verdict on everything that happened in this time.
+pub async fn of(world: &World, asked: &[Asked], strangers: &[String], time: Duration) -> Verdict {
     let objects = objects(world).await.expect("the API server answers");
     let (backups, mut verdict) = (world.cloud.backups(), Verdict::default());
     let foreign: HashSet<&String> = asked.iter().flat_map(|one| &one.lookalikes).chain(strangers).collect();
     let mut by_mark: HashMap<String, Vec<&BackupRecord>> = HashMap::new();
     for backup in &backups {
-        if !foreign.contains(&backup.id) {
+        if backup.name.starts_with(RESTLESS) || backup.remark.starts_with(RESTLESS) {
+            // Somebody else's that comes and goes.
+        } else if !foreign.contains(&backup.id) {
             by_mark.entry(mark(backup)).or_default().push(backup);
         } else if backup.deleted {
             verdict.wrong.push(format!("the backup {} of somebody else is gone: {backup:?}", backup.id));
@@ -95,6 +103,7 @@ pub async fn of(world: &World, asked: &[Asked], strangers: &[String]) -> Verdict
         }
     }
     verdict.wrong.extend(by_mark.values().flatten().map(|backup| format!("nobody asked for {backup:?}")));
+    verdict.of_listings(world, asked, time);
     let deletes = world.cloud.calls().into_iter().filter(|call| call.operation == "delete");
     let stray = deletes.filter(|call| !deletable.contains(call.path_and_query.rsplit('/').next().unwrap_or_default()));
     verdict.wrong.extend(stray.map(|call| format!("a DELETE that nobody may have sent: {call:?}")));
@@ -113,6 +122,27 @@ impl Verdict {
         if found.len() > 1 {
             self.duplicates += found.len() - 1;
             self.wrong.push(format!("{} has {} backups for attempt {attempt}: {found:#?}", one.name(), found.len()));
+        }
+    }
+
+    /// Nobody looks without pause. Whatever is decided, an object causes at most three looks in a poll interval; most cause far fewer.
+    fn of_listings(&mut self, world: &World, asked: &[Asked], time: Duration) {
+        let polls = time.as_secs_f64() / POLL.as_secs_f64();
+        let mut neighbours: HashMap<&str, f64> = HashMap::new();
+        for one in asked {
+            *neighbours.entry(&one.object.spec.source.instance_id).or_default() += 1.0;
+        }
+        let mut looks: HashMap<&str, f64> = HashMap::new();
+        let calls = world.cloud.calls();
+        for call in calls.iter().filter(|call| call.operation == "list") {
+            let named = call.path_and_query.split(['/', '?', '&', '=']).find(|part| neighbours.contains_key(part));
+            *looks.entry(named.unwrap_or("a project")).or_default() += 1.0;
+        }
+        for (instance, looks) in &looks {
+            let most = polls * neighbours.get(instance).map_or(PROJECT_LISTINGS, |objects| objects * LOOKS);
+            if *looks > most {
+                self.wrong.push(format!("{looks:.0} list calls for {instance} in {polls:.0} poll intervals, more than {most:.0}"));
+            }
         }
     }
 

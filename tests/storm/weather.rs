@@ -1,7 +1,10 @@
 //! The cloud and the API server in the storm: which calls go wrong in which way, and the dials that move meanwhile.
 
 use crate::{
+    lives::insist,
+    population::{WANDERER, Wish},
     simulator::{
+        DOMAIN, OTHER_DOMAIN, OTHER_PASSWORD, OTHER_PROJECTS, OTHER_USER, PASSWORD, PROJECTS, USER,
         faults::{Chaos, FaultKind},
         service::Service,
         settings::ListOrder,
@@ -9,7 +12,16 @@ use crate::{
     size::{Dice, LONGEST_DELIVERY, LONGEST_LAG, Size},
     world::World,
 };
-use std::time::Duration;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 use tokio::{sync::watch, time::sleep};
 
 /// The storm begins.
@@ -28,14 +40,16 @@ pub fn begin(world: &World, dice: &mut Dice) {
 }
 
 /// The storm ends; what is on its way still arrives.
-pub fn end(world: &World) {
+pub async fn end(world: &World) {
     world.cloud.faults.clear();
+    change_user(world, [DOMAIN, USER, PASSWORD]).await;
     for service in Service::ALL {
         world.cloud.refuse_connections(service.name(), false);
     }
     world.cloud.settings(|settings| {
         settings.fail_percent = 0;
         settings.list_lag_ms = 0;
+        settings.restless = false;
     });
 }
 
@@ -102,6 +116,8 @@ pub async fn changes(world: &World, mut dice: Dice) -> ! {
         world.cloud.set_list_order(dice.pick(&[ListOrder::Newest, ListOrder::Oldest]));
         world.cloud.set_backup_duration(dice.within(Duration::from_secs(2)));
         world.cloud.set_backup_size(dice.below(1 << 40) as u64);
+        // No listing of a project is complete meanwhile.
+        world.cloud.set_restless(dice.percent(40));
         if dice.percent(15) {
             world.cloud.revoke_tokens();
         }
@@ -113,6 +129,52 @@ pub async fn changes(world: &World, mut dice: Dice) -> ! {
         }
         sleep(dice.within(millis(800))).await;
     }
+}
+
+/// Moves an account to another project and back, for ever, as soon as each of its objects has been taken on or has gone again. Counts how often an
+/// operator noticed that it was away.
+pub async fn moves(world: &World, names: BTreeSet<String>, mut dice: Dice, away: &AtomicUsize) -> ! {
+    let (mut seen, mut waiting) = (BTreeSet::new(), names);
+    while !waiting.is_empty() {
+        sleep(millis(200)).await;
+        let here = insist(async || world.backups.list(&ListParams::default()).await).await.0;
+        let is_taken_on = |name: &String| match here.items.iter().find(|object| object.name_any() == *name) {
+            Some(object) => object.status.as_ref().is_some_and(|status| status.backup_id.is_some() || !status.failed_attempts.is_empty()),
+            None => seen.contains(name),
+        };
+        waiting.retain(|name| !is_taken_on(name));
+        seen.extend(here.items.iter().map(ResourceExt::name_any));
+    }
+    loop {
+        change_user(world, [OTHER_DOMAIN, OTHER_USER, OTHER_PASSWORD]).await;
+        until_it_points_to(world, OTHER_PROJECTS[0].1).await;
+        away.fetch_add(1, Ordering::Relaxed);
+        sleep(dice.within(Duration::from_secs(10))).await;
+        change_user(world, [DOMAIN, USER, PASSWORD]).await;
+        until_it_points_to(world, PROJECTS[0].1).await;
+        sleep(dice.within(Duration::from_secs(4))).await;
+    }
+}
+
+async fn until_it_points_to(world: &World, project: &str) {
+    loop {
+        let account = insist(async || world.accounts.get(WANDERER).await).await.0;
+        if account.status.is_some_and(|status| status.project_id.as_deref() == Some(project)) {
+            return;
+        }
+        sleep(millis(100)).await;
+    }
+}
+
+/// The names of the objects whose account moves.
+pub fn wanderers(wishes: &[Wish]) -> BTreeSet<String> {
+    wishes.iter().map(|wish| &wish.object).filter(|object| object.spec.account_ref.name == WANDERER).map(ResourceExt::name_any).collect()
+}
+
+async fn change_user(world: &World, [domain, user, password]: [&str; 3]) {
+    let secrets: Api<Secret> = Api::namespaced(world.backups.clone().into_client(), "operator");
+    let patch = Patch::Merge(serde_json::json!({ "stringData": { "domainName": domain, "username": user, "password": password } }));
+    insist(async || secrets.patch(WANDERER, &PatchParams::default(), &patch).await).await;
 }
 
 /// Restarts the API server, evenly over the storm, and for the first time while two operators are there; answers how often.

@@ -27,10 +27,11 @@ pub struct ControlPlane {
     binaries: PathBuf,
     port: u16,
     etcd_port: u16,
+    peer_port: u16,
     // Dropped in this order: whoever writes ends before what is written to.
     controllers: Mutex<Option<Leashed>>,
     api_server: Mutex<Option<Leashed>>,
-    etcd: Leashed,
+    etcd: Mutex<Option<Leashed>>,
     kubeconfig: PathBuf,
     _broom: Broom,
     folder: TempDir,
@@ -44,6 +45,9 @@ pub enum Audit {
     /// Every request but the API server's own.
     Everything,
 }
+
+/// What etcd held at a moment: a copy of its data, which goes with the control plane.
+pub struct Snapshot(PathBuf);
 
 /// Why a start failed.
 enum Failure {
@@ -86,13 +90,19 @@ impl ControlPlane {
         write(&path("sa.pub"), &key.public_key_pem())?;
         write(&path("tokens.csv"), &format!("{TOKEN},admin,admin,\"system:masters\"\n"))?;
         write(&path("audit.yaml"), audit.policy())?;
-        let etcd = start_etcd(&binaries, folder.path(), etcd_port, peer_port)?;
         let kubeconfig = path("kubeconfig");
-        let (controllers, api_server) = Default::default();
-        let plane = Self { binaries, port, etcd_port, controllers, api_server, etcd, kubeconfig, _broom: broom, folder };
+        let (controllers, api_server, etcd) = Default::default();
+        let plane = Self { binaries, port, etcd_port, peer_port, controllers, api_server, etcd, kubeconfig, _broom: broom, folder };
         write(&plane.kubeconfig, &plane.kubeconfig_for(TOKEN, "default"))?;
+        plane.launch_etcd()?;
         plane.launch_api_server().await?;
         Ok(plane)
+    }
+
+    fn launch_etcd(&self) -> Result<(), Failure> {
+        let started = start_etcd(&self.binaries, self.folder.path(), self.etcd_port, self.peer_port)?;
+        *lock(&self.etcd) = Some(started);
+        Ok(())
     }
 
     async fn launch_api_server(&self) -> Result<(), Failure> {
@@ -123,10 +133,11 @@ impl ControlPlane {
         let deadline = Instant::now() + START;
         loop {
             let Err(reason) = self.is_ready().await else { break };
-            for (name, process, log, begin) in
-                [("etcd", &self.etcd, &self.folder.path().join("etcd.log"), 0), ("kube-apiserver", &server, &log, begin)]
+            let etcd = lock(&self.etcd).as_ref().and_then(Leashed::ended);
+            for (name, ended, log, begin) in
+                [("etcd", etcd, &self.folder.path().join("etcd.log"), 0), ("kube-apiserver", server.ended(), &log, begin)]
             {
-                if let Some(status) = process.ended() {
+                if let Some(status) = ended {
                     let text = format!("{name} ended ({status}):\n{}", tail(log, begin));
                     return Err(if text.contains("address already in use") { Failure::PortTaken(text) } else { Failure::Other(text) });
                 }
@@ -179,6 +190,50 @@ impl ControlPlane {
         self.start_api_server().await.unwrap_or_else(|reason| panic!("the API server does not come back: {reason}"));
     }
 
+    /// What etcd holds now. The servers are away meanwhile, and back on the same ports when this returns.
+    pub async fn snapshot(&self) -> Snapshot {
+        self.stop_servers().await;
+        let taken = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten();
+        let nth = taken.filter(|entry| entry.file_name().to_string_lossy().starts_with("snapshot-")).count();
+        let copy = self.folder.path().join(format!("snapshot-{nth}"));
+        copy_folder(&self.folder.path().join("etcd"), &copy).expect("etcd's data can be copied");
+        self.start_servers().await;
+        Snapshot(copy)
+    }
+
+    /// Puts etcd back to what it held then, as somebody does who restores a cluster: revisions go back, too. Whoever watches is told nothing.
+    pub async fn restore(&self, snapshot: &Snapshot) {
+        self.stop_servers().await;
+        let data = self.folder.path().join("etcd");
+        std::fs::remove_dir_all(&data).expect("etcd's data can be removed");
+        copy_folder(&snapshot.0, &data).expect("the snapshot can be copied");
+        self.start_servers().await;
+    }
+
+    /// Ends the API server at once, and etcd in order, so that its data is whole.
+    async fn stop_servers(&self) {
+        self.stop_api_server();
+        let etcd = lock(&self.etcd).take().expect("etcd runs");
+        etcd.signal("TERM");
+        etcd.wait(START).await;
+    }
+
+    async fn start_servers(&self) {
+        let mut tries = 0..TRIES;
+        loop {
+            let started = match self.launch_etcd() {
+                Ok(()) => self.launch_api_server().await,
+                failed => failed,
+            };
+            match started {
+                Ok(()) => return,
+                // As after a restart of the API server alone.
+                Err(Failure::PortTaken(_)) if tries.next().is_some() => sleep(Duration::from_millis(500)).await,
+                Err(Failure::PortTaken(reason) | Failure::Other(reason)) => panic!("the control plane does not come back: {reason}"),
+            }
+        }
+    }
+
     /// Adds what a cluster removes by itself: objects of deleted owners, and deleted namespaces with their content. An error where the folder
     /// of `KUBEBUILDER_ASSETS` has no kube-controller-manager.
     pub fn start_controllers(&self) -> Result<(), String> {
@@ -229,8 +284,8 @@ impl ControlPlane {
 
     /// The ids of the processes that belong to it.
     pub fn pids(&self) -> Vec<u32> {
-        let servers = [&self.api_server, &self.controllers].into_iter().filter_map(|server| lock(server).as_ref().map(Leashed::pid));
-        servers.chain([self.etcd.pid()]).collect()
+        let servers = [&self.api_server, &self.controllers, &self.etcd];
+        servers.into_iter().filter_map(|server| lock(server).as_ref().map(Leashed::pid)).collect()
     }
 
     /// Runs kubectl; `--kubeconfig` makes it somebody else's.
@@ -367,6 +422,20 @@ fn start_etcd(binaries: &Path, folder: &Path, port: u16, peer_port: u16) -> Resu
         "--log-level=error".into(),
     ];
     Leashed::start(&binaries.join("etcd"), &args, &[] as &[(&str, Option<&OsStr>)], &folder.join("etcd.log")).map_err(other)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 /// Held together, so that they differ.

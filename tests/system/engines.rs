@@ -35,7 +35,7 @@ async fn each_engine_goes_from_pending_to_running_to_completed_with_one_create_c
         let status = world.status(name).await;
         assert_eq!(world.phases(name), ["Pending", "Running", "Completed"], "{engine}");
         assert_eq!(status.job_id.is_some(), has_job, "{engine}");
-        assert_eq!(status.size.as_ref().map(|size| size.0.as_str()), Some("3145728"), "{engine}");
+        assert_eq!(status.size.as_ref().map(|size| size.0.as_str()), Some("3Mi"), "{engine}");
         assert_eq!((status.origin, status.create_outcome), (Some(Origin::Created), Some(CreateOutcome::Accepted)), "{engine}");
         assert_eq!((status.cloud.as_deref(), status.region.as_deref()), (Some("OpenTelekomCloud"), Some("eu-de")), "{engine}");
         assert!(status.start_time <= status.completion_time, "{engine}");

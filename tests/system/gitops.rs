@@ -71,11 +71,12 @@ impl Cases {
     }
 }
 
-/// The simulated cloud's addresses are nobody's business.
+/// The simulated cloud's addresses are nobody's business, neither as URLs nor as hosts.
 fn elsewhere(yaml: &str) -> String {
-    let mut parts = yaml.split("http://127.0.0.1:");
+    let yaml = yaml.replace("http://127.0.0.1:", "https://127.0.0.1:");
+    let mut parts = yaml.split("127.0.0.1:");
     let first = parts.next().unwrap_or_default().to_owned();
-    let others = parts.map(|part| format!("https://cloud.example.org{}", part.trim_start_matches(|digit: char| digit.is_ascii_digit())));
+    let others = parts.map(|part| format!("cloud.example.org{}", part.trim_start_matches(|digit: char| digit.is_ascii_digit())));
     first + &others.collect::<String>()
 }
 
@@ -116,6 +117,9 @@ async fn argo_cd_sees_each_state_that_the_operator_writes_as_what_it_is() {
     world.ask("well", "DCS", "i-well").await;
     world.until_phase("well", Phase::Completed).await;
     cases.take(&world.plane, "dbb", "well", "healthy_completed", "Healthy").await;
+    world.plane.apply(&World::manifest("lapsed", "DCS", "i-well", "takeBefore: \"2026-01-01T00:00:00Z\"")).await;
+    world.until_phase("lapsed", Phase::Lapsed).await;
+    cases.take(&world.plane, "dbb", "lapsed", "healthy_lapsed", "Healthy").await;
     world.ask("missing", "TaurusDB", "i-missing").await;
     let id = world.until_phase("missing", Phase::Completed).await.backup_id.expect("an id");
     assert!(world.cloud.lose_backup(&id));
@@ -164,6 +168,7 @@ async fn argo_cd_sees_each_state_that_the_operator_writes_as_what_it_is() {
     // On the way nothing was said too early.
     for (name, expected) in [
         ("well", &["Progressing", "Healthy"][..]),
+        ("lapsed", &["Progressing", "Healthy"]),
         ("failed", &["Progressing", "Degraded"]),
         ("missing", &["Progressing", "Healthy", "Degraded"]),
         ("blocked", &["Progressing", "Degraded"]),

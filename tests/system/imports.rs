@@ -53,3 +53,24 @@ async fn an_import_that_is_not_there_or_of_another_instance_says_so() {
     let status = world.until_reason("elsewhere", "InstanceMismatch").await;
     assert!(message(&status).contains("i-1"), "{status:?}");
 }
+
+#[tokio::test]
+async fn a_backup_of_the_clouds_own_schedule_is_adopted_like_any_other() {
+    let world = World::start().await;
+    let day = std::time::Duration::from_secs(86_400);
+    for (name, engine, service) in [
+        ("gemini", "GeminiDB", "geminidb"),
+        ("taurus", "TaurusDB", "taurusdb"),
+        ("older", "GaussDBforMySQL", "taurusdb"),
+        ("redis", "DCS", "dcs"),
+    ] {
+        world.cloud.add_instance(service, name);
+        let id = world.cloud.add_automatic_backup(service, name, "scheduled", day);
+        world.plane.apply(&import(name, engine, name, &id)).await;
+        let status = world.until_phase(name, Phase::Completed).await;
+        assert_eq!((status.origin, status.backup_id.as_deref()), (Some(Origin::Imported), Some(id.as_str())), "{engine}");
+        assert!(status.size.is_some() && status.completion_time.is_some(), "{engine}: {status:?}");
+        assert!(world.writes(name) <= 3, "{engine}: {} status writes: {:?}", world.writes(name), world.reasons(name));
+    }
+    assert_eq!((world.cloud.count(None, "create"), world.cloud.count(None, "delete"), world.left().len()), (0, 0, 4));
+}

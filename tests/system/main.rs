@@ -16,6 +16,7 @@ mod world;
 
 mod accounts;
 mod blocked;
+mod brakes;
 mod crowds;
 mod engines;
 mod exactly_once;
@@ -25,8 +26,10 @@ mod imports;
 mod leadership;
 mod manifests;
 mod monitoring;
+mod places;
 mod process;
 mod removal;
+mod restored;
 mod rights;
 mod secrecy;
 mod trouble;

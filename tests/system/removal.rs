@@ -14,24 +14,6 @@ use std::time::Duration;
 
 const DELETE: &str = "deletionPolicy: Delete";
 
-/// Backups that are still in the cloud.
-fn left(world: &World) -> Vec<String> {
-    world.cloud.backups().into_iter().filter(|backup| !backup.deleted).map(|backup| backup.id).collect()
-}
-
-async fn delete(world: &World, name: &str) {
-    world.plane.kubectl_ok(&["delete", "dbb", name, "--wait=false"]).await;
-}
-
-async fn until_gone(world: &World, name: &str) {
-    eventually(&format!("{name} is gone"), PATIENCE, async || match world.backups_here().get_opt(name).await {
-        Ok(None) => Ok(()),
-        Ok(Some(object)) => Err(format!("{:?}\n{}", object.status, world.newest_lines())),
-        Err(error) => Err(error.to_string()),
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn with_delete_the_backup_goes_with_its_object_and_what_belongs_to_others_stays() {
     let world = World::start().await;
@@ -43,9 +25,9 @@ async fn with_delete_the_backup_goes_with_its_object_and_what_belongs_to_others_
         world.plane.apply(&World::manifest(name, engine, name, DELETE)).await;
         world.until_phase(name, Phase::Completed).await;
         assert_eq!(world.object(name).await.finalizers(), ["dbbackup.dev/remote-backup"], "{engine}");
-        delete(&world, name).await;
-        until_gone(&world, name).await;
-        assert_eq!(left(&world), others, "{engine}");
+        world.delete(name).await;
+        world.until_gone(name).await;
+        assert_eq!(world.left(), others, "{engine}");
     }
     let events = world.plane.kubectl_ok(&["get", "events", "-o", "custom-columns=R:.reason", "--no-headers"]).await;
     assert!(events.contains("RemoteDeleted"), "{events}");
@@ -60,7 +42,7 @@ async fn with_retain_there_is_no_finalizer_and_the_backup_stays_even_without_an_
     assert!(world.object("kept").await.finalizers().is_empty());
     world.kill_operator();
     world.plane.kubectl_ok(&["delete", "dbb", "kept", "--timeout=10s"]).await;
-    assert_eq!(left(&world).len(), 1);
+    assert_eq!(world.left().len(), 1);
 }
 
 #[tokio::test]
@@ -71,10 +53,10 @@ async fn a_running_backup_and_every_failed_attempt_go_too() {
     world.cloud.set_backup_duration(Duration::from_secs(4));
     world.plane.apply(&World::manifest("busy", "TaurusDB", "i-1in07", DELETE)).await;
     world.until("busy", "runs its second attempt", |status| status.attempts == Some(2) && status.phase == Some(Phase::Running)).await;
-    delete(&world, "busy").await;
+    world.delete("busy").await;
     world.until_reason("busy", "Deleting").await;
-    until_gone(&world, "busy").await;
-    assert_eq!((world.backups_in_cloud(), left(&world).len()), (2, 0));
+    world.until_gone("busy").await;
+    assert_eq!((world.backups_in_cloud(), world.left().len()), (2, 0));
 }
 
 #[tokio::test]
@@ -88,12 +70,12 @@ async fn a_call_without_an_answer_is_cleared_up_before_its_object_goes() {
     for (name, instance) in [("lost", "i-1"), ("cut", "i-2")] {
         world.plane.apply(&World::manifest(name, "DCS", instance, DELETE)).await;
         world.until_reason(name, "OutcomeUnknown").await;
-        delete(&world, name).await;
+        world.delete(name).await;
     }
     for name in ["lost", "cut"] {
-        until_gone(&world, name).await;
+        world.until_gone(name).await;
     }
-    assert_eq!((world.backups_in_cloud(), left(&world).len()), (1, 0));
+    assert_eq!((world.backups_in_cloud(), world.left().len()), (1, 0));
 }
 
 #[tokio::test]
@@ -104,12 +86,12 @@ async fn flipping_to_retain_frees_an_object_whose_backup_cannot_be_deleted() {
     world.until_phase("stuck", Phase::Completed).await;
     // Open Telekom Cloud's reference has no delete for GeminiDB.
     world.cloud.unpublish("geminidb", "DELETE ");
-    delete(&world, "stuck").await;
+    world.delete("stuck").await;
     let status = world.until_reason("stuck", "DeleteUnsupported").await;
     assert!(message(&status).contains("APIGW.0101") && message(&status).contains("Retain"), "{}", message(&status));
-    world.plane.kubectl_ok(&["patch", "dbb", "stuck", "--type=merge", "-p", "{\"spec\":{\"deletionPolicy\":\"Retain\"}}"]).await;
-    until_gone(&world, "stuck").await;
-    assert_eq!(left(&world).len(), 1);
+    world.retain("stuck").await;
+    world.until_gone("stuck").await;
+    assert_eq!(world.left().len(), 1);
 }
 
 #[tokio::test]
@@ -120,11 +102,11 @@ async fn a_deletion_goes_on_after_kills_and_refusals() {
     world.until_phase("tough", Phase::Completed).await;
     world.cloud.inject(Fault::new(FaultKind::FailAfter { status: 500, code: "DBS.108000".into() }).at("delete"));
     world.cloud.inject(Fault::new(FaultKind::Throttle { retry_after: None }).at("list"));
-    delete(&world, "tough").await;
+    world.delete("tough").await;
     world.kill_operator();
     world.start_operator();
-    until_gone(&world, "tough").await;
-    assert!(left(&world).is_empty());
+    world.until_gone("tough").await;
+    assert!(world.left().is_empty());
 }
 
 #[tokio::test]
@@ -135,9 +117,9 @@ async fn credentials_that_went_first_are_remembered_for_objects_that_are_going()
     world.until_phase("late", Phase::Completed).await;
     world.plane.kubectl_ok(&["delete", "secret", "cloud", "-n", "operator"]).await;
     world.plane.kubectl_ok(&["delete", "ccacct", "cloud"]).await;
-    delete(&world, "late").await;
-    until_gone(&world, "late").await;
-    assert!(left(&world).is_empty());
+    world.delete("late").await;
+    world.until_gone("late").await;
+    assert!(world.left().is_empty());
 }
 
 #[tokio::test]
@@ -157,7 +139,7 @@ async fn an_expired_backup_is_deleted_and_its_object_stays_ready() {
     world.plane.kubectl_ok(&["patch", "dbb", "short", "--subresource=status", "--type=merge", "-p", &patch]).await;
     let status = world.until_phase("short", Phase::Expired).await;
     assert!(is_true(&status, "Ready"), "{status:?}");
-    assert!(left(&world).is_empty());
+    assert!(world.left().is_empty());
     eventually("the Event is there", PATIENCE, async || {
         let events = world.plane.kubectl_ok(&["get", "events", "-o", "custom-columns=R:.reason", "--no-headers"]).await;
         if events.contains("Expired") { Ok(()) } else { Err(events) }
@@ -184,10 +166,10 @@ async fn what_is_missing_imported_or_was_never_asked_for_lets_its_object_go_at_o
     world.plane.apply(&no_account).await;
     world.until_reason("never", "AccountNotFound").await;
     for name in ["missing", "imported", "never"] {
-        delete(&world, name).await;
-        until_gone(&world, name).await;
+        world.delete(name).await;
+        world.until_gone(name).await;
     }
-    assert_eq!(left(&world), [foreign], "nothing of others was touched");
+    assert_eq!(world.left(), [foreign], "nothing of others was touched");
     assert_eq!(world.cloud.count(None, "delete"), 0);
 }
 
@@ -202,8 +184,8 @@ async fn a_dcs_instance_that_is_gone_takes_its_backups_with_it_and_nobody_waits_
     world.cloud.remove_instance("i-1");
     let status = world.until_phase("gone", Phase::Missing).await;
     assert!(message(&status).contains("no longer"), "{}", message(&status));
-    delete(&world, "gone").await;
-    until_gone(&world, "gone").await;
+    world.delete("gone").await;
+    world.until_gone("gone").await;
 }
 
 #[tokio::test]
@@ -214,11 +196,11 @@ async fn a_backup_that_a_restore_uses_goes_when_the_restore_has_ended() {
     world.until_phase("used", Phase::Completed).await;
     let in_use = FaultKind::Status { status: 403, code: "DBS.201319".into(), message: "being restored".into(), retry_after: None };
     world.cloud.inject(Fault::new(in_use).at("delete").times(3));
-    delete(&world, "used").await;
+    world.delete("used").await;
     let said = |status: &DatabaseBackupStatus| message(status).contains("DBS.201319");
     world.until_seen("used", "told that it is in use", said).await;
-    until_gone(&world, "used").await;
-    assert!(left(&world).is_empty());
+    world.until_gone("used").await;
+    assert!(world.left().is_empty());
 }
 
 #[tokio::test]
@@ -263,7 +245,7 @@ async fn without_an_operator_a_namespace_of_retained_backups_goes_at_once() {
     world.plane.kubectl_ok(&["wait", "--for=condition=Ready", "dbb/stays", "--namespace=shop", "--timeout=120s"]).await;
     world.kill_operator();
     world.plane.kubectl_ok(&["delete", "namespace", "shop", "--timeout=120s"]).await;
-    assert_eq!(left(&world).len(), 1);
+    assert_eq!(world.left().len(), 1);
 }
 
 #[tokio::test]
@@ -278,10 +260,57 @@ async fn an_account_that_points_elsewhere_blocks_what_it_cannot_know_of() {
     world.account_in("eu-nl", "cloud", "passwordSecretRef: {name: cloud}", 1000).await;
     let status = world.until_reason("moved", "AccountMismatch").await;
     assert_eq!(status.phase, Some(Phase::Running), "it is not gone");
-    delete(&world, "moved").await;
+    world.delete("moved").await;
     let status = world.until_reason("moved", "DeleteBlocked").await;
     assert!(message(&status).contains("eu-nl") && message(&status).contains("Retain"), "{}", message(&status));
-    world.plane.kubectl_ok(&["patch", "dbb", "moved", "--type=merge", "-p", "{\"spec\":{\"deletionPolicy\":\"Retain\"}}"]).await;
-    until_gone(&world, "moved").await;
-    assert_eq!((left(&world).len(), world.cloud.count(None, "delete")), (1, 0));
+    world.retain("moved").await;
+    world.until_gone("moved").await;
+    assert_eq!((world.left().len(), world.cloud.count(None, "delete")), (1, 0));
+}
+
+#[tokio::test]
+async fn an_object_that_somebody_elses_finalizer_keeps_is_followed_to_its_end_and_holds_its_instance_no_longer_than_that() {
+    let world = World::start().await;
+    world.cloud.add_instance("taurusdb", "i-1in07");
+    world.cloud.hold_backups(true);
+    let held = World::manifest("held", "TaurusDB", "i-1in07", "").replace("name: held}", "name: held, finalizers: [example.com/hold]}");
+    world.plane.apply(&held).await;
+    world.until_phase("held", Phase::Running).await;
+    world.ask("next", "TaurusDB", "i-1in07").await;
+    world.until_reason("next", "InstanceBusy").await;
+    world.delete("held").await;
+    world.cloud.hold_backups(false);
+    world.cloud.complete_all();
+    let status = world.until_phase("held", Phase::Completed).await;
+    assert!(status.size.is_some() && status.completion_time.is_some(), "{status:?}");
+    world.until_phase("next", Phase::Completed).await;
+    assert!(world.object("held").await.metadata.deletion_timestamp.is_some(), "it is still there, and going");
+    assert!(world.writes("held") <= 5, "{} status writes: {:?}", world.writes("held"), world.reasons("held"));
+    world.patch("held", "{\"metadata\":{\"finalizers\":null}}").await;
+    world.until_gone("held").await;
+    assert_eq!((world.left().len(), world.cloud.count(None, "create"), world.cloud.count(None, "delete")), (2, 2, 0));
+}
+
+#[tokio::test]
+async fn an_object_that_is_going_asks_for_nothing_though_somebody_elses_finalizer_keeps_it() {
+    let world = World::start().await;
+    world.cloud.add_instance("taurusdb", "i-1in07");
+    world.cloud.hold_backups(true);
+    world.ask("first", "TaurusDB", "i-1in07").await;
+    world.until_phase("first", Phase::Running).await;
+    let held = World::manifest("held", "TaurusDB", "i-1in07", "").replace("name: held}", "name: held, finalizers: [example.com/hold]}");
+    world.plane.apply(&held).await;
+    world.until_reason("held", "InstanceBusy").await;
+    world.ask("next", "TaurusDB", "i-1in07").await;
+    world.until_reason("next", "InstanceBusy").await;
+    world.delete("held").await;
+    world.cloud.hold_backups(false);
+    world.cloud.complete_all();
+    for name in ["first", "next"] {
+        world.until_phase(name, Phase::Completed).await;
+    }
+    assert_eq!((world.backups_in_cloud(), world.cloud.count(None, "create")), (2, 2));
+    assert_eq!(world.status("held").await.backup_name, None);
+    world.patch("held", "{\"metadata\":{\"finalizers\":null}}").await;
+    world.until_gone("held").await;
 }

@@ -6,7 +6,7 @@ use crate::{
         api_proxy::{ApiProxy, Fault, Trouble},
         eventually,
     },
-    world::{PATIENCE, World, ready},
+    world::{PATIENCE, World},
 };
 use database_backup_operator::api::status::{Origin, Phase};
 use std::time::Duration;
@@ -71,10 +71,6 @@ async fn break_watches_of_backups(world: &World, api: &ApiProxy) {
     assert!(told.contains("dbbackup_watches_failing 1\n"), "{told}");
 }
 
-fn has_been(world: &World, name: &str, reason: &str) -> bool {
-    world.history(name).iter().any(|status| ready(status).is_some_and(|ready| ready.reason == reason))
-}
-
 #[tokio::test]
 async fn an_intent_that_was_not_stored_is_written_anew_at_once_and_one_that_may_be_anothers_is_looked_for_first() {
     let stored =
@@ -91,7 +87,7 @@ async fn an_intent_that_was_not_stored_is_written_anew_at_once_and_one_that_may_
     assert_eq!(api.waiting(), 0, "each had its trouble");
     assert_each_once(&world, names.len());
     for (name, _) in not_stored {
-        assert!(!has_been(&world, name, "OutcomeUnknown"), "{name}: the operator knows that there is no intent");
+        assert!(!world.has_been(name, "OutcomeUnknown"), "{name}: the operator knows that there is no intent");
     }
 }
 

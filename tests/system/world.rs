@@ -1,7 +1,7 @@
 //! A control plane, a cloud and an operator for one test.
 
 use crate::{
-    simulator::{DOMAIN, PASSWORD, Simulator, USER},
+    simulator::{ACCESS_KEY, DOMAIN, PASSWORD, SECRET_KEY, Simulator, USER, backup::BackupRecord},
     support::{
         control_plane::{Audit, ControlPlane},
         eventually,
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 use database_backup_operator::api::{
-    account::ClusterCloudAccount,
+    account::{CloudAccountStatus, ClusterCloudAccount},
     backup::DatabaseBackup,
     status::{DatabaseBackupStatus, Phase},
 };
@@ -64,6 +64,14 @@ impl World {
         world
     }
 
+    /// The same with an operator that leads and has seen everything: whatever is asked for now, it sees come into being, and need not look for first.
+    pub async fn start_and_lead() -> Self {
+        let world = Self::start().await;
+        world.until_account_is_verified().await;
+        world.operator().ready().await;
+        world
+    }
+
     /// With CRDs and nothing else.
     pub async fn without_operator() -> Self {
         Self::on_record(Audit::StatusWrites).await
@@ -111,10 +119,7 @@ impl World {
     /// The same with further flags; the last of a name counts.
     pub fn start_operator_with(&mut self, flags: &[&str]) {
         let binary = Path::new(env!("CARGO_BIN_EXE_database-backup-operator"));
-        let mut all: Vec<&str> = FLAGS.to_vec();
-        all.retain(|default| !flags.iter().any(|flag| flag.split('=').next() == default.split('=').next()));
-        all.extend(flags);
-        self.operator = Some(Operator::start(binary, &self.kubeconfig, &self.log, &all));
+        self.operator = Some(Operator::start(binary, &self.kubeconfig, &self.log, &flags_with(flags)));
     }
 
     pub fn operator(&self) -> &Operator {
@@ -144,6 +149,17 @@ impl World {
     pub async fn account(&self, name: &str, rate: u32) {
         self.secret(name, &[("domainName", DOMAIN), ("username", USER), ("password", PASSWORD)]).await;
         self.account_with(name, &format!("passwordSecretRef: {{name: {name}}}"), rate).await;
+    }
+
+    /// The same by access key, which needs no IAM but to find its project.
+    pub async fn account_by_key(&self, name: &str, rate: u32) {
+        self.secret(name, &[("accessKey", ACCESS_KEY), ("secretKey", SECRET_KEY)]).await;
+        self.account_with(name, &format!("accessKeySecretRef: {{name: {name}}}"), rate).await;
+    }
+
+    /// Puts another account's domain, user and password into the Secret of the account `cloud`.
+    pub async fn change_user(&self, [domain, user, password]: [&str; 3]) {
+        self.secret("cloud", &[("domainName", domain), ("username", user), ("password", password)]).await;
     }
 
     /// A cluster account for everybody, with these credentials.
@@ -202,6 +218,77 @@ spec:
     /// Asks for a backup of an instance.
     pub async fn ask(&self, name: &str, engine: &str, instance: &str) {
         self.plane.apply(&Self::manifest(name, engine, instance, "")).await;
+    }
+
+    /// Changes an object with a merge patch.
+    pub async fn patch(&self, name: &str, patch: &str) {
+        self.plane.kubectl_ok(&["patch", "dbb", name, "--type=merge", "-p", patch]).await;
+    }
+
+    /// Changes an object's status with a merge patch, as only a test, a restore or an operator does.
+    pub async fn patch_status(&self, name: &str, patch: &str) {
+        self.plane.kubectl_ok(&["patch", "dbb", name, "--subresource=status", "--type=merge", "-p", patch]).await;
+    }
+
+    /// Sets an annotation.
+    pub async fn annotate(&self, name: &str, annotation: &str) {
+        self.plane.kubectl_ok(&["annotate", "dbb", name, annotation, "--overwrite"]).await;
+    }
+
+    /// Flips an object's policy to Retain.
+    pub async fn retain(&self, name: &str) {
+        self.patch(name, r#"{"spec": {"deletionPolicy": "Retain"}}"#).await;
+    }
+
+    /// Deletes an object, and does not wait until it is gone.
+    pub async fn delete(&self, name: &str) {
+        self.plane.kubectl_ok(&["delete", "dbb", name, "--wait=false"]).await;
+    }
+
+    pub async fn until_gone(&self, name: &str) {
+        eventually(&format!("{name} is gone"), PATIENCE, async || match self.backups_here().get_opt(name).await {
+            Ok(None) => Ok(()),
+            Ok(Some(object)) => Err(format!("{:?}\n{}", object.status, self.newest_lines())),
+            Err(error) => Err(error.to_string()),
+        })
+        .await;
+    }
+
+    /// The reasons of all Events, and what each is about, such as `DatabaseBackup/name`.
+    pub async fn events(&self) -> Vec<(String, String)> {
+        let events = self.plane.kubectl_ok(&["get", "events", "--all-namespaces", "-o", "json"]).await;
+        let events: serde_json::Value = serde_json::from_str(&events).expect("JSON");
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let about = |event: &serde_json::Value| {
+            let of = &event["involvedObject"];
+            format!("{}/{}", text(&of["kind"]), text(&of["name"]))
+        };
+        events["items"].as_array().into_iter().flatten().map(|event| (text(&event["reason"]), about(event))).collect()
+    }
+
+    pub async fn account_status(&self, name: &str) -> CloudAccountStatus {
+        self.accounts.get(name).await.expect("the account is there").status.unwrap_or_default()
+    }
+
+    /// Waits until the account `cloud` is as wanted.
+    pub async fn until_account(&self, what: &str, wanted: impl Fn(&CloudAccountStatus) -> bool) -> CloudAccountStatus {
+        eventually(&format!("the account {what}"), PATIENCE, async || {
+            let status = self.account_status("cloud").await;
+            if wanted(&status) { Ok(status) } else { Err(format!("{status:?}\n{}", self.newest_lines())) }
+        })
+        .await
+    }
+
+    /// Waits until the account `cloud` has been verified for a project.
+    pub async fn until_account_points_to(&self, project: &str) {
+        self.until_account(&format!("points to {project}"), |status| status.project_id.as_deref() == Some(project)).await;
+    }
+
+    /// Starts another operator beside the first.
+    pub fn another_operator(&self, name: &str, flags: &[&str]) -> Operator {
+        let all: Vec<&str> = flags_with(flags);
+        let log = self.plane.folder().join(format!("{name}.log"));
+        Operator::start(Path::new(env!("CARGO_BIN_EXE_database-backup-operator")), &self.kubeconfig, &log, &all)
     }
 
     pub fn backups_here(&self) -> Api<DatabaseBackup> {
@@ -280,10 +367,41 @@ spec:
         self.plane.status_writes().iter().filter(|written| *written == name).count()
     }
 
+    /// Whether an object has had a reason, as far as anybody has seen.
+    pub fn has_been(&self, name: &str, reason: &str) -> bool {
+        self.history(name).iter().any(|status| ready(status).is_some_and(|ready| ready.reason == reason))
+    }
+
+    /// The reasons that an object had, each once in a row.
+    pub fn reasons(&self, name: &str) -> Vec<String> {
+        let mut reasons: Vec<_> = self.history(name).iter().filter_map(|status| Some(ready(status)?.reason.clone())).collect();
+        reasons.dedup();
+        reasons
+    }
+
+    /// The ids of the backups that are still in the cloud.
+    pub fn left(&self) -> Vec<String> {
+        self.cloud.backups().into_iter().filter(|backup| !backup.deleted).map(|backup| backup.id).collect()
+    }
+
+    /// Backups in the cloud that operators had it make, gone ones included: those with one of their marks.
+    pub fn own_backups(&self) -> Vec<BackupRecord> {
+        let is_own = |backup: &BackupRecord| backup.name.starts_with("dbb-") || backup.remark.starts_with("dbb-");
+        self.cloud.backups().into_iter().filter(is_own).collect()
+    }
+
     /// Backups in the cloud, gone ones included.
     pub fn backups_in_cloud(&self) -> usize {
         self.cloud.backups().len()
     }
+}
+
+/// The usual flags with these, which win.
+fn flags_with<'a>(flags: &[&'a str]) -> Vec<&'a str> {
+    let mut all: Vec<&str> = FLAGS.to_vec();
+    all.retain(|default| !flags.iter().any(|flag| flag.split('=').next() == default.split('=').next()));
+    all.extend(flags);
+    all
 }
 
 /// Keeps every version of every object of a kind, oldest first.
