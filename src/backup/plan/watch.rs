@@ -92,6 +92,9 @@ pub(super) fn follow(o: &Observed<'_>, mut next: DatabaseBackupStatus, backup: &
             let message = format!("{} reported backup {} as {}{why}", o.spec.source.engine.as_str(), backup.id, backup.cloud_status);
             failed(o, next, &backup.id, &message)
         }
+        // The operator had it deleted: that is no loss.
+        RemoteState::Gone if o.object.deleting && o.status.delete_reason == Some(DeleteReason::ObjectDeleted) => deleted(o, &backup.id),
+        RemoteState::Gone if o.status.delete_reason.is_some() => unchanged(o, &backup.id),
         RemoteState::Gone => gone(o, next, &format!("the cloud says that backup {} is {}", backup.id, backup.cloud_status)),
     }
 }

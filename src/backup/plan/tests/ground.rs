@@ -483,3 +483,17 @@ fn a_clock_that_was_ahead_when_it_dated_a_failure_or_an_intent_keeps_nobody_wait
     }
     assert!(matches!(intended.plan(), Step::WriteIntent(_)), "the search has an end");
 }
+
+#[test]
+fn a_backup_that_went_with_its_object_is_never_missing_though_somebody_elses_finalizer_keeps_the_object() {
+    let mut world = World::running();
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen.clone()]);
+    world.report();
+    // Deleted in the cloud, and this operator's finalizer is off.
+    world.status.delete_reason = Some(crate::api::status::DeleteReason::ObjectDeleted);
+    world.deleting = true;
+    world.poll(Covers::Everything, vec![RemoteBackup { state: RemoteState::Gone, ..seen }]);
+    let report = world.report();
+    assert_eq!((reason(&report), report.status.phase), ("Deleting", Some(Phase::Completed)));
+}
