@@ -41,7 +41,8 @@ fn knows_its_life(o: &Observed<'_>) -> bool {
     is_young || was_searched_for || o.memory.own_intent(o.status).is_some()
 }
 
-/// Whether what an object has from an earlier life must be known without a listing, since it is too late to look: nothing was ever asked for it.
+/// Whether an object may be let go without a listing: nothing was asked for under this status, and this process knows all of its life, or has no account to
+/// look with.
 pub(super) fn never_asked(o: &Observed<'_>) -> bool {
     o.status.backup_name.is_none() && (knows_its_life(o) || o.account.place().is_none())
 }

@@ -73,7 +73,7 @@ fn remove(o: &Observed<'_>, why: DeleteReason) -> Step {
     if let Err(gate) = place(o) {
         return shut_out(o, why, gate);
     }
-    // A backup that expires is not even looked for on this machine's clock alone.
+    // On this machine's clock alone no backup expires, not even one that is gone already.
     if why == DeleteReason::Expired && !clocks_agree(o) {
         return wait_for_clocks(o, why);
     }
