@@ -38,7 +38,7 @@ lint: tools ## Check formatting, clippy and documentation.
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 
 model: tools ## Check every interleaving with more faults than `make test` does (a quarter of an hour, 3 GB).
-	MODEL=deep cargo test --release --lib backup::plan::model -- --test-threads 1
+	MODEL=deep cargo test --release --lib plan::backup::model -- --test-threads 1
 
 figures: tools ## Measure speed, memory and calls with a thousand objects (5 minutes).
 	@cargo build --quiet --release --bin database-backup-operator

@@ -5,8 +5,8 @@
 //! | floor | what lives there | may use |
 //! |---|---|---|
 //! | [`process`] | flags, telemetry, HTTP, signals | everything |
-//! | [`controller`] | observe, carry out, write status: the only users of kube's client | `backup`, `api`, `cloud` |
-//! | [`backup`] | the decisions: pure functions, the clock is an argument | `api`, `cloud` |
+//! | [`controller`] | observe, carry out, write status: the only users of kube's client | `plan`, `api`, `cloud` |
+//! | [`plan`] | the decisions: pure functions, the clock is an argument | `api`, `cloud` |
 //! | [`api`] | the kinds: spec, status, conditions, CEL | the names in `cloud` |
 //! | [`cloud`] | what the vendor's services are asked and answer; knows nothing of Kubernetes | – |
 
@@ -26,7 +26,7 @@
 )]
 
 pub mod api;
-pub mod backup;
 pub mod cloud;
 pub mod controller;
+pub mod plan;
 pub mod process;

@@ -11,9 +11,9 @@ use std::{
 const FLOORS: [(&str, &[&str]); 5] = [
     ("cloud", &[]),
     ("api", &["cloud"]),
-    ("backup", &["api", "cloud"]),
-    ("controller", &["backup", "api", "cloud"]),
-    ("process", &["controller", "backup", "api", "cloud"]),
+    ("plan", &["api", "cloud"]),
+    ("controller", &["plan", "api", "cloud"]),
+    ("process", &["controller", "plan", "api", "cloud"]),
 ];
 
 /// A word, and the only places under `src` that may have it.
@@ -21,7 +21,7 @@ const ROOMS: [(&str, &[&str], &str); 7] = [
     ("reqwest", &["cloud/client.rs"], "one file sends bytes to the cloud"),
     ("kube::Client", &["controller", "process"], "the only users of kube's client"),
     ("kube::Api", &["controller", "process/lease.rs"], "the only users of kube's client"),
-    ("k8s_openapi", &["api", "backup", "controller", "process/lease.rs"], "the cloud floor knows nothing of Kubernetes"),
+    ("k8s_openapi", &["api", "plan", "controller", "process/lease.rs"], "the cloud floor knows nothing of Kubernetes"),
     ("Timestamp::now", &["controller/context.rs"], "the clock is an argument"),
     ("Instant::now", &["controller/context.rs", "cloud/client.rs", "cloud/clock.rs", "cloud/permits.rs"], "the clock is an argument"),
     ("SystemTime", &[], "the clock is an argument"),
@@ -96,7 +96,7 @@ fn each_tool_stays_in_its_room() {
 
 #[test]
 fn decisions_do_not_wait() {
-    for (path, code) in files().into_iter().filter(|(path, _)| path.starts_with("backup/") || path.starts_with("api/")) {
+    for (path, code) in files().into_iter().filter(|(path, _)| path.starts_with("plan/") || path.starts_with("api/")) {
         for word in ["async ", ".await", "tokio", "std::thread", "std::fs", "std::net"] {
             assert!(!code.contains(word), "src/{path} has {word}");
         }

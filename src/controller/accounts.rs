@@ -8,13 +8,13 @@ use crate::{
         account::AllowedNamespaces,
         backup::{AccountKind, AccountRef, DatabaseBackup},
     },
-    backup::{
-        account::{AccountMemory, Verification, seen_by_backups},
-        clock::Moment,
-        observed::{Account, Place, Project},
-        reason::Reason,
-    },
     cloud::{permits::Permits, session::Session},
+    plan::{
+        account::{AccountMemory, Verification, seen_by_backups},
+        backup::{reason::Reason, seen::Account},
+        clock::Moment,
+        place::{Place, Project},
+    },
 };
 use kube::ResourceExt;
 use std::{

@@ -15,15 +15,18 @@ use crate::{
         conditions::{is_true, types},
         status::{CreateOutcome, DatabaseBackupStatus, Phase},
     },
-    backup::{
-        clock::Moment,
-        events::{Notice, notices},
-        memory::{Memory, Stage},
-        observed::{Account, Object, Permit, Seen as Observation, Turn},
-        outcome::Circumstances,
-        plan::{Report, Step, carries_intent, decide},
-    },
     cloud::backup::{ListScope, NewBackup},
+    plan::{
+        backup::{
+            decide::decide,
+            events::{Notice, notices},
+            memory::{Memory, Stage},
+            outcome::Circumstances,
+            seen::{Account, Object, Permit, Seen as Observation, Turn},
+            step::{Report, Step, carries_intent},
+        },
+        clock::Moment,
+    },
 };
 use futures::StreamExt;
 use kube::{

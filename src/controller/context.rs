@@ -2,8 +2,8 @@
 
 use super::{accounts::Accounts, fleet::Fleet, health::Health, metrics::Metrics, served::Definitions, store::Store};
 use crate::{
-    backup::{clock::Moment, settings::Settings},
     cloud,
+    plan::{clock::Moment, settings::Settings},
 };
 use jiff::Timestamp;
 use kube::runtime::events::Recorder;

@@ -11,16 +11,19 @@ use crate::{
         backup::DatabaseBackup,
         status::{DatabaseBackupStatus, Phase},
     },
-    backup::{
-        clock::Moment,
-        memory::{Memory, evidence::Evidence},
-        name::own_marks,
-        observed::{Project, Restored, Turn},
-        settings::Settings,
-        standing::{self, Instance, standings},
-        turn::{Claim, Contender, crowd, turn},
-    },
     cloud::{backup::RemoteBackup, engine::Engine},
+    plan::{
+        backup::{
+            memory::{Memory, evidence::Evidence},
+            name::own_marks,
+            queue::{Claim, Contender, crowd, turn},
+            seen::{Restored, Turn},
+        },
+        clock::Moment,
+        place::Project,
+        settings::Settings,
+        summary::{self, Instance, standings},
+    },
 };
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
@@ -278,7 +281,7 @@ impl Fleet {
     }
 
     /// How the backups of each instance stand.
-    pub fn standings(&self) -> BTreeMap<Instance, standing::Standing> {
+    pub fn standings(&self) -> BTreeMap<Instance, summary::Standing> {
         standings(lock(&self.members).by_uid.values().map(|member| member.object.as_ref()))
     }
 

@@ -1,7 +1,7 @@
 //! Whether the operator can do its work now, for `/readyz`.
 
 use super::{context::Context, served, watching::Subject};
-use crate::{api::backup::DatabaseBackup, backup::clock::Moment, cloud::parse::clean};
+use crate::{api::backup::DatabaseBackup, cloud::parse::clean, plan::clock::Moment};
 use kube::{
     Api,
     api::{ListParams, PartialObjectMeta},

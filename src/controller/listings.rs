@@ -3,17 +3,19 @@
 use super::{accounts::AccountKey, context::Context, fleet::Watched};
 use crate::{
     api::backup::DatabaseBackup,
-    backup::{
-        clock::Moment,
-        memory::evidence::{Covers, Evidence},
-        name::own_marks,
-        observed::{Place, Project},
-        outcome::Circumstances,
-    },
     cloud::{
         backup::{ListScope, RemoteBackup, RemoteState, Window},
         engine::Engine,
         session::{ListError, Listed, Session, Urgency},
+    },
+    plan::{
+        backup::{
+            memory::evidence::{Covers, Evidence},
+            name::own_marks,
+            outcome::Circumstances,
+        },
+        clock::Moment,
+        place::{Place, Project},
     },
 };
 use jiff::{SignedDuration, Timestamp};

@@ -234,8 +234,8 @@ mod tests {
     use super::*;
     use crate::{
         api::status::FailedAttempt,
-        backup::standing::{Instance, Standing},
         controller::accounts::AccountKey,
+        plan::summary::{Instance, Standing},
     };
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 

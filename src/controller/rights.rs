@@ -150,7 +150,7 @@ async fn is_granted(client: &Client, right: &Right) -> Result<bool, kube::Error>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backup::settings::Settings;
+    use crate::plan::settings::Settings;
     use std::time::Duration;
 
     fn options(namespaces: &[&str]) -> Options {

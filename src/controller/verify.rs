@@ -9,16 +9,16 @@ use crate::{
         account::{AccountCredentials, AllowedNamespaces, CloudAccount, CloudAccountStatus, ClusterCloudAccount, NamespacesFrom},
         backup::AccountKind,
     },
-    backup::{
-        account::{AccountError, AccountReason, Verification},
-        observed::Project,
-    },
     cloud::{
         credentials::{Credentials, SecretInvalid},
         endpoints::{EndpointError, Endpoints, Overrides},
         engine::Cloud,
         permits::Permits,
         session::{OpenError, Session, Target},
+    },
+    plan::{
+        account::{AccountError, AccountReason, Verification},
+        place::Project,
     },
 };
 use k8s_openapi::api::core::v1::{Namespace, Secret};

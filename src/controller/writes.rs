@@ -3,7 +3,7 @@
 use super::{context::Context, fleet::version};
 use crate::{
     api::{FINALIZER, MANAGER, backup::DatabaseBackup, status::DatabaseBackupStatus},
-    backup::events::Notice,
+    plan::backup::events::Notice,
 };
 use kube::{
     Api, Resource, ResourceExt,

@@ -1,8 +1,8 @@
 //! Every flag, each with its environment variable.
 
 use crate::{
-    backup::settings::Settings,
     controller::{context::Options, rights::LeaseName},
+    plan::settings::Settings,
 };
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::time::Duration;

@@ -2,11 +2,11 @@
 
 use crate::{
     api::MANAGER,
-    backup::{
+    controller::context::{Clock, Leadership},
+    plan::{
         clock::Moment,
         lease::{Claim, Watched, held_until, released},
     },
-    controller::context::{Clock, Leadership},
 };
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{

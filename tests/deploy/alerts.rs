@@ -6,7 +6,6 @@ use crate::{
 };
 use database_backup_operator::{
     api::{backup::AccountKind, status::Phase},
-    backup::standing::{Instance, Standing},
     cloud::{
         client::{Call, Observer},
         engine::Engine,
@@ -15,6 +14,7 @@ use database_backup_operator::{
         accounts::AccountKey,
         metrics::{Metrics, gauges::Snapshot},
     },
+    plan::summary::{Instance, Standing},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -2,11 +2,11 @@
 
 use crate::render::{RELEASE, objects, of_kind};
 use database_backup_operator::{
-    backup::settings::Settings,
     controller::{
         context::Options,
         rights::{LeaseName, used},
     },
+    plan::settings::Settings,
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, time::Duration};

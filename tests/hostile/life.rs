@@ -6,19 +6,6 @@ use database_backup_operator::{
         conditions::{is_true, types},
         status::DatabaseBackupStatus,
     },
-    backup::{
-        account::{AccountError, AccountMemory, AccountReason, Verification, seen_by_backups, status as account_status},
-        clock::Moment,
-        events::notices,
-        memory::{
-            Memory,
-            evidence::{Covers, Evidence},
-        },
-        observed::{Account, Object, Permit, Project, Restored, Seen, Turn},
-        outcome::Circumstances,
-        plan::{Report, Step, decide},
-        settings::Settings,
-    },
     cloud::{
         backup::{ListScope, NewBackup},
         endpoints::{EndpointError, Endpoints},
@@ -27,6 +14,23 @@ use database_backup_operator::{
         listing::Gap,
         request::{Hints, Operation},
         session::ListError,
+    },
+    plan::{
+        account::{AccountError, AccountMemory, AccountReason, Verification, seen_by_backups, status as account_status},
+        backup::{
+            decide::decide,
+            events::notices,
+            memory::{
+                Memory,
+                evidence::{Covers, Evidence},
+            },
+            outcome::Circumstances,
+            seen::{Account, Object, Permit, Restored, Seen, Turn},
+            step::{Report, Step},
+        },
+        clock::Moment,
+        place::Project,
+        settings::Settings,
     },
 };
 use jiff::Timestamp;

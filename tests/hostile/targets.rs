@@ -12,7 +12,6 @@ use database_backup_operator::{
         backup::DatabaseBackup,
         crds,
     },
-    backup::{clock::Moment, lease},
     cloud::{
         backup::{RemoteBackup, RemoteState},
         credentials::Credentials,
@@ -24,6 +23,7 @@ use database_backup_operator::{
         parse,
         request::{Hints, Operation},
     },
+    plan::{clock::Moment, lease},
     process::config::{Cli, Command},
 };
 use jiff::Timestamp;

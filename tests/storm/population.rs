@@ -7,8 +7,8 @@ use crate::{
 };
 use database_backup_operator::{
     api::backup::{DatabaseBackup, DeletionPolicy},
-    backup::name::backup_name,
     cloud::engine::Engine,
+    plan::backup::name::backup_name,
 };
 use kube::ResourceExt;
 use serde_json::json;

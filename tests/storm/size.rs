@@ -1,7 +1,7 @@
 //! How big the storm is, its dice, and the bound that its faults keep.
 
 use crate::simulator::faults::next;
-use database_backup_operator::backup::settings::Settings;
+use database_backup_operator::plan::settings::Settings;
 use std::time::{Duration, SystemTime};
 
 /// How big the storm is.

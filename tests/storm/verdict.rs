@@ -12,8 +12,8 @@ use database_backup_operator::{
         backup::DatabaseBackup,
         status::{CreateOutcome, DatabaseBackupStatus, Origin, Phase},
     },
-    backup::status::stored,
     cloud::engine::Engine,
+    plan::backup::status::stored,
 };
 use kube::{ResourceExt, api::ListParams};
 use std::{

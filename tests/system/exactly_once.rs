@@ -6,8 +6,8 @@ use crate::{
 };
 use database_backup_operator::{
     api::status::{CreateOutcome, Origin, Phase},
-    backup::name::backup_name,
     cloud::engine::Engine,
+    plan::backup::name::backup_name,
 };
 use kube::ResourceExt;
 use std::time::Duration;

@@ -5,9 +5,12 @@ use crate::{
     world::{PATIENCE, World, is_true, message, ready},
 };
 use database_backup_operator::{
-    api::{backup::DatabaseBackup, status::Origin, status::Phase},
-    backup::name::backup_name,
+    api::{
+        backup::DatabaseBackup,
+        status::{Origin, Phase},
+    },
     cloud::engine::Engine,
+    plan::backup::name::backup_name,
 };
 use kube::{
     Api, ResourceExt,

@@ -7,15 +7,15 @@ use crate::{
         backup::AccountKind,
         conditions::{Standing, is_true, types},
     },
-    backup::{
-        account::{AccountMemory, AccountReason, CLOCKS_DISAGREE, Verification, status},
-        events::Notice,
-    },
     controller::{
         context::Context,
         verify::{AccountObject, Verified, verify},
         watching::{self, Seen, Subject, watch},
         writes,
+    },
+    plan::{
+        account::{AccountMemory, AccountReason, CLOCKS_DISAGREE, Verification, status},
+        backup::events::Notice,
     },
 };
 use futures::StreamExt;
@@ -208,7 +208,6 @@ mod tests {
     use super::*;
     use crate::{
         api::backup::DatabaseBackup,
-        backup::{observed::Account, settings::Settings},
         cloud,
         controller::{
             accounts::Accounts,
@@ -219,6 +218,7 @@ mod tests {
             served::Definitions,
             store::Store,
         },
+        plan::{backup::seen::Account, settings::Settings},
     };
     use kube::{
         Client, Config,

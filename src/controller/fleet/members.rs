@@ -7,16 +7,18 @@ use crate::{
         conditions::Standing,
         status::{DatabaseBackupStatus, Phase},
     },
-    backup::{
-        clock::Moment,
-        memory::Memory,
-        observed::Project,
-        reason::Reason,
-        settings::Settings,
-        turn::{Claim, Contender, Life, claim},
-    },
     cloud::engine::Engine,
     controller::accounts::AccountKey,
+    plan::{
+        backup::{
+            memory::Memory,
+            queue::{Claim, Contender, Life, claim},
+            reason::Reason,
+        },
+        clock::Moment,
+        place::Project,
+        settings::Settings,
+    },
 };
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use std::{

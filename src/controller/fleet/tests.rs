@@ -46,7 +46,7 @@ fn a_turn_that_ends_unused_wakes_who_was_told_to_wait_for_it() {
     let (fleet, mut receiver) = two(&json!({}));
     let turn = |uid| fleet.take_turn(uid, &place(), |_| Some(place()), now());
     // The older one is not in the way: it backs off, say.
-    fleet.memory("older", |memory, _| memory.reported = Some(crate::backup::reason::Reason::BackoffAfterFailure));
+    fleet.memory("older", |memory, _| memory.reported = Some(crate::plan::backup::reason::Reason::BackoffAfterFailure));
     assert_eq!(turn("younger"), Turn::Mine);
     fleet.memory("older", |memory, _| memory.reported = None);
     assert_eq!(turn("older"), Turn::Behind("shop/younger".into()));

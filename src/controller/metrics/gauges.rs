@@ -1,9 +1,9 @@
 //! What is read off the memory at each scrape: it needs no upkeep, and goes with what it is about.
 
-use super::super::{accounts::AccountKey, context::Context};
 use crate::{
     api::status::Phase,
-    backup::standing::{Instance, Standing},
+    controller::{accounts::AccountKey, context::Context},
+    plan::summary::{Instance, Standing},
 };
 use jiff::Timestamp;
 use prometheus_client::{

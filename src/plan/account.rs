@@ -1,0 +1,246 @@
+//! What is said of an account, and what that means for the backups that name it.
+
+use super::{
+    backup::{memory::BlockedSince, reason::Reason, seen::Account},
+    clock::Moment,
+    place::{Place, Project},
+    settings::Settings,
+};
+use crate::{
+    api::{
+        account::CloudAccountStatus,
+        conditions::{self, Blocked, Standing, Verdict, is_true, types},
+    },
+    cloud::errors::{Class, Error},
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use std::time::Duration;
+
+/// Why an account is where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AccountReason {
+    /// The cloud accepted the credentials.
+    Verified,
+    /// There is no such Secret.
+    SecretNotFound,
+    /// The operator may not read the Secret.
+    SecretForbidden,
+    /// The Secret lacks a key, or a value cannot be right.
+    SecretInvalid,
+    /// The cloud does not accept the credentials.
+    AuthenticationFailed,
+    /// The credentials may not do what is needed to verify them.
+    AccessDenied,
+    /// The region's project was not found, or is not the only one of its name.
+    ProjectNotFound,
+    /// An endpoint is plain HTTP.
+    EndpointInsecure,
+    /// An endpoint cannot be used, or the region is not in the table.
+    EndpointMisconfigured,
+    /// IAM cannot be reached or fails.
+    CloudUnavailable,
+    /// The Kubernetes API did not give the Secret; it is read again.
+    SecretUnavailable,
+}
+
+impl AccountReason {
+    /// The reason as written in conditions.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verified => "Verified",
+            Self::SecretNotFound => "SecretNotFound",
+            Self::SecretForbidden => "SecretForbidden",
+            Self::SecretInvalid => "SecretInvalid",
+            Self::AuthenticationFailed => "AuthenticationFailed",
+            Self::AccessDenied => "AccessDenied",
+            Self::ProjectNotFound => "ProjectNotFound",
+            Self::EndpointInsecure => "EndpointInsecure",
+            Self::EndpointMisconfigured => "EndpointMisconfigured",
+            Self::CloudUnavailable => "CloudUnavailable",
+            Self::SecretUnavailable => "SecretUnavailable",
+        }
+    }
+
+    /// Which conditions are true with this reason.
+    pub fn standing(self) -> Standing {
+        match self {
+            Self::Verified => Standing::Ready,
+            Self::CloudUnavailable | Self::SecretUnavailable => Standing::OnItsWay,
+            _ => Standing::Blocked,
+        }
+    }
+
+    /// The reason that a backup gives while its account is in this state.
+    fn for_backups(self) -> Reason {
+        match self {
+            Self::AuthenticationFailed => Reason::AuthenticationFailed,
+            Self::AccessDenied => Reason::AccessDenied,
+            Self::EndpointInsecure | Self::EndpointMisconfigured => Reason::EndpointMisconfigured,
+            Self::CloudUnavailable => Reason::CloudUnavailable,
+            _ => Reason::AccountNotReady,
+        }
+    }
+}
+
+/// Why an account cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct AccountError {
+    /// The reason to report.
+    pub reason: AccountReason,
+    /// One line that a person can act on.
+    pub message: String,
+    /// What an earlier message of the same error has in it, too; empty where messages do not differ from time to time.
+    token: String,
+}
+
+impl AccountError {
+    /// An error with a reason and what to do about it.
+    pub fn new(reason: AccountReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), token: String::new() }
+    }
+
+    /// The same error as before, if it is: its message holds the id of one request, and another one's is no news to all the backups of the account.
+    #[must_use]
+    pub fn unless_as(self, before: Option<&Verification>) -> Self {
+        match before {
+            Some(Err(before)) if before.reason == self.reason && before.token == self.token && !self.token.is_empty() => before.clone(),
+            _ => self,
+        }
+    }
+}
+
+impl From<&Error> for AccountError {
+    fn from(error: &Error) -> Self {
+        let reason = match error.class {
+            Class::Unauthenticated | Class::Invalid => AccountReason::AuthenticationFailed,
+            Class::Forbidden => AccountReason::AccessDenied,
+            Class::Misconfigured | Class::Unsupported => AccountReason::EndpointMisconfigured,
+            _ => AccountReason::CloudUnavailable,
+        };
+        Self { token: error.token(), ..Self::new(reason, error.to_string()) }
+    }
+}
+
+/// What the account's last verification showed.
+pub type Verification = Result<Project, AccountError>;
+
+/// What this process remembers of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountMemory {
+    /// Whether the last verification failed.
+    pub failed: bool,
+    /// Refusals of the credentials in a row.
+    pub refusals: u32,
+    /// Until when refused credentials are not tried again.
+    pub retry_at: Option<Moment>,
+    /// Since when it has been blocked without a break.
+    pub blocked: Option<BlockedSince>,
+}
+
+impl AccountMemory {
+    /// Takes note of a verification; `asked`: the cloud was asked, and not only the memory.
+    pub fn note(
+        &mut self,
+        verification: &Verification,
+        asked: bool,
+        status: Option<&CloudAccountStatus>,
+        settings: &Settings,
+        now: Moment,
+    ) {
+        let Err(error) = verification else {
+            *self = Self::default();
+            return;
+        };
+        if error.reason == AccountReason::AuthenticationFailed && asked {
+            self.refusals = self.refusals.saturating_add(1);
+            self.retry_at = Some(now.plus(settings.blocked_retry(self.refusals)));
+        }
+        if error.reason.standing() == Standing::Blocked {
+            let stalled_before = !self.failed && status.is_some_and(|s| is_true(&s.conditions, types::STALLED));
+            self.blocked.get_or_insert(BlockedSince { since: now, stalled_before });
+        } else {
+            self.blocked = None;
+        }
+        self.failed = true;
+    }
+
+    /// Whether credentials that were refused have to wait: clouds lock keys after a few wrong signatures.
+    pub fn must_wait(&self, now: Moment) -> bool {
+        self.retry_at.is_some_and(|at| now.mono < at.mono)
+    }
+
+    /// When an account is looked at again, at the latest: its Secret may have changed, its grace may be over.
+    pub fn wake(&self, settings: &Settings, now: Moment) -> Duration {
+        let reread = settings.secret_reread(self.failed);
+        let grace = self.blocked.map(|blocked| blocked.grace_left(settings, now)).filter(|left| !left.is_zero());
+        grace.map_or(reread, |grace| grace.min(reread))
+    }
+}
+
+/// What is said while this machine's clock and the cloud's disagree, by the account and by what is not deleted for it.
+pub const CLOCKS_DISAGREE: &str = "the operator's clock and the cloud's are more than 5 minutes apart: nothing is deleted until they agree; \
+                                   set the clock of the operator's node";
+
+/// The condition `ClockSkew`; absent while the clocks agree, or nothing is known of the cloud's.
+fn clock_skew(before: &[Condition], generation: Option<i64>, cloud_now: Option<Timestamp>, now: Moment) -> Option<Condition> {
+    cloud_now.filter(|cloud_now| !now.agrees_with(*cloud_now))?;
+    let since =
+        before.iter().find(|condition| condition.type_ == types::CLOCK_SKEW).map(|condition| condition.last_transition_time.clone());
+    Some(Condition {
+        type_: types::CLOCK_SKEW.into(),
+        status: "True".into(),
+        reason: "ClocksDisagree".into(),
+        message: CLOCKS_DISAGREE.into(),
+        observed_generation: generation,
+        last_transition_time: since.unwrap_or_else(|| crate::plan::backup::status::stored(cloud_now.unwrap_or(now.wall))),
+    })
+}
+
+/// The status after a verification. `lastVerifiedTime` moves only with something else, or once in a resync interval.
+pub fn status(
+    verification: &Verification,
+    memory: &AccountMemory,
+    before: Option<&CloudAccountStatus>,
+    generation: Option<i64>,
+    cloud_now: Option<Timestamp>,
+    settings: &Settings,
+    now: Moment,
+) -> CloudAccountStatus {
+    let fallback = CloudAccountStatus::default();
+    let before = before.unwrap_or(&fallback);
+    let (reason, message) = match verification {
+        Ok(project) => (AccountReason::Verified, format!("verified for project {} in {}", project.project_id, project.region)),
+        Err(error) => (error.reason, error.message.clone()),
+    };
+    let grace_over = memory.blocked.is_some_and(|blocked| blocked.grace_left(settings, now).is_zero());
+    let blocked = if grace_over { Blocked::PastGrace } else { Blocked::WithinGrace };
+    let verdict = Verdict { standing: reason.standing(), reason: reason.as_str(), message: &message };
+    let mut next = CloudAccountStatus {
+        observed_generation: generation.unwrap_or_default(),
+        project_id: verification.as_ref().ok().map(|project| project.project_id.clone()).or(before.project_id.clone()),
+        last_verified_time: before.last_verified_time.clone(),
+        conditions: conditions::conditions(&before.conditions, verdict, blocked, generation, now.wall),
+    };
+    next.conditions.extend(clock_skew(&before.conditions, generation, cloud_now, now));
+    let is_old = |time: &Timestamp| now.since_wall(*time) >= settings.resync_interval;
+    if verification.is_ok() && (next != *before || before.last_verified_time.as_ref().is_none_or(|t| is_old(&t.0))) {
+        next.last_verified_time = Some(Time(now.wall));
+    }
+    next
+}
+
+/// What a backup sees of its account.
+pub fn seen_by_backups(verification: &Verification, label: &str, epoch: u64, endpoint: &str, cloud_now: Option<Timestamp>) -> Account {
+    match verification {
+        Ok(project) => {
+            let place = Place { project: project.clone(), endpoint: endpoint.to_owned() };
+            Account::Ready { place, allowed: true, epoch, cloud_now }
+        }
+        Err(error) => {
+            let message = format!("{label} is not ready: {}: {}", error.reason.as_str(), error.message);
+            Account::Blocked { reason: error.reason.for_backups(), message }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What keeps an object from the cloud: its account, a trouble that is not over, a pause.
+
+use super::{
+    observed::Observed,
+    outcome::Trouble,
+    reason::Reason,
+    report::hold,
+    rule::{Rule, is_kept},
+    seen::Account,
+    status::blocked_pause,
+    step::Step,
+};
+use crate::plan::place::{Place, Whereabouts};
+use std::time::Duration;
+
+/// Why the object cannot get at its account.
+pub(super) enum Gate {
+    /// Not known yet: wait without a word, unless the object has never been told anything.
+    Verifying,
+    /// To be reported.
+    Closed(Reason, String),
+}
+
+/// The place to work in, if the account is ready and still points to where the backup is.
+pub(super) fn place<'a>(o: &Observed<'a>) -> Result<&'a Place, Gate> {
+    let place = match o.seen.account {
+        Account::Verifying => return Err(Gate::Verifying),
+        Account::Blocked { reason, message } => return Err(Gate::Closed(*reason, message.clone())),
+        Account::Ready { place, .. } => place,
+    };
+    let mismatch = |points: String, belongs: String| {
+        let (kind, name) = (o.spec.account_ref.kind.as_str(), &o.spec.account_ref.name);
+        let message = format!(
+            "{kind} {name} now points to {points}, but this backup belongs to {belongs}; point it back, or create a new DatabaseBackup"
+        );
+        Err(Gate::Closed(Reason::AccountMismatch, message))
+    };
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    match place.whereabouts(o.status) {
+        Whereabouts::Here => Ok(place),
+        Whereabouts::Elsewhere => mismatch(
+            format!("project {} in {}", place.project.project_id, place.project.region),
+            format!("project {} in {}", text(&o.status.project_id), text(&o.status.region)),
+        ),
+        Whereabouts::OtherHost => mismatch(
+            format!("{}, where this backup was not seen", host(&place.endpoint)),
+            host(o.status.endpoint.as_deref().unwrap_or_default()).to_owned(),
+        ),
+    }
+}
+
+/// A host as people are told of it.
+pub(super) fn host(endpoint: &str) -> &str {
+    if endpoint.is_empty() { "no host" } else { endpoint }
+}
+
+/// What to do at a closed gate.
+pub(super) fn wait_at(o: &Observed<'_>, gate: Gate) -> Step {
+    match gate {
+        Gate::Verifying if o.status.conditions.is_empty() => {
+            let account = &o.spec.account_ref;
+            hold(o, Reason::AccountNotReady, &format!("{} {} is being verified", account.kind.as_str(), account.name), None)
+        }
+        Gate::Verifying => Step::Rest(None),
+        Gate::Closed(reason, message) => hold(o, reason, &message, None),
+    }
+}
+
+/// What stands in the way of another try, if it is not time for one.
+pub(super) fn trouble<'a>(o: &Observed<'a>) -> Option<&'a Trouble> {
+    let memory = o.memory;
+    memory.trouble.as_ref().filter(|trouble| trouble.is_current(o.account.epoch(), memory.counted_annotations(), o.now))
+}
+
+/// How long until a blocked object looks again that its last look left blocked; zero if it is due. The pause was chosen at that look, and grows with each
+/// further one; a changed annotation or a newly verified account ends it.
+pub(super) fn look_again_in(o: &Observed<'_>) -> Duration {
+    let looks = &o.memory.looks;
+    let is_changed = looks.epoch != o.account.epoch() || looks.annotations != o.memory.counted_annotations();
+    match looks.last {
+        Some(last) if !is_changed => {
+            let pause = if is_kept(Rule::PauseSinceTheLook) { o.settings.blocked_retry(looks.in_a_row) } else { blocked_pause(o) };
+            pause.saturating_sub(o.now.since(last))
+        }
+        _ => Duration::ZERO,
+    }
+}

@@ -1,0 +1,157 @@
+//! One backup at a time per instance: first come, first served.
+//!
+//! This is a courtesy to the instance and keeps the cloud's "busy" answers rare; nothing's safety rests on it.
+
+use super::{memory::Memory, reason::Reason, seen::Turn};
+use crate::{
+    api::{
+        conditions::Standing,
+        status::{DatabaseBackupStatus, Phase},
+    },
+    cloud::backup::RemoteState,
+    plan::clock::Moment,
+};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// What an object claims of its instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Claim {
+    /// The cloud is, or may be, taking its backup.
+    Holds,
+    /// It wants to be next.
+    Waits,
+    /// Nothing: it is done, stuck, failed or backing off.
+    Nothing,
+}
+
+/// An object in the queue of its instance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Contender {
+    /// When it was created.
+    pub created: Timestamp,
+    /// Its UID, which settles equal times.
+    pub uid: String,
+    /// Namespace and name, for people.
+    pub label: String,
+    /// What it claims.
+    pub claim: Claim,
+    /// It waits to be asked for, and never was.
+    pub is_unasked: bool,
+}
+
+/// So many objects of an instance that were never asked for are in line; the others wait until the oldest are through.
+pub const OLDEST: usize = 20;
+
+/// An object's life, as far as it matters for its instance.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    /// When it was created.
+    pub created: Timestamp,
+    /// How long its backup may take.
+    pub deadline: Duration,
+    /// It adopts a backup that exists.
+    pub importing: bool,
+    /// It is being deleted.
+    pub deleting: bool,
+}
+
+/// What an object claims.
+pub fn claim(status: &DatabaseBackupStatus, life: Life, memory: &Memory, now: Moment) -> Claim {
+    if life.importing || !matches!(status.phase, None | Some(Phase::Pending | Phase::Running)) {
+        return Claim::Nothing;
+    }
+    if status.backup_id.is_some() || status.intent_is_open() {
+        let record = memory.sighting.as_ref().and_then(|sighting| sighting.record(status));
+        // One that is being deleted may be told nothing any more of what the cloud has finished.
+        let has_ended = life.deleting && record.is_some_and(|record| record.state != RemoteState::Running);
+        return if now.since_wall(life.created) < life.deadline && !has_ended { Claim::Holds } else { Claim::Nothing };
+    }
+    match memory.reported {
+        _ if life.deleting => Claim::Nothing,
+        Some(Reason::BackoffAfterFailure) => Claim::Nothing,
+        Some(reason) if matches!(reason.standing(), Standing::Blocked | Standing::Stopped) => Claim::Nothing,
+        _ => Claim::Waits,
+    }
+}
+
+/// Whose turn it is: that of the oldest who holds the instance, else of the oldest who waits. `me` wants it, so it waits at least; if it holds the
+/// instance itself, as one does whose call is known to have made nothing, only an older holder is ahead. Everybody comes to the same answer, or two
+/// might wait for each other.
+pub fn turn<'a>(me: &Contender, others: impl Iterator<Item = &'a Contender>) -> Turn {
+    let order = |c: &Contender| (c.claim != Claim::Holds, c.created, c.uid.clone());
+    let ahead = others.filter(|c| c.claim != Claim::Nothing && order(c) < order(me)).min_by_key(|c| order(c));
+    ahead.map_or(Turn::Mine, |other| Turn::Behind(other.label.clone()))
+}
+
+/// Whether so many of the instance were never asked for that `me` is not in line yet; and how many they are.
+pub fn crowd<'a>(me: &Contender, others: impl Iterator<Item = &'a Contender>) -> Option<usize> {
+    let (mut all, mut older) = (1, 0);
+    for other in others.filter(|other| other.is_unasked) {
+        all += 1;
+        older += usize::from((other.created, &other.uid) < (me.created, &me.uid));
+    }
+    (me.is_unasked && older >= OLDEST).then_some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contender(uid: &str, second: i64, claim: Claim) -> Contender {
+        Contender {
+            created: Timestamp::new(second, 0).unwrap(),
+            uid: uid.into(),
+            label: format!("shop/{uid}"),
+            claim,
+            is_unasked: claim == Claim::Waits,
+        }
+    }
+
+    #[test]
+    fn the_oldest_goes_first() {
+        let (a, b) = (contender("a", 1, Claim::Waits), contender("b", 2, Claim::Waits));
+        assert_eq!(turn(&a, [&b].into_iter()), Turn::Mine);
+        assert_eq!(turn(&b, [&a].into_iter()), Turn::Behind("shop/a".into()));
+    }
+
+    #[test]
+    fn a_younger_one_that_holds_the_instance_is_waited_for() {
+        let (a, b) = (contender("a", 1, Claim::Waits), contender("b", 2, Claim::Holds));
+        assert_eq!(turn(&a, [&b].into_iter()), Turn::Behind("shop/b".into()));
+    }
+
+    #[test]
+    fn one_that_is_stuck_is_passed() {
+        let (a, b) = (contender("a", 1, Claim::Nothing), contender("b", 2, Claim::Waits));
+        assert_eq!(turn(&b, [&a].into_iter()), Turn::Mine);
+    }
+
+    #[test]
+    fn of_two_that_hold_the_instance_the_older_goes_first() {
+        let (a, b) = (contender("a", 1, Claim::Holds), contender("b", 2, Claim::Holds));
+        assert_eq!(turn(&a, [&b].into_iter()), Turn::Mine);
+        assert_eq!(turn(&b, [&a].into_iter()), Turn::Behind("shop/a".into()));
+    }
+
+    #[test]
+    fn beyond_the_twenty_oldest_that_were_never_asked_for_nobody_is_in_line() {
+        let all: Vec<Contender> = (0..25).map(|n| contender(&format!("u-{n:02}"), n / 2, Claim::Waits)).collect();
+        let crowd = |me: &Contender| crowd(me, all.iter().filter(|other| other.uid != me.uid));
+        assert_eq!(all.iter().filter(|me| crowd(me).is_none()).count(), OLDEST);
+        assert_eq!((crowd(&all[19]), crowd(&all[20])), (None, Some(25)));
+        let asked = Contender { is_unasked: false, ..all[24].clone() };
+        assert_eq!(crowd(&asked), None, "one that was asked for is in line");
+    }
+
+    #[test]
+    fn whatever_they_claim_it_is_always_exactly_one_that_goes_first() {
+        const CLAIMS: [Claim; 3] = [Claim::Holds, Claim::Waits, Claim::Nothing];
+        for (a, b, c) in CLAIMS.iter().flat_map(|a| CLAIMS.iter().flat_map(move |b| CLAIMS.iter().map(move |c| (*a, *b, *c)))) {
+            let all = [contender("a", 1, a), contender("b", 1, b), contender("c", 2, c)];
+            let wanting = all.iter().filter(|me| me.claim != Claim::Nothing);
+            let first = wanting.clone().filter(|me| turn(me, all.iter().filter(|other| other.uid != me.uid)) == Turn::Mine);
+            assert_eq!(first.count(), wanting.count().min(1), "{a:?} {b:?} {c:?}");
+        }
+    }
+}

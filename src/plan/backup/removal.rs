@@ -1,0 +1,352 @@
+//! The backup in the cloud is to be deleted: because the object is, under `deletionPolicy: Delete`, or because its time is up.
+//!
+//! Deleted is only what a fresh listing shows with one of this object's own marks, on its own instance, and what was told in the status before; and only
+//! while this machine's clock and the cloud's agree. What the cloud says of a deletion is never the end of it: the next listing is.
+
+use super::{
+    first,
+    gate::{Gate, look_again_in, place, trouble},
+    memory::{
+        Removal, Stage,
+        evidence::{Covers, Evidence},
+    },
+    observed::Observed,
+    outcome::Trouble,
+    reason::Reason,
+    report::{report, told},
+    rule::{Rule, is_kept},
+    seen::Seen,
+    status::{conclude, take_over},
+    step::{Report, Step},
+    submit, unknown, watch,
+};
+use crate::{
+    api::{
+        backup::DeletionPolicy,
+        status::{DatabaseBackupStatus, DeleteReason, Phase},
+    },
+    cloud::backup::{ListScope, RemoteBackup, RemoteState},
+    plan::{account::CLOCKS_DISAGREE, clock::Moment, place::Whereabouts},
+};
+use std::time::Duration;
+
+/// What a person can do who cannot wait.
+const WAY_OUT: &str = "set deletionPolicy to Retain to let the object go and keep the backup";
+
+/// Whether the object needs the finalizer: only while there may be something in the cloud that goes with it.
+pub(super) fn wants_finalizer(o: &Observed<'_>) -> bool {
+    o.spec.deletion_policy == DeletionPolicy::Delete
+        && o.spec.source.existing_backup_id.is_none()
+        && !matches!(o.status.phase, Some(Phase::Expired | Phase::Lapsed))
+}
+
+/// Whether the backup in the cloud is to be deleted, as far as this machine's clock knows.
+pub(super) fn is_wanted(seen: &Seen<'_>) -> bool {
+    seen.object.deleting || is_due(seen)
+}
+
+fn is_due(seen: &Seen<'_>) -> bool {
+    seen.status.expiration_time.as_ref().is_some_and(|at| at.0 <= seen.now.wall)
+}
+
+/// The object is being deleted.
+pub(super) fn of_object(o: &Observed<'_>) -> Step {
+    if !o.object.has_finalizer {
+        return Step::Rest(None);
+    }
+    // Flipped to Retain, or never asked for: nothing in the cloud goes with it.
+    if !wants_finalizer(o) || first::never_asked(o) {
+        return Step::SetFinalizer(false);
+    }
+    remove(o, DeleteReason::ObjectDeleted)
+}
+
+/// The time of a completed backup is up, as far as this machine's clock knows.
+pub(super) fn is_expired(o: &Observed<'_>) -> bool {
+    o.status.phase == Some(Phase::Completed) && is_due(o)
+}
+
+/// Deletes the backup in the cloud; the object stays.
+pub(super) fn expire(o: &Observed<'_>) -> Step {
+    remove(o, DeleteReason::Expired)
+}
+
+fn remove(o: &Observed<'_>, why: DeleteReason) -> Step {
+    if let Some(step) = submit::store_ids(o) {
+        return step;
+    }
+    if let Err(gate) = place(o) {
+        return shut_out(o, why, gate);
+    }
+    // On this machine's clock alone no backup expires, not even one that is gone already.
+    if why == DeleteReason::Expired && !clocks_agree(o) {
+        return wait_for_clocks(o, why);
+    }
+    let Some(removal) = o.memory.removal.as_ref() else { return Step::Rest(Some(o.settings.poll_interval)) };
+    if removal.instance_missing.is_some_and(|missing| missing.is_long(o.settings)) {
+        return let_go(o, why);
+    }
+    if let Some(trouble) = trouble(o) {
+        return refused(o, why, trouble);
+    }
+    let Some(inventory) = removal.inventory.as_ref() else { return take_stock(o, removal) };
+    if let Some(backup) = made_by_an_earlier_object(o, removal) {
+        return leave_alone(o, why, backup);
+    }
+    let is_mine = |backup: &&RemoteBackup| {
+        (!is_kept(Rule::OwnMarks) || first::is_own(o, &backup.mark))
+            && backup.instance_id == o.spec.source.instance_id
+            && backup.state != RemoteState::Gone
+    };
+    let listed = inventory.found.iter().chain(removal.by_id.iter().flat_map(|asked| &asked.found));
+    match listed.filter(is_mine).collect::<Vec<_>>().as_slice() {
+        [] => nothing_left(o, why, removal, inventory),
+        [backup, ..] => delete(o, why, backup, o.now.since(inventory.started)),
+    }
+}
+
+/// Whether this machine's clock and the cloud's say the same time, and both that what expires is due. A cloud that does not say its time agrees with nothing.
+fn clocks_agree(o: &Observed<'_>) -> bool {
+    if !is_kept(Rule::TwoClocks) {
+        return true;
+    }
+    let due = o.status.expiration_time.as_ref().map(|at| at.0);
+    o.account.cloud_now().is_some_and(|cloud_now| o.now.agrees_with(cloud_now) && (o.object.deleting || due <= Some(cloud_now)))
+}
+
+/// Each look brings the cloud's time along, so it is looked from time to time whether they agree again.
+fn wait_for_clocks(o: &Observed<'_>, why: DeleteReason) -> Step {
+    let message = match o.account.cloud_now() {
+        Some(cloud_now) if o.now.agrees_with(cloud_now) => return watch::plan(o),
+        Some(_) => CLOCKS_DISAGREE,
+        None => "the cloud's answers carry no Date, so nothing is deleted: this machine's clock alone is not trusted",
+    };
+    look_or(o, why, Reason::DeleteBlocked, message, instance(o))
+}
+
+/// The record with the status' id, if its name is none that this object ever made.
+fn made_by_an_earlier_object<'a>(o: &Observed<'_>, removal: &'a Removal) -> Option<&'a RemoteBackup> {
+    let listings = [removal.inventory.as_ref(), removal.by_id.as_ref()];
+    let record = listings.into_iter().flatten().find_map(|listing| listing.record(o.status))?;
+    let is_anothers = !first::is_own(o, &record.mark) && record.state != RemoteState::Gone && is_kept(Rule::EarlierLife);
+    is_anothers.then_some(record)
+}
+
+/// Deleting it is not this object's business; it is looked at again from time to time, since a person may have.
+fn leave_alone(o: &Observed<'_>, why: DeleteReason, backup: &RemoteBackup) -> Step {
+    let name = crate::cloud::parse::clean(&backup.mark, 64);
+    let message =
+        format!("backup {} is named {name}, made by an earlier object; delete it by hand, or set deletionPolicy to Retain", backup.id);
+    look_or(o, why, Reason::DeleteBlocked, &message, instance(o))
+}
+
+/// Looks again after a blocked object's pause, and says why until then.
+fn look_or(o: &Observed<'_>, why: DeleteReason, reason: Reason, message: &str, scope: ListScope) -> Step {
+    match look_again_in(o) {
+        Duration::ZERO if !o.memory.looks.under_way => Step::TakeStock(scope),
+        wait => say(o, why, reason, message, Some(wait).filter(|wait| !wait.is_zero())),
+    }
+}
+
+fn instance(o: &Observed<'_>) -> ListScope {
+    ListScope::Instance { instance_id: o.spec.source.instance_id.clone() }
+}
+
+fn take_stock(o: &Observed<'_>, removal: &Removal) -> Step {
+    match o.now.until(removal.not_before) {
+        Duration::ZERO => look(o, instance(o)),
+        wait => Step::Rest(Some(wait)),
+    }
+}
+
+/// One listing at a time; the object is woken when it is there.
+fn look(o: &Observed<'_>, scope: ListScope) -> Step {
+    if o.memory.looks.under_way { Step::Rest(None) } else { Step::TakeStock(scope) }
+}
+
+/// One that runs, or goes already, is waited for; any other is deleted, once the status says so. `age`: of the listing.
+fn delete(o: &Observed<'_>, why: DeleteReason, backup: &RemoteBackup, age: Duration) -> Step {
+    let id = &backup.id;
+    if matches!(backup.state, RemoteState::Running | RemoteState::Deleting) || is_going(o, id) {
+        return match o.settings.poll_interval.saturating_sub(age) {
+            Duration::ZERO => look(o, instance(o)),
+            wait => say(o, why, Reason::Deleting, &format!("waiting for backup {id}, which is {}", backup.cloud_status), Some(wait)),
+        };
+    }
+    if !clocks_agree(o) {
+        return wait_for_clocks(o, why);
+    }
+    // It was listed before something else had to be waited for.
+    if age >= o.settings.poll_interval * 4 {
+        return look(o, instance(o));
+    }
+    if o.status.delete_reason != Some(why) {
+        let next = DatabaseBackupStatus { delete_reason: Some(why), ..o.status.clone() };
+        return tell(o, next, why, Reason::Deleting, &format!("deleting backup {id}"), None);
+    }
+    Step::Delete { backup_id: id.clone() }
+}
+
+/// Whether the cloud has accepted its deletion lately; after four polls it is asked again.
+fn is_going(o: &Observed<'_>, id: &str) -> bool {
+    let accepted = o.memory.removal.as_ref().and_then(|removal| removal.accepted.as_ref());
+    accepted.is_some_and(|(going, at)| going == id && o.now.since(*at) < o.settings.poll_interval * 4)
+}
+
+/// A listing shows nothing of this object. It is asked for by its id, too, where that can be done; a call without an answer may still turn up; and what was
+/// made just now may not be listed yet.
+fn nothing_left(o: &Observed<'_>, why: DeleteReason, removal: &Removal, inventory: &Evidence) -> Step {
+    let listed = inventory.started;
+    if inventory.covers != Covers::Everything {
+        let message = "the cloud's listing does not hold together, so nobody knows whether the backup is gone; it is read again";
+        return match o.settings.poll_interval.saturating_sub(o.now.since(listed)) {
+            Duration::ZERO => look(o, instance(o)),
+            wait => say(o, why, Reason::Deleting, message, Some(wait)),
+        };
+    }
+    let was_deleted = o.status.backup_name.as_ref().is_some_and(|mark| removal.marks.contains(mark));
+    if !was_deleted && found_since(o, listed) {
+        return take_stock(o, removal);
+    }
+    if let Some(id) = o.status.backup_id.as_ref().filter(|_| o.spec.source.engine.service().finds_by_id() && removal.by_id.is_none()) {
+        return look(o, ListScope::Backup { backup_id: id.clone() });
+    }
+    if !was_deleted && is_in_doubt(o) {
+        match unknown::plan(o) {
+            None => {}
+            Some(Step::Report(report)) => {
+                let message = "the answer to a create call was lost; looking for the backup before the object is let go";
+                return say(o, why, Reason::Deleting, message, report.wake);
+            }
+            Some(step) => return step,
+        }
+    }
+    match o.status.backup_id.as_ref().filter(|_| !was_deleted && !is_settled(o, listed)) {
+        Some(id) => await_listing(o, why, removal, id),
+        None => let_go(o, why),
+    }
+}
+
+/// Whether a look for a lost answer has found the backup that a listing begun at `listed` lacks.
+fn found_since(o: &Observed<'_>, listed: Moment) -> bool {
+    !unknown::hits(o).is_empty() && o.memory.sighting.as_ref().is_some_and(|sighting| sighting.started >= listed)
+}
+
+/// Whether what the latest create call made must have been in a listing begun at `moment`: a settle delay after it by every clock there is; or twice that
+/// since this process has known the backup's id, should the clock that dated the call have been ahead.
+fn is_settled(o: &Observed<'_>, moment: Moment) -> bool {
+    let delay = o.settings.settle_delay;
+    let Some(asked) = o.status.request_time.as_ref().map(|asked| asked.0) else { return true };
+    let is_long_known = o.memory.identified.as_ref().is_some_and(|(_, since)| moment.since(*since) >= delay * 2);
+    let own = o.memory.own_intent(o.status).is_none_or(|own| moment.since(own.begun) >= delay);
+    let clouds = o.account.cloud_now().is_none_or(|now| Moment { wall: now, ..o.now }.since_wall(asked) >= delay + o.now.since(moment));
+    is_long_known || (own && clouds && moment.since_wall(asked) >= delay)
+}
+
+/// A young backup that is not listed is looked for again once it must be listed.
+fn await_listing(o: &Observed<'_>, why: DeleteReason, removal: &Removal, id: &str) -> Step {
+    if is_settled(o, o.now) {
+        return take_stock(o, removal);
+    }
+    let asked = o.status.request_time.as_ref().map_or(o.now.wall, |asked| asked.0);
+    let wait = o.settings.settle_delay.saturating_sub(o.now.since_wall(asked)).max(o.settings.poll_interval);
+    say(o, why, Reason::Deleting, &format!("backup {id} is not listed yet; it is looked for again before the object is let go"), Some(wait))
+}
+
+/// The cloud holds nothing of this object any more.
+fn let_go(o: &Observed<'_>, why: DeleteReason) -> Step {
+    match why {
+        DeleteReason::Expired => {
+            let next = DatabaseBackupStatus { delete_reason: Some(why), ..o.status.clone() };
+            let id = o.status.backup_id.as_deref().unwrap_or_default();
+            let message = format!("backup {id} was deleted when its time was up");
+            report(o, next, Phase::Expired, Reason::Expired, &message, None)
+        }
+        DeleteReason::ObjectDeleted | DeleteReason::Retention => Step::Release,
+    }
+}
+
+/// Whether a create call may still turn up: it has no answer, and its backup was never seen.
+fn is_in_doubt(o: &Observed<'_>) -> bool {
+    let answered = matches!(o.memory.own_intent(o.status).map(|own| &own.stage), Some(Stage::Written | Stage::Rejected));
+    o.intent_is_open() && !answered && unknown::hits(o).is_empty()
+}
+
+/// The account cannot be used; or it points to another host, where the backup is looked for, since it may be the same under another name.
+fn shut_out(o: &Observed<'_>, why: DeleteReason, gate: Gate) -> Step {
+    let is_at_another_host = o.account.place().is_some_and(|place| place.whereabouts(o.status) == Whereabouts::OtherHost);
+    match gate {
+        Gate::Verifying => Step::Rest(None),
+        Gate::Closed(Reason::AccountMismatch, message) => {
+            let message = with_way_out(why, &message, "; or ");
+            match (is_at_another_host, look_again_in(o)) {
+                (true, Duration::ZERO) if !o.memory.looks.under_way => {
+                    Step::Look(o.status.backup_id.as_ref().map_or_else(|| instance(o), |id| watch::lookup(o, id)))
+                }
+                (true, wait) => say(o, why, Reason::DeleteBlocked, &message, Some(wait).filter(|wait| !wait.is_zero())),
+                (false, _) => say(o, why, Reason::DeleteBlocked, &message, None),
+            }
+        }
+        Gate::Closed(_, message) => say(o, why, Reason::CredentialsUnavailable, &with_way_out(why, &message, "; or "), None),
+    }
+}
+
+/// What keeps the backup, and how an object is let go without it.
+fn with_way_out(why: DeleteReason, message: &str, joint: &str) -> String {
+    match why {
+        DeleteReason::ObjectDeleted | DeleteReason::Retention => format!("{message}{joint}{WAY_OUT}"),
+        DeleteReason::Expired => message.to_owned(),
+    }
+}
+
+/// The cloud does not delete it, or cannot be asked.
+fn refused(o: &Observed<'_>, why: DeleteReason, trouble: &Trouble) -> Step {
+    let (wake, message) = (Some(o.now.until(trouble.retry_at)), told(o, trouble));
+    let message = message.strip_prefix("tried again: ").unwrap_or(message);
+    match trouble.reason {
+        Reason::EndpointMisconfigured | Reason::Unsupported => {
+            say(o, why, Reason::DeleteUnsupported, &with_way_out(why, message, "; "), wake)
+        }
+        Reason::AuthenticationFailed => say(o, why, Reason::CredentialsUnavailable, &with_way_out(why, message, "; or "), wake),
+        Reason::AccessDenied => say(o, why, Reason::DeleteBlocked, &with_way_out(why, message, "; allow it, or "), wake),
+        _ => say(o, why, Reason::Deleting, &format!("tried again: {message}"), wake),
+    }
+}
+
+/// Reports on a deletion.
+fn say(o: &Observed<'_>, why: DeleteReason, reason: Reason, message: &str, wake: Option<Duration>) -> Step {
+    tell(o, o.status.clone(), why, reason, message, wake)
+}
+
+/// Reports on a deletion. An expired backup stays Ready while the cloud refuses: it is there. One whose object goes is followed on the way.
+fn tell(
+    o: &Observed<'_>,
+    mut next: DatabaseBackupStatus,
+    why: DeleteReason,
+    reason: Reason,
+    message: &str,
+    wake: Option<Duration>,
+) -> Step {
+    let phase = follow(o, &mut next);
+    let (reason, message) = match (why, reason) {
+        (DeleteReason::Expired, Reason::DeleteBlocked) => (Reason::Completed, message.to_owned()),
+        (DeleteReason::Expired, _) => (Reason::Completed, format!("its time is up: {message}")),
+        (DeleteReason::ObjectDeleted | DeleteReason::Retention, _) => (reason, message.to_owned()),
+    };
+    Step::Report(Box::new(Report { status: conclude(o, next, phase, reason, &message), reason: Some(reason), wake }))
+}
+
+/// A backup that runs while its object waits for something else comes to its end there, too.
+fn follow(o: &Observed<'_>, next: &mut DatabaseBackupStatus) -> Phase {
+    let phase = o.status.phase.unwrap_or(Phase::Pending);
+    let removal = o.memory.removal.as_ref();
+    let listings = [o.memory.sighting.as_ref(), removal.and_then(|removal| removal.inventory.as_ref())];
+    let records = listings.into_iter().flatten().filter_map(|listing| listing.record(o.status));
+    match records.into_iter().find(|record| record.state == RemoteState::Completed) {
+        Some(record) if phase == Phase::Running => {
+            take_over(o, next, record);
+            Phase::Completed
+        }
+        _ => phase,
+    }
+}

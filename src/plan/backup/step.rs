@@ -1,0 +1,72 @@
+//! What a decision comes to.
+
+use super::{reason::Reason, status::says_the_same};
+use crate::{
+    api::status::DatabaseBackupStatus,
+    cloud::backup::{ListScope, NewBackup},
+    plan::settings::Settings,
+};
+use std::time::Duration;
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Ask whether it is this object's turn on its instance, and plan again.
+    TakeTurn,
+    /// Ask for a permit for one create call, and plan again.
+    TakePermit,
+    /// Write this status, which holds the intent to create; if exactly this was stored, plan again at once.
+    WriteIntent(Box<DatabaseBackupStatus>),
+    /// Send the create call of the intent just written, unless the last check says no; keep the answer in memory, and plan again.
+    Send(NewBackup),
+    /// Start a complete listing for this object in the background; the object is woken when it is there.
+    Look(ListScope),
+    /// Put the finalizer on the object, or take it off since nothing in the cloud goes with it, and plan again.
+    SetFinalizer(bool),
+    /// Take the finalizer off: the cloud holds nothing of this object any more. Plan again.
+    Release,
+    /// Start a complete listing of everything that the object ever had in the cloud, in the background; the object is woken when it is there.
+    TakeStock(ListScope),
+    /// Delete this backup in the cloud, keep what comes of it in memory, and plan again.
+    Delete {
+        /// The cloud's id of the backup.
+        backup_id: String,
+    },
+    /// Write this status if it says anything new, and rest.
+    Report(Box<Report>),
+    /// Nothing to do but wait, at most so long; absent: until something changes.
+    Rest(Option<Duration>),
+}
+
+/// A status to write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The status.
+    pub status: DatabaseBackupStatus,
+    /// The reason in its conditions; absent where an earlier one is restated.
+    pub reason: Option<Reason>,
+    /// Look again after so long, if nothing happens before.
+    pub wake: Option<Duration>,
+}
+
+impl Report {
+    /// Whether writing it would change anything that is worth a write.
+    pub fn is_news(&self, stored: &DatabaseBackupStatus, settings: &Settings) -> bool {
+        !says_the_same(stored, &self.status, settings)
+    }
+}
+
+/// Whether the stored status carries the intent exactly as it was meant to be written. A definition in the cluster that is older than this program
+/// drops fields silently; nothing may be sent then.
+pub fn carries_intent(stored: Option<&DatabaseBackupStatus>, meant: &DatabaseBackupStatus) -> bool {
+    stored.is_some_and(|stored| {
+        stored.backup_name == meant.backup_name
+            && stored.attempts == meant.attempts
+            && stored.request_time == meant.request_time
+            && stored.create_outcome == meant.create_outcome
+            && (&stored.cloud, &stored.region, &stored.project_id) == (&meant.cloud, &meant.region, &meant.project_id)
+            && stored.endpoint == meant.endpoint
+            && stored.failed_attempts == meant.failed_attempts
+            && stored.backup_id.is_none()
+    })
+}

@@ -1,0 +1,192 @@
+//! The backup's id is known: say truthfully where it stands.
+
+use super::{
+    gate::{Gate, place, trouble},
+    memory::evidence::OVERLOOKED,
+    observed::Observed,
+    reason::Reason,
+    report::{hold, report, settled, told},
+    status::{conclude, expiration, spend_attempt, take_over, time_left},
+    step::{Report, Step},
+};
+use crate::{
+    api::{
+        conditions::Standing,
+        status::{DatabaseBackupStatus, DeleteReason, Origin, Phase},
+    },
+    cloud::backup::{ListScope, RemoteBackup, RemoteState},
+};
+use std::time::Duration;
+
+pub(super) fn plan(o: &Observed<'_>) -> Step {
+    let id = o.status.backup_id.as_deref().unwrap_or_default();
+    let record = o.memory.sighting.as_ref().and_then(|sighting| sighting.record(o.status));
+    // One that was last seen running, and is known to: what keeps the operator from looking again is of more interest.
+    let is_known = |backup: &&RemoteBackup| {
+        matches!(backup.state, RemoteState::Running | RemoteState::Deleting) && o.status.phase == Some(Phase::Running)
+    };
+    if let Some(backup) = record.filter(|backup| !is_known(backup)) {
+        return follow(o, o.status.clone(), backup);
+    }
+    match o.memory.absence.filter(|absence| absence.is_long(o.settings)) {
+        Some(_) if o.object.deleting && o.status.delete_reason == Some(DeleteReason::ObjectDeleted) => deleted(o, id),
+        Some(absence) if is_missing(o) && (absence.asked_by_id || !finds_by_id(o)) => {
+            gone(o, o.status.clone(), &format!("the cloud no longer lists backup {id}"))
+        }
+        Some(_) if is_missing(o) => ask_by_id(o, id),
+        _ if o.memory.overlooked >= OVERLOOKED && finds_by_id(o) && is_asked_again(o) => ask_by_id(o, id),
+        _ => unchanged(o, id),
+    }
+}
+
+fn finds_by_id(o: &Observed<'_>) -> bool {
+    o.spec.source.engine.service().finds_by_id()
+}
+
+/// Whether its absence is news.
+fn is_missing(o: &Observed<'_>) -> bool {
+    o.status.phase != Some(Phase::Missing) && o.status.delete_reason.is_none()
+}
+
+/// Whether a backup that listings overlook is asked for by its id: at once, and once its absence would count.
+fn is_asked_again(o: &Observed<'_>) -> bool {
+    o.memory.absence.is_none_or(|absence| o.now.since(absence.last) >= o.settings.gone_after)
+}
+
+/// It was deleted with its object, which somebody else's finalizer keeps.
+fn deleted(o: &Observed<'_>, id: &str) -> Step {
+    let message = format!("backup {id} was deleted in the cloud; the object waits for the finalizers of others");
+    hold(o, Reason::Deleting, &message, None)
+}
+
+/// Listings lack it: before it counts as gone it is asked for by its id.
+fn ask_by_id(o: &Observed<'_>, id: &str) -> Step {
+    if o.memory.looks.under_way || place(o).is_err() {
+        return unchanged(o, id);
+    }
+    match (trouble(o), unchanged(o, id)) {
+        (None, _) => Step::Look(lookup(o, id)),
+        (Some(trouble), Step::Report(report)) => Step::Report(Box::new(Report { wake: Some(o.now.until(trouble.retry_at)), ..*report })),
+        (Some(_), step) => step,
+    }
+}
+
+/// What a listing says of the backup decides the phase.
+pub(super) fn follow(o: &Observed<'_>, mut next: DatabaseBackupStatus, backup: &RemoteBackup) -> Step {
+    // An earlier version of this program did not say at which host.
+    let seen_at = o.memory.sighting.as_ref().map(|sighting| sighting.place.endpoint.clone()).filter(|host| !host.is_empty());
+    next.endpoint = next.endpoint.or(seen_at);
+    match backup.state {
+        RemoteState::Completed => {
+            take_over(o, &mut next, backup);
+            completed(o, next, &backup.id)
+        }
+        // It was complete, and no later listing takes that back: one may lag, be older than what another process saw, or have a word for what is done
+        // with the backup.
+        RemoteState::Running | RemoteState::Deleting if o.status.phase == Some(Phase::Completed) => completed(o, next, &backup.id),
+        RemoteState::Running | RemoteState::Deleting => running(o, next, &backup.id),
+        // It was there: no attempt failed, and no other is made. But it is good for nothing any more.
+        RemoteState::Failed if matches!(o.status.phase, Some(Phase::Completed | Phase::Missing)) => {
+            gone(o, next, &format!("the cloud now reports backup {} as {}", backup.id, backup.cloud_status))
+        }
+        RemoteState::Failed => {
+            let why = backup.failure.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            let message = format!("{} reported backup {} as {}{why}", o.spec.source.engine.as_str(), backup.id, backup.cloud_status);
+            failed(o, next, &backup.id, &message)
+        }
+        // The operator had it deleted: that is no loss.
+        RemoteState::Gone if o.object.deleting && o.status.delete_reason == Some(DeleteReason::ObjectDeleted) => deleted(o, &backup.id),
+        RemoteState::Gone if o.status.delete_reason.is_some() => unchanged(o, &backup.id),
+        RemoteState::Gone => gone(o, next, &format!("the cloud says that backup {} is {}", backup.id, backup.cloud_status)),
+    }
+}
+
+fn running(o: &Observed<'_>, next: DatabaseBackupStatus, id: &str) -> Step {
+    report(o, next, Phase::Running, Reason::Running, &running_message(o, id), None)
+}
+
+/// What is said of a running backup.
+pub(super) fn running_message(o: &Observed<'_>, id: &str) -> String {
+    let source = &o.spec.source;
+    format!("{} is taking backup {id} of instance {}", source.engine.as_str(), source.instance_id)
+}
+
+fn completed(o: &Observed<'_>, next: DatabaseBackupStatus, id: &str) -> Step {
+    let source = &o.spec.source;
+    let message = format!("{} holds backup {id} of instance {}", source.engine.as_str(), source.instance_id);
+    let expires_in = next.expiration_time.as_ref().map(|at| Duration::try_from(at.0.duration_since(o.now.wall)).unwrap_or_default());
+    report(o, next, Phase::Completed, Reason::Completed, &message, expires_in)
+}
+
+/// The cloud gave up on this attempt. There is a next one if the limit allows; an imported backup has none.
+fn failed(o: &Observed<'_>, mut next: DatabaseBackupStatus, id: &str, message: &str) -> Step {
+    if next.origin == Some(Origin::Imported) {
+        return report(o, next, Phase::Failed, Reason::BackupFailed, message, None);
+    }
+    spend_attempt(&mut next, Some(id.to_owned()), message, o.now.wall);
+    let (failed, allowed) = (next.failed_attempts.len(), usize::try_from(o.spec.backoff_limit).unwrap_or_default() + 1);
+    if failed >= allowed {
+        let message = format!("{failed} of {allowed} attempts failed; the last: {message}");
+        return report(o, next, Phase::Failed, Reason::BackupFailed, &message, None);
+    }
+    if o.object.deleting {
+        let message = format!("attempt {failed} failed ({message}), and no other is made: the object is being deleted");
+        return report(o, next, Phase::Failed, Reason::BackupFailed, &message, None);
+    }
+    let backoff = o.settings.attempt_backoff(failed);
+    let message = format!("attempt {failed} failed ({message}); the next one comes in {} s", backoff.as_secs());
+    report(o, next, Phase::Pending, Reason::BackoffAfterFailure, &message, Some(backoff))
+}
+
+/// A backup that was complete is missing; one that never was has failed.
+fn gone(o: &Observed<'_>, next: DatabaseBackupStatus, message: &str) -> Step {
+    let had_it = matches!(o.status.phase, Some(Phase::Completed | Phase::Missing));
+    if had_it || next.origin == Some(Origin::Imported) {
+        return report(o, next, Phase::Missing, Reason::RemoteMissing, message, None);
+    }
+    let id = next.backup_id.clone().unwrap_or_default();
+    failed(o, next, &id, &format!("{message} before it was complete"))
+}
+
+/// Nothing new was seen.
+fn unchanged(o: &Observed<'_>, id: &str) -> Step {
+    match o.status.phase {
+        Some(Phase::Completed) => {
+            let mut next = o.status.clone();
+            next.expiration_time = expiration(o, &next);
+            completed(o, next, id)
+        }
+        Some(Phase::Missing) => settled(o),
+        _ => unseen(o, id),
+    }
+}
+
+/// The backup runs, as far as is known; what keeps the operator from looking is said.
+fn unseen(o: &Observed<'_>, id: &str) -> Step {
+    match place(o) {
+        Err(Gate::Closed(reason, message)) => return hold(o, reason, &message, None),
+        Err(Gate::Verifying) => return Step::Rest(Some(time_left(o)).filter(|left| !left.is_zero())),
+        Ok(_) => {}
+    }
+    match trouble(o).filter(|trouble| trouble.reason.standing() == Standing::Blocked || trouble.failures >= 3) {
+        Some(trouble) => hold(o, trouble.reason, told(o, trouble), None),
+        None => as_before(o, id),
+    }
+}
+
+/// After a restart nothing is written until something is known; but a deadline may have passed, and a trouble may be over.
+fn as_before(o: &Observed<'_>, id: &str) -> Step {
+    let message = running_message(o, id);
+    let status = conclude(o, o.status.clone(), Phase::Running, Reason::Running, &message);
+    let wake = Some(time_left(o)).filter(|left| !left.is_zero());
+    Step::Report(Box::new(Report { status, reason: Some(Reason::Running), wake }))
+}
+
+/// How a single backup is looked up: by its id where the service can, else among those of its instance.
+pub fn lookup(o: &Observed<'_>, id: &str) -> ListScope {
+    if finds_by_id(o) {
+        ListScope::Backup { backup_id: id.to_owned() }
+    } else {
+        ListScope::Instance { instance_id: o.spec.source.instance_id.clone() }
+    }
+}

@@ -1,0 +1,19 @@
+//! The decisions: pure functions of what was observed, with the clock as an argument. Nothing here waits, reads a clock, or talks to anybody.
+//!
+//! | room | what is decided |
+//! |---|---|
+//! | [`backup`] | what a `DatabaseBackup` needs next |
+//! | [`account`] | what is said of an account, and what that means for the backups that name it |
+//! | [`place`] | where backups are: a project and a host |
+//! | [`lease`] | who leads |
+//! | [`summary`] | how the backups of an instance are doing, for metrics |
+//! | [`settings`] | every delay, from the timing flags |
+//! | [`clock`] | a moment by both clocks |
+
+pub mod account;
+pub mod backup;
+pub mod clock;
+pub mod lease;
+pub mod place;
+pub mod settings;
+pub mod summary;
