@@ -105,6 +105,8 @@ pub enum ListScope {
     },
     /// One backup by its id, of whatever type. Not for DCS, whose API cannot.
     Backup {
+        /// The instance that it is a backup of, as far as the asker knows.
+        instance_id: String,
         /// The cloud's id of the backup.
         backup_id: String,
     },

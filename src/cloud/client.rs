@@ -1,9 +1,10 @@
 //! The only file that sends bytes to the cloud.
 
 use super::{
+    codes::Class,
     endpoints::Endpoint,
-    errors::{Class, Delivery, Error, REQUEST_ID_CHARS},
-    request::{Hints, Operation, Reply, Request},
+    errors::{Error, NotSent},
+    request::{Hints, Operation, REQUEST_ID_CHARS, Reply, Request},
     sign,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -109,16 +110,16 @@ impl Client {
         let result = self.exchange(endpoint, request, auth, now, check).await;
         let elapsed = started.elapsed();
         let label = result.as_ref().map_or_else(Error::label, |_| "ok".into());
-        let is_throttled = result.as_ref().is_err_and(|error| error.class == Class::Throttled);
-        let (service, operation) = (request.service, request.operation.as_str());
+        let is_throttled = result.as_ref().is_err_and(|error| error.class() == Class::Throttled);
+        let (service, operation) = (request.api.label, request.operation.as_str());
         self.observer.call(&Call { service, operation, code: &label, is_throttled, elapsed });
         let (status, request_id) = match &result {
             Ok(reply) => (Some(reply.status), reply.request_id.as_deref()),
-            Err(error) => (error.status, error.request_id.as_deref()),
+            Err(error) => (error.status(), error.request_id()),
         };
         tracing::debug!(
-            cloud.service = request.service,
-            cloud.operation = request.operation.as_str(),
+            cloud.service = service,
+            cloud.operation = operation,
             cloud.code = &*label,
             http.response.status_code = status,
             cloud.request_id = request_id,
@@ -139,7 +140,7 @@ impl Client {
         let prepared = prepare(&self.http, endpoint, request, auth, now)?;
         if !check() {
             let message = "it was decided too long ago, or the process is stopping";
-            return Err(Error::without_answer(request.service, request.operation, Class::Withheld, Delivery::NotSent, message));
+            return Err(Error::not_sent(request.api, request.operation, NotSent::Cancelled, message));
         }
         let response = self.http.execute(prepared).await.map_err(|error| no_answer(request, &error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -147,7 +148,7 @@ impl Client {
         let body = read(response, request, &self.room).await;
         if !(200..300).contains(&status) {
             // A refusal whose body broke off is still a refusal.
-            return Err(Error::refusal(request.service, request.operation, status, hints, &body.unwrap_or_default()));
+            return Err(Error::refused(request, status, hints, &body.unwrap_or_default()));
         }
         let subject_token = headers.get("x-subject-token").and_then(|value| value.to_str().ok()).map(SecretString::from);
         Ok(Reply { status, subject_token, request_id: hints.request_id, date: hints.date, body: body? })
@@ -182,7 +183,7 @@ fn is_plain(path: &str) -> bool {
 /// Ids and credentials are checked before they come here, so this is a matter of an address that only looks like one.
 fn unsendable(request: &Request) -> Error {
     let message = "its address or a credential cannot be written as HTTP";
-    Error::without_answer(request.service, request.operation, Class::Misconfigured, Delivery::NotSent, message)
+    Error::not_sent(request.api, request.operation, NotSent::Misconfigured, message)
 }
 
 fn headers(
@@ -194,7 +195,7 @@ fn headers(
     now: Timestamp,
 ) -> Result<HeaderMap, header::InvalidHeaderValue> {
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(request.content_type));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(request.api.content_type));
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     match auth {
         Auth::Nothing => {}
@@ -203,7 +204,8 @@ fn headers(
         }
         Auth::Keys { access_key, secret_key, security_token, project_id } => {
             let date = sign::sdk_date(now);
-            let mut signed = vec![("content-type", request.content_type), ("host", endpoint.host.as_str()), ("x-sdk-date", date.as_str())];
+            let mut signed =
+                vec![("content-type", request.api.content_type), ("host", endpoint.host.as_str()), ("x-sdk-date", date.as_str())];
             headers.insert(HeaderName::from_static("x-sdk-date"), HeaderValue::from_str(&date)?);
             if let Some(project_id) = project_id {
                 signed.push(("x-project-id", project_id));
@@ -243,9 +245,7 @@ fn hints(headers: &HeaderMap) -> Hints {
 async fn read(mut response: reqwest::Response, request: &Request, room: &Semaphore) -> Result<Vec<u8>, Error> {
     let bound = if request.operation == Operation::List { LIST_BYTES } else { BODY_BYTES };
     let (status, request_id) = (response.status().as_u16(), hints(response.headers()).request_id);
-    let refuse = |what: &str, body: &[u8]| {
-        Error::unreadable(request.service, request.operation, status, request_id.clone(), what, shown(request, body))
-    };
+    let refuse = |what: &str, body: &[u8]| Error::unreadable(request, status, request_id.clone(), what, body);
     let (mut body, mut taken) = (Vec::new(), Vec::new());
     while let Some(piece) = response.chunk().await.map_err(|error| no_answer(request, &error))? {
         if body.len() + piece.len() > bound {
@@ -265,21 +265,18 @@ fn kilobytes(length: usize) -> u32 {
     u32::try_from(length.saturating_sub(SHORT_BYTES).div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
-/// What of a body may be quoted: who is asked for a token may be repeating the question, and the password is in it.
-fn shown<'a>(request: &Request, body: &'a [u8]) -> &'a [u8] {
-    if request.operation == Operation::Token { b"" } else { body }
-}
-
 /// A connection that never stood (name, route, TLS) means that nothing was sent; after that, anything may have been.
 fn no_answer(request: &Request, error: &reqwest::Error) -> Error {
-    let (class, delivery) = if error.is_connect() { (Class::NotSent, Delivery::NotSent) } else { (Class::Unavailable, Delivery::Unknown) };
-    let message = match error {
-        error if error.is_timeout() && delivery == Delivery::Unknown => "no answer in time".to_owned(),
-        error => {
-            format!("{}{}", if delivery == Delivery::NotSent { "no connection: " } else { "the connection broke: " }, root_cause(error))
-        }
-    };
-    Error::without_answer(request.service, request.operation, class, delivery, super::parse::clean(&message, 120))
+    let (api, operation) = (request.api, request.operation);
+    if error.is_connect() {
+        return Error::not_sent(api, operation, NotSent::NoConnection, one_line("no connection", error));
+    }
+    let message = if error.is_timeout() { "no answer in time".to_owned() } else { one_line("the connection broke", error) };
+    Error::no_answer(api, operation, message)
+}
+
+fn one_line(what: &str, error: &reqwest::Error) -> String {
+    super::parse::clean(&format!("{what}: {}", root_cause(error)), 120)
 }
 
 /// The innermost cause: the outer ones repeat the address.

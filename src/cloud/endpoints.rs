@@ -88,7 +88,7 @@ impl Endpoints {
                 Engine::TaurusDB => &overrides.taurusdb,
                 Engine::DCS => &overrides.dcs,
             };
-            if let Some(endpoint) = choose(engine.service_name(), given, host(cloud, region, engine))? {
+            if let Some(endpoint) = choose(engine.api().label, given, host(cloud, region, engine))? {
                 engines.push((engine, endpoint));
             }
         }

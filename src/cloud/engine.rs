@@ -19,26 +19,6 @@ pub enum Engine {
 impl Engine {
     /// Every engine, in the order of the documentation.
     pub const ALL: [Self; 4] = [Self::GeminiDB, Self::GaussDBforMySQL, Self::TaurusDB, Self::DCS];
-
-    /// The engine as written in manifests.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::GeminiDB => "GeminiDB",
-            Self::GaussDBforMySQL => "GaussDBforMySQL",
-            Self::TaurusDB => "TaurusDB",
-            Self::DCS => "DCS",
-        }
-    }
-
-    /// The service's name in metric labels and endpoint overrides.
-    pub fn service_name(self) -> &'static str {
-        match self {
-            Self::GeminiDB => "geminidb",
-            Self::GaussDBforMySQL => "gaussdbformysql",
-            Self::TaurusDB => "taurusdb",
-            Self::DCS => "dcs",
-        }
-    }
 }
 
 /// The public cloud that an account belongs to; picks the endpoint table.

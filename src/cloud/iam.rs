@@ -1,27 +1,36 @@
 //! Identity and Access Management: tokens by password, and projects by name (`POST /v3/auth/tokens`, `GET /v3/projects`).
 
 use super::{
+    api::{Api, Lists, as_it_is},
     json,
     parse::{id, time},
     request::{Operation, Request},
-    services::{IAM, Unreadable},
+    service::Unreadable,
 };
 use http::Method;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-/// IAM's own spelling.
-const JSON_UTF8: &str = "application/json;charset=utf8";
+/// What is fixed of it. It has no backups, and its own codes are those that every service passes on.
+pub static API: Api = Api {
+    label: "iam",
+    name: "IAM",
+    // Its own spelling.
+    content_type: "application/json;charset=utf8",
+    codes: &[],
+    spelling: as_it_is,
+    lists: Lists::Project,
+    finds_by_id: false,
+    backups_go_with_instance: false,
+    page_size: 0,
+    calls_per_minute: None,
+};
 
 /// Asks for a token of a user, for a project by id or, where that is not known, by its name, which is the region's.
 pub fn token(domain_name: &str, username: &str, password: &SecretString, project_id: Option<&str>, region: &str) -> Request {
     let project = project_id.map_or_else(|| json!({ "name": region }), |id| json!({ "id": id }));
     Request {
-        service: IAM,
-        operation: Operation::Token,
-        method: Method::POST,
-        path: "/v3/auth/tokens".into(),
         // The catalog is long, and nobody reads it.
         query: vec![("nocatalog", "1".into())],
         body: Some(json!({ "auth": {
@@ -31,7 +40,9 @@ pub fn token(domain_name: &str, username: &str, password: &SecretString, project
             },
             "scope": { "project": project },
         } })),
-        content_type: JSON_UTF8,
+        // The password is in it.
+        confidential: true,
+        ..Request::new(&API, Operation::Token, Method::POST, "/v3/auth/tokens".into())
     }
 }
 
@@ -57,15 +68,7 @@ pub fn read_token(body: &[u8]) -> Result<TokenFacts, Unreadable> {
 
 /// Asks which projects have a region's name.
 pub fn projects(region: &str) -> Request {
-    Request {
-        service: IAM,
-        operation: Operation::Projects,
-        method: Method::GET,
-        path: "/v3/projects".into(),
-        query: vec![("name", region.to_owned())],
-        body: None,
-        content_type: JSON_UTF8,
-    }
+    Request { query: vec![("name", region.to_owned())], ..Request::new(&API, Operation::Projects, Method::GET, "/v3/projects".into()) }
 }
 
 /// Reads the ids of the projects with exactly the region's name.

@@ -1,6 +1,6 @@
 //! When a listing counts as complete. Whatever its pages show is true, but only a complete listing says anything about what is not in it.
 
-use super::{backup::RemoteBackup, services::Page};
+use super::{backup::RemoteBackup, service::Page};
 use std::collections::HashMap;
 
 /// More pages than this are no listing that anybody can wait for.

@@ -4,31 +4,38 @@
 //! |---|---|---|
 //! | [`engine`] | the engines and clouds by name | – |
 //! | [`backup`] | a backup as asked for, as created, as listed | – |
-//! | [`services`] | one file per engine: describes requests, reads answers | – |
+//! | [`api`] | what is fixed of a service: names, codes, how it lists | – |
+//! | [`request`] | a request before anybody has signed or sent it, and its reply | – |
+//! | [`service`], [`services`] | what a service has to describe; one file for each | – |
 //! | [`listing`] | when a listing counts as complete | – |
-//! | [`errors`] | what an error means, by (service, code), then by HTTP status | – |
+//! | [`errors`] | what went wrong with a request | – |
+//! | [`codes`] | what error codes mean, by (service, code), then by HTTP status | – |
 //! | [`json`] | what is kept of a JSON body, within bounds | – |
 //! | [`parse`] | the clouds' times, sizes and texts | – |
 //! | [`endpoints`] | which host serves an engine in a region | – |
-//! | [`sign`], [`credentials`], [`iam`] | who is asking | – |
+//! | [`sign`], [`iam`] | signatures; what IAM is asked | – |
 //! | [`permits`] | the account's request rate | waits |
 //! | [`clock`] | the cloud's time, by the dates of its answers | – |
 //! | [`client`] | the only file that sends bytes | yes |
+//! | [`login`] | who asks: one file for each way to log in | through `client` |
 //! | [`session`] | one verified account: signs, takes permits, sends, reads | through `client` |
 
+pub mod api;
 pub mod backup;
 pub mod client;
 pub mod clock;
-pub mod credentials;
+pub mod codes;
 pub mod endpoints;
 pub mod engine;
 pub mod errors;
 pub mod iam;
 pub mod json;
 pub mod listing;
+pub mod login;
 pub mod parse;
 pub mod permits;
 pub mod request;
+pub mod service;
 pub mod services;
 pub mod session;
 pub mod sign;

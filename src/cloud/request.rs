@@ -1,5 +1,6 @@
 //! A request before anybody has signed or sent it, and its reply.
 
+use super::api::Api;
 use http::Method;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -37,8 +38,8 @@ impl Operation {
 /// A request as a service describes it.
 #[derive(Clone, PartialEq)]
 pub struct Request {
-    /// The service in metric labels: `geminidb`, `taurusdb`, …, `iam`.
-    pub service: &'static str,
+    /// The service that it is for.
+    pub api: &'static Api,
     /// What it is for.
     pub operation: Operation,
     /// HTTP method.
@@ -49,12 +50,12 @@ pub struct Request {
     pub query: Vec<(&'static str, String)>,
     /// JSON body.
     pub body: Option<Value>,
-    /// `Content-Type`; the services differ in whether they want a charset.
-    pub content_type: &'static str,
+    /// Nothing of its body or of the answer's may be quoted: they hold secrets, or may repeat them.
+    pub confidential: bool,
 }
 
 impl fmt::Debug for Request {
-    /// Without the body: that of a token holds a password.
+    /// Without the body, which may be confidential.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method)
@@ -64,10 +65,12 @@ impl fmt::Debug for Request {
     }
 }
 
-/// JSON as GeminiDB wants it.
-pub const JSON: &str = "application/json";
-/// JSON as TaurusDB and DCS want it.
-pub const JSON_UTF8: &str = "application/json;charset=UTF-8";
+impl Request {
+    /// A request without query and body, and nothing in it that is confidential.
+    pub fn new(api: &'static Api, operation: Operation, method: Method, path: String) -> Self {
+        Self { api, operation, method, path, query: Vec::new(), body: None, confidential: false }
+    }
+}
 
 /// A reply with a status of 2xx.
 #[derive(Debug)]
@@ -83,6 +86,9 @@ pub struct Reply {
     /// Body, bounded.
     pub body: Vec<u8>,
 }
+
+/// Longest id of a request in a message: theirs have 32 characters, and with it the longest message has 256, which is what a condition takes.
+pub const REQUEST_ID_CHARS: usize = 48;
 
 /// What the headers of a refusal say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,19 +2,21 @@
 
 use super::{
     backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup},
-    client::{Auth, Client},
-    clock::{Age, CloudClock},
-    credentials::Credentials,
+    client::Client,
+    clock::CloudClock,
+    codes::Class,
     endpoints::Endpoints,
     engine::{Cloud, Engine},
-    errors::{Class, Delivery, Error},
-    iam,
+    errors::{Error, NotSent},
     listing::{Gap, Listing, Progress},
+    login::{
+        Credentials,
+        identity::{Identity, Login, LoginError, Target, date, unreadable},
+    },
     permits::Permits,
     request::{Operation, Reply, Request},
 };
-use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
+use jiff::Timestamp;
 use std::{
     sync::{
         Arc,
@@ -22,33 +24,6 @@ use std::{
     },
     time::Duration,
 };
-
-/// Where an account points.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// The cloud.
-    pub cloud: Cloud,
-    /// The region.
-    pub region: String,
-    /// The project, where it is given.
-    pub project_id: Option<String>,
-    /// The addresses.
-    pub endpoints: Endpoints,
-}
-
-/// Why an account could not be verified.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
-    /// The cloud, or the way there.
-    #[error(transparent)]
-    Cloud(#[from] Error),
-    /// Not exactly one project of the region's name.
-    #[error("{found} projects have the region's name")]
-    ProjectNotFound {
-        /// How many there are.
-        found: usize,
-    },
-}
 
 /// Why a listing could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,49 +67,18 @@ pub struct Session {
     clock: CloudClock,
 }
 
-/// How the session authenticates itself.
-enum Identity {
-    /// A token of its own, and for how long it is good by the cloud's clock.
-    OwnToken { token: SecretString, issued: Age, lifetime: Duration },
-    /// A token that somebody else keeps fresh.
-    GivenToken(SecretString),
-    /// Keys.
-    Keys { access_key: String, secret_key: SecretString, security_token: Option<SecretString> },
-}
-
-impl Identity {
-    fn auth<'a>(&'a self, project_id: Option<&'a str>) -> Auth<'a> {
-        match self {
-            Self::OwnToken { token, .. } | Self::GivenToken(token) => Auth::Token(token),
-            Self::Keys { access_key, secret_key, security_token } => {
-                Auth::Keys { access_key, secret_key, security_token: security_token.as_ref(), project_id }
-            }
-        }
-    }
-}
-
 impl Session {
-    /// Verifies an account: a password is traded for a token; keys and given tokens are tried on the list of projects. Where the project is not
-    /// given, it is looked up by the region's name.
+    /// Verifies an account: logs in, and looks the project up by the region's name where it is not given.
     pub async fn open(
         client: Arc<Client>,
         target: Target,
         credentials: Credentials,
         permits: Arc<Permits>,
         now: Timestamp,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, LoginError> {
         let clock = CloudClock::default();
-        let iam = Iam { client: &client, target: &target, clock: &clock, now };
-        let (identity, project_id) = match credentials {
-            Credentials::Password { domain_name, username, password } => {
-                let request = iam::token(&domain_name, &username, &password, target.project_id.as_deref(), &target.region);
-                iam.own_token(&request).await?
-            }
-            Credentials::Token { token } => iam.with_project(Identity::GivenToken(token)).await?,
-            Credentials::AccessKey { access_key, secret_key, security_token } => {
-                iam.with_project(Identity::Keys { access_key, secret_key, security_token }).await?
-            }
-        };
+        let login = Login { client: &client, target: &target, clock: &clock, now };
+        let (identity, project_id) = credentials.open(&login).await?;
         let Target { cloud, region, endpoints, .. } = target;
         Ok(Self { client, cloud, region, endpoints, project_id, identity, permits, refused: AtomicBool::new(false), clock })
     }
@@ -169,9 +113,10 @@ impl Session {
         self.permits.clone()
     }
 
-    /// Requests a second that the account allows.
-    pub fn rate(&self) -> u32 {
-        self.permits.rate()
+    /// Calls a second that an engine takes with this account: what the account allows, or what the service allows each user, whichever is less.
+    pub fn calls_per_second(&self, engine: Engine) -> f64 {
+        let account = f64::from(self.permits.rate());
+        engine.api().calls_per_minute.map_or(account, |most| account.min(f64::from(most) / 60.0))
     }
 
     /// In how long its token has to be renewed: with 40 minutes or a quarter of its life left, whichever is less. Never, if there is none of its own.
@@ -202,7 +147,7 @@ impl Session {
 
     /// Reads a listing to its end, with a permit for each page. What the pages showed before something went wrong is answered, too.
     pub async fn list(&self, engine: Engine, scope: &ListScope, urgency: Urgency, now: impl Fn() -> Timestamp) -> Listed {
-        let mut listing = Listing::new(engine.service().page_size());
+        let mut listing = Listing::new(engine.api().page_size);
         let failed = self.read_pages(engine, scope, urgency, now, &mut listing).await;
         let (backups, gap) = listing.into_parts();
         let end = match (failed, gap) {
@@ -250,7 +195,7 @@ impl Session {
     ) -> Result<(), Error> {
         let Some(request) = engine.service().delete(&self.project_id, instance_id, backup_id) else {
             let message = format!("the API of {} has no delete", engine.as_str());
-            return Err(Error::without_answer(engine.service_name(), Operation::Delete, Class::Unsupported, Delivery::NotSent, message));
+            return Err(Error::not_sent(engine.api(), Operation::Delete, NotSent::Unsupported, message));
         };
         self.send(engine, &request, now, check).await.map(|_| ())
     }
@@ -262,98 +207,17 @@ impl Session {
                 engine.as_str(),
                 self.region
             );
-            return Err(Error::without_answer(request.service, request.operation, Class::Misconfigured, Delivery::NotSent, message));
+            return Err(Error::not_sent(request.api, request.operation, NotSent::Misconfigured, message));
         };
         // Signatures carry a time, which the cloud compares with its own.
         let now = self.cloud_now().unwrap_or(now);
         let result = self.client.send(endpoint, request, self.identity.auth(Some(&self.project_id)), now, check).await;
         self.clock.heard(date(&result));
-        if result.as_ref().is_err_and(|error| error.class == Class::Unauthenticated) {
+        if result.as_ref().is_err_and(|error| error.class() == Class::Unauthenticated) {
             self.refused.store(true, Ordering::Relaxed);
         }
         result
     }
-}
-
-/// The date of an answer, well or not.
-fn date(result: &Result<Reply, Error>) -> Option<Timestamp> {
-    result.as_ref().map_or_else(|error| error.date, |reply| reply.date)
-}
-
-/// What is asked of IAM while a session is being opened.
-struct Iam<'a> {
-    client: &'a Client,
-    target: &'a Target,
-    clock: &'a CloudClock,
-    now: Timestamp,
-}
-
-impl Iam<'_> {
-    async fn own_token(&self, request: &Request) -> Result<(Identity, String), OpenError> {
-        let reply = self.ask(request, Auth::Nothing).await?;
-        let facts = iam::read_token(&reply.body).map_err(|error| unreadable(request, &reply, &error.0))?;
-        let project_id = self.target.project_id.clone().or(facts.project_id);
-        // Two times of the same clock, where the answer has a date.
-        let lifetime = Duration::try_from(facts.expires_at.duration_since(reply.date.unwrap_or(self.now))).unwrap_or_default();
-        let (request_id, status) = (reply.request_id, reply.status);
-        // The body is not quoted: nothing of a token's answer belongs into a message.
-        let unusable = |what| Error::unreadable(request.service, Operation::Token, status, request_id.clone(), what, b"");
-        let token = reply.subject_token.ok_or_else(|| unusable("the answer has no X-Subject-Token header"))?;
-        // It would be renewed without a pause.
-        if lifetime.is_zero() {
-            return Err(unusable("the token had expired when it came; compare this machine's clock with the cloud's").into());
-        }
-        let project_id = project_id.ok_or(OpenError::ProjectNotFound { found: 0 })?;
-        Ok((Identity::OwnToken { token, issued: Age::begin(), lifetime }, project_id))
-    }
-
-    /// Tries an identity on the list of projects. Who may not read that list, but says which project it is, is authenticated all the same.
-    async fn with_project(&self, identity: Identity) -> Result<(Identity, String), OpenError> {
-        let request = iam::projects(&self.target.region);
-        let given = self.target.project_id.as_deref();
-        let mut answer = self.ask(&request, identity.auth(given)).await;
-        // A signature is refused when its time is off by more than 15 minutes. The refusal says what time it is, and reading may be repeated.
-        let is_refused = answer.as_ref().is_err_and(|error| error.class == Class::Unauthenticated);
-        if is_refused && matches!(identity, Identity::Keys { .. }) && self.is_skewed() {
-            answer = self.ask(&request, identity.auth(given)).await;
-        }
-        let reply = match answer {
-            Ok(reply) => reply,
-            Err(error) => {
-                return match given {
-                    Some(project_id) if error.class == Class::Forbidden => Ok((identity, project_id.to_owned())),
-                    _ => Err(error.into()),
-                };
-            }
-        };
-        if let Some(project_id) = given {
-            return Ok((identity, project_id.to_owned()));
-        }
-        let found = iam::read_projects(&reply.body, &self.target.region).map_err(|error| unreadable(&request, &reply, &error.0))?;
-        match found.as_slice() {
-            [project_id] => Ok((identity, project_id.clone())),
-            other => Err(OpenError::ProjectNotFound { found: other.len() }),
-        }
-    }
-
-    fn is_skewed(&self) -> bool {
-        self.clock.now().is_some_and(|cloud| cloud.duration_since(self.now).abs() > SIGNATURE_TOLERANCE)
-    }
-
-    async fn ask(&self, request: &Request, auth: Auth<'_>) -> Result<Reply, Error> {
-        let now = self.clock.now().unwrap_or(self.now);
-        let result = self.client.send(&self.target.endpoints.iam, request, auth, now, || true).await;
-        self.clock.heard(date(&result));
-        result
-    }
-}
-
-/// How far a signature's time may be off before it can be the reason for a refusal.
-const SIGNATURE_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
-
-fn unreadable(request: &Request, reply: &Reply, what: &str) -> Error {
-    let body: &[u8] = if request.operation == Operation::Token { b"" } else { &reply.body };
-    Error::unreadable(request.service, request.operation, reply.status, reply.request_id.clone(), what, body)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::{accounts::AccountKey, context::Context, fleet::Watched};
 use crate::{
     api::backup::DatabaseBackup,
     cloud::{
+        api::Lists,
         backup::{ListScope, RemoteBackup, RemoteState, Window},
         engine::Engine,
         session::{ListError, Listed, Session, Urgency},
@@ -123,7 +124,7 @@ pub async fn poll(ctx: Arc<Context>) -> ! {
 fn topics(watched: Vec<Watched>) -> BTreeMap<Topic, Vec<Watched>> {
     let mut topics: BTreeMap<Topic, Vec<Watched>> = BTreeMap::new();
     for backup in watched {
-        let instance_id = (!backup.engine.service().lists_by_project()).then(|| backup.instance_id.clone());
+        let instance_id = (backup.engine.api().lists == Lists::Instance).then(|| backup.instance_id.clone());
         let topic = Topic { account: backup.account.clone(), engine: backup.engine, instance_id, running: backup.is_running };
         topics.entry(topic).or_default().push(backup);
     }
@@ -176,7 +177,7 @@ fn interval(ctx: &Context, session: &Session, topic: &Topic, waiting: &[Watched]
     if topic.instance_id.is_none() {
         return wanted;
     }
-    wanted.max(Duration::from_secs_f64(f64::from(crowd) * 2.0 / f64::from(session.rate().max(1))))
+    wanted.max(Duration::from_secs_f64(f64::from(crowd) * 2.0 / session.calls_per_second(topic.engine)))
 }
 
 fn project_of(session: &Session) -> Project {
@@ -206,7 +207,7 @@ async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, wa
         ctx.fleet.wake(&backup.uid);
     }
     match error {
-        ListError::Cloud(error) => error.retry_after,
+        ListError::Cloud(error) => error.retry_after(),
         ListError::Incomplete(_) => None,
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     cloud::{
         client::{Call, Observer},
         engine::Engine,
-        services,
+        iam,
     },
 };
 use gauges::Snapshot;
@@ -131,7 +131,7 @@ impl Metrics {
                 metrics.reconciles.get_or_create(&Reconcile { kind, result }).inc_by(0);
             }
         }
-        for service in Engine::ALL.map(Engine::service_name).into_iter().chain([services::IAM]) {
+        for service in Engine::ALL.map(|engine| engine.api().label).into_iter().chain([iam::API.label]) {
             metrics.throttled.get_or_create(&ByService { service }).inc_by(0);
         }
         metrics.registered()

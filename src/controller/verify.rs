@@ -10,11 +10,18 @@ use crate::{
         backup::AccountKind,
     },
     cloud::{
-        credentials::{Credentials, SecretInvalid},
         endpoints::{EndpointError, Endpoints, Overrides},
         engine::Cloud,
+        login::{
+            Credentials,
+            access_key::AccessKey,
+            identity::{LoginError, Target},
+            password::Password,
+            secret::SecretInvalid,
+            token::Token,
+        },
         permits::Permits,
-        session::{OpenError, Session, Target},
+        session::Session,
     },
     plan::{
         account::{AccountError, AccountReason, Verification},
@@ -194,9 +201,13 @@ async fn prepared(ctx: &Context, facts: &Facts) -> Result<(Target, Credentials, 
     let endpoints = Endpoints::resolve(facts.cloud, &facts.region, &facts.endpoints, ctx.options.allow_insecure_endpoints)
         .map_err(|error| unusable(&error))?;
     let (reference, read): (_, Reader) = match &facts.credentials {
-        AccountCredentials { password_secret_ref: Some(reference), .. } => (reference, Credentials::password),
-        AccountCredentials { access_key_secret_ref: Some(reference), .. } => (reference, Credentials::access_key),
-        AccountCredentials { token_secret_ref: Some(reference), .. } => (reference, Credentials::token),
+        AccountCredentials { password_secret_ref: Some(reference), .. } => {
+            (reference, |values| Password::read(values).map(Credentials::Password))
+        }
+        AccountCredentials { access_key_secret_ref: Some(reference), .. } => {
+            (reference, |values| AccessKey::read(values).map(Credentials::AccessKey))
+        }
+        AccountCredentials { token_secret_ref: Some(reference), .. } => (reference, |values| Token::read(values).map(Credentials::Token)),
         AccountCredentials { .. } => {
             return Err(AccountError::new(AccountReason::SecretInvalid, "spec.credentials is empty: set one of its fields"));
         }
@@ -237,10 +248,10 @@ fn unusable(error: &EndpointError) -> AccountError {
     AccountError::new(reason, error.to_string())
 }
 
-fn failed(facts: &Facts, error: &OpenError) -> AccountError {
+fn failed(facts: &Facts, error: &LoginError) -> AccountError {
     match error {
-        OpenError::Cloud(error) => AccountError::from(error),
-        OpenError::ProjectNotFound { found } => {
+        LoginError::Cloud(error) => AccountError::from(error),
+        LoginError::ProjectNotFound { found } => {
             let message = format!("IAM knows {found} projects named {} for these credentials: set spec.projectId", facts.region);
             AccountError::new(AccountReason::ProjectNotFound, message)
         }

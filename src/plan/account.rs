@@ -11,7 +11,7 @@ use crate::{
         account::CloudAccountStatus,
         conditions::{self, Blocked, Standing, Verdict, is_true, types},
     },
-    cloud::errors::{Class, Error},
+    cloud::{codes::Class, errors::Error},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -113,7 +113,7 @@ impl AccountError {
 
 impl From<&Error> for AccountError {
     fn from(error: &Error) -> Self {
-        let reason = match error.class {
+        let reason = match error.class() {
             Class::Unauthenticated | Class::Invalid => AccountReason::AuthenticationFailed,
             Class::Forbidden => AccountReason::AccessDenied,
             Class::Misconfigured | Class::Unsupported => AccountReason::EndpointMisconfigured,

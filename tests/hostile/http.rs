@@ -6,9 +6,10 @@ use crate::{
 };
 use database_backup_operator::cloud::{
     client::Auth,
+    codes::Class,
     endpoints::Endpoint,
     engine::Engine,
-    errors::{Class, Delivery, Error},
+    errors::{Error, Failure, NotSent},
     iam,
     request::Request,
 };
@@ -209,7 +210,7 @@ async fn a_refusal_with_a_body_without_end_is_read_by_its_status_alone() {
         )
         .await;
         let error = create(&session, Engine::TaurusDB).await.0.expect_err("a refusal");
-        assert_eq!((error.class, error.is_definite_rejection(), error.code.as_deref()), (class, definite, None), "{error}");
+        assert_eq!((error.class(), error.is_definite_rejection(), error.code()), (class, definite, None), "{error}");
         check_message(&error.to_string());
         measured.check("a refusal without end");
     }
@@ -252,7 +253,7 @@ async fn what_is_no_tls_means_that_nothing_was_sent() {
     for bytes in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"\x16\x03\x03\xff\xff", PIECE, b""] {
         let host = server(move |mut socket| async move { socket.write_all(bytes).await }).await;
         let (error, _) = asked_over_tls(host).await;
-        assert_eq!((error.class, error.delivery), (Class::NotSent, Delivery::NotSent), "{error}");
+        assert!(matches!(error.failure, Failure::NotSent { cause: NotSent::NoConnection, .. }), "{error}");
         check_message(&error.to_string());
     }
 }
@@ -262,7 +263,7 @@ async fn a_handshake_that_never_ends_is_not_waited_for() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let host = listener.local_addr().expect("an address").to_string();
     let (error, took) = asked_over_tls(host).await;
-    assert_eq!((error.class, error.delivery), (Class::NotSent, Delivery::NotSent), "{error}");
+    assert!(matches!(error.failure, Failure::NotSent { cause: NotSent::NoConnection, .. }), "{error}");
     assert!(took <= LONGEST, "{took:?}");
     check_message(&error.to_string());
 }

@@ -4,7 +4,7 @@ use crate::{
     memory::measured,
     server::{answer, check_message, create, list, server, session},
 };
-use database_backup_operator::cloud::{engine::Engine, errors::Class};
+use database_backup_operator::cloud::{codes::Class, engine::Engine};
 use tokio::io::AsyncWriteExt;
 
 /// A create call and a listing of an engine, both answered with this.
@@ -88,7 +88,7 @@ async fn bytes_that_are_no_text_are_not_json() {
     let session = session(&host).await;
     for engine in Engine::ALL {
         let error = create(&session, engine).await.0.expect_err("no text");
-        assert_eq!((error.class, error.is_definite_rejection()), (Class::Unreadable, false), "{error}");
+        assert_eq!((error.class(), error.is_definite_rejection()), (Class::Unreadable, false), "{error}");
         check_message(&error.to_string());
     }
     measured.check("no text");

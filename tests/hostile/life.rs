@@ -12,7 +12,7 @@ use database_backup_operator::{
         engine::Cloud,
         errors::Error,
         listing::Gap,
-        request::{Hints, Operation},
+        request::Hints,
         session::ListError,
     },
     plan::{
@@ -158,7 +158,8 @@ impl<'a> Life<'a> {
         assert!((4..=64).contains(&new.mark.len()) && new.mark.chars().all(legal), "{}", new.mark);
         self.memory.sending();
         let (engine, body) = (self.object.spec.source.engine, self.body());
-        let refusal = |_| Error::refusal(engine.service_name(), Operation::Create, 400, Hints::default(), body);
+        let request = engine.service().create("p-1", new);
+        let refusal = |_| Error::refused(&request, 400, Hints::default(), body);
         self.memory.answered(engine.service().read_created(body).map_err(refusal), self.circumstances());
     }
 
@@ -199,8 +200,9 @@ impl<'a> Life<'a> {
             // The status holds whole seconds.
             assert!(self.now.since_wall(requested) + Duration::from_secs(1) >= Duration::from_secs(days * 86_400), "deleted early");
         }
-        let (service, body) = (self.object.spec.source.engine.service_name(), self.body());
-        let refused = Error::refusal(service, Operation::Delete, 400, Hints::default(), body);
+        let (source, body) = (&self.object.spec.source, self.body());
+        let request = source.engine.service().delete("p-1", &source.instance_id, backup_id).expect("it can be deleted");
+        let refused = Error::refused(&request, 400, Hints::default(), body);
         self.memory.deleted(backup_id, if body.is_empty() { Ok(()) } else { Err(refused) }, self.circumstances());
     }
 

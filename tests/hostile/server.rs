@@ -3,12 +3,17 @@
 use database_backup_operator::cloud::{
     backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup},
     client::{Call, Client, Observer},
-    credentials::Credentials,
     endpoints::{Endpoints, Overrides},
     engine::{Cloud, Engine},
     errors::Error,
+    login::{
+        Credentials,
+        identity::{LoginError, Target},
+        password::Password,
+        token::Token,
+    },
     permits::Permits,
-    session::{ListError, Listed, OpenError, Session, Target, Urgency},
+    session::{ListError, Listed, Session, Urgency},
 };
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -57,17 +62,17 @@ pub async fn server<F: Future<Output = io::Result<()>> + Send + 'static>(answer:
 
 /// A verified account whose every address is this one.
 pub async fn session(host: &str) -> Session {
-    let token = Credentials::Token { token: SecretString::from("t0p-secret") };
+    let token = Credentials::Token(Token { token: SecretString::from("t0p-secret") });
     opened(host, Some("p-1"), token).await.expect("an account")
 }
 
 /// An account by password.
-pub async fn opened_by_password(host: &str) -> Result<Session, OpenError> {
+pub async fn opened_by_password(host: &str) -> Result<Session, LoginError> {
     let password = SecretString::from("hunter2");
-    opened(host, None, Credentials::Password { domain_name: "d".into(), username: "u".into(), password }).await
+    opened(host, None, Credentials::Password(Password { domain_name: "d".into(), username: "u".into(), password })).await
 }
 
-async fn opened(host: &str, project_id: Option<&str>, credentials: Credentials) -> Result<Session, OpenError> {
+async fn opened(host: &str, project_id: Option<&str>, credentials: Credentials) -> Result<Session, LoginError> {
     let given = || Some(format!("http://{host}"));
     let overrides = Overrides { iam: given(), geminidb: given(), gaussdbformysql: given(), taurusdb: given(), dcs: given() };
     let endpoints = Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-de", &overrides, true).expect("addresses");

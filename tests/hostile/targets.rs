@@ -13,15 +13,16 @@ use database_backup_operator::{
         crds,
     },
     cloud::{
-        backup::{RemoteBackup, RemoteState},
-        credentials::Credentials,
+        backup::{NewBackup, RemoteBackup, RemoteState},
+        codes::Class,
         endpoints::{Endpoints, Overrides},
         engine::{Cloud, Engine},
-        errors::{Class, Error},
+        errors::{Error, Failure, Refusal},
         iam,
         listing::{Listing, Progress},
+        login::{Credentials, access_key::AccessKey, password::Password, token::Token},
         parse,
-        request::{Hints, Operation},
+        request::Hints,
     },
     plan::{clock::Moment, lease},
     process::config::{Cli, Command},
@@ -31,7 +32,7 @@ use k8s_openapi::{
     api::{coordination::v1::Lease, core::v1::Secret},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, HashSet},
@@ -95,11 +96,11 @@ pub fn page(body: &[u8]) {
 pub fn listing(pages: &[u8]) {
     for engine in Engine::ALL {
         let service = engine.service();
-        let (mut listing, mut ids, mut offset) = (Listing::new(service.page_size()), HashSet::new(), 0);
+        let (mut listing, mut ids, mut offset) = (Listing::new(service.api().page_size), HashSet::new(), 0);
         for body in divided(pages) {
             let Ok(page) = service.read_page(200, body.as_bytes()) else { break };
             ids.extend(page.records.iter().map(|record| record.id.clone()));
-            let (total, is_full) = (page.total, page.records.len() >= service.page_size());
+            let (total, is_full) = (page.total, page.records.len() >= service.api().page_size);
             match listing.take(page) {
                 Progress::More(next) if next > offset => offset = next,
                 Progress::More(next) => panic!("from offset {offset} back to {next}"),
@@ -162,30 +163,34 @@ pub fn errors(answer: &[u8]) {
     let line = answer.iter().position(|byte| *byte == b'\n').unwrap_or_default();
     let given = std::str::from_utf8(&answer[..line]).ok().and_then(|line| line.trim().parse().ok());
     let (status, body) = given.map_or((400, answer), |status: u16| (status.clamp(100, 999), &answer[line + 1..]));
-    let creates = Engine::ALL.map(|engine| (engine.service_name(), Operation::Create));
-    for (service, operation) in creates.into_iter().chain([("iam", Operation::Projects), ("iam", Operation::Token)]) {
-        check_error(&Error::refusal(service, operation, status, Hints::default(), body));
-        check_error(&Error::unreadable(service, operation, 200 + status % 100, None, "it makes no sense", body));
+    let new = NewBackup { instance_id: "i-1".into(), mark: "dbb-1".into(), description: "d".into(), backup_format: None };
+    let creates = Engine::ALL.map(|engine| engine.service().create("p-1", &new));
+    let token = iam::token("d", "u", &SecretString::from("p"), None, "eu-de");
+    for request in creates.into_iter().chain([iam::projects("eu-de"), token]) {
+        check_error(&Error::refused(&request, status, Hints::default(), body));
+        check_error(&Error::unreadable(&request, 200 + status % 100, None, "it makes no sense", body));
     }
 }
 
 fn check_error(error: &Error) {
     check_line(&error.to_string(), 256);
-    check_line(&error.message, 120);
-    if let Some(id) = &error.request_id {
+    if let Failure::Refused(Refusal { message, .. }) | Failure::Unreadable { message, .. } = &error.failure {
+        check_line(message, 120);
+    }
+    if let Some(id) = error.request_id() {
         check_line(id, 48);
     }
-    if let Some(code) = &error.code {
+    if let Some(code) = error.code() {
         check_line(code, 40);
         assert!(!code.is_empty());
     }
     let label = error.label();
     assert!(label.len() <= 20 && label.chars().all(|c| c.is_ascii_alphanumeric() || "._".contains(c)), "{label}");
-    assert!(error.known || label.starts_with("http_"), "a label out of a body: {label}");
+    assert!(error.is_known() || label.starts_with("http_"), "a label out of a body: {label}");
     if error.is_definite_rejection() {
-        assert!(matches!(error.status, Some(400..=499)), "{error}");
-        assert!(error.known || matches!(error.status, Some(401 | 429)), "{error}");
-        assert!(error.class != Class::Unreadable, "{error}");
+        assert!(matches!(error.status(), Some(400..=499)), "{error}");
+        assert!(error.is_known() || matches!(error.status(), Some(401 | 403 | 429)), "{error}");
+        assert!(error.class() != Class::Unreadable, "{error}");
     }
 }
 
@@ -210,8 +215,10 @@ pub fn secrets(bytes: &[u8]) {
     let read = data.map(|data| data.into_iter().map(|(key, value)| (key, value.0)).collect());
     let keys = ["domainName", "username", "password", "accessKey", "secretKey", "securityToken", "token"];
     let values: BTreeMap<String, Vec<u8>> = read.unwrap_or_else(|| keys.map(|key| (key.to_owned(), bytes.to_vec())).into());
-    for read in [Credentials::password, Credentials::access_key, Credentials::token] {
-        match read(&values) {
+    let password = Password::read(&values).map(Credentials::Password);
+    let access_key = AccessKey::read(&values).map(Credentials::AccessKey);
+    for read in [password, access_key, Token::read(&values).map(Credentials::Token)] {
+        match read {
             Ok(credentials) => check_credentials(&credentials),
             Err(error) => {
                 check_line(&error.to_string(), 100);
@@ -226,13 +233,15 @@ fn check_credentials(credentials: &Credentials) {
     let one_line = |text: &str| assert!(!text.is_empty() && !text.chars().any(char::is_control));
     let header = |text: &str| assert!(http::HeaderValue::from_str(text).is_ok() && !text.is_empty());
     match credentials {
-        Credentials::Password { domain_name, username, password } => [domain_name, username, password.expose_secret()].map(one_line),
-        Credentials::AccessKey { access_key, secret_key, security_token } => {
+        Credentials::Password(Password { domain_name, username, password }) => {
+            [domain_name, username, password.expose_secret()].map(one_line)
+        }
+        Credentials::AccessKey(AccessKey { access_key, secret_key, security_token }) => {
             one_line(secret_key.expose_secret());
             let token = security_token.as_ref().map_or("x", ExposeSecret::expose_secret);
             [access_key, token, access_key].map(header)
         }
-        Credentials::Token { token } => [token.expose_secret(); 3].map(header),
+        Credentials::Token(Token { token }) => [token.expose_secret(); 3].map(header),
     };
 }
 

@@ -203,7 +203,7 @@ fn wish(nth: usize, service: Service, instance: &str, size: &Size, accounts: &[&
 /// Backups of somebody else on the same instance, whose names nearly are this object's.
 pub fn lookalikes(world: &World, asked: &Asked) -> Vec<String> {
     let mark = asked.mark(1);
-    let service = asked.engine().service_name();
+    let service = asked.engine().api().label;
     let texts = match asked.engine() {
         Engine::DCS => [format!("{mark}0 nightly"), format!("of {mark}"), mark.to_ascii_uppercase()],
         _ => [format!("{}0", &mark[..mark.len() - 1]), format!("x{mark}").chars().take(64).collect(), mark.to_ascii_uppercase()],

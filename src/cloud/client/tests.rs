@@ -4,6 +4,7 @@ use super::*;
 use crate::cloud::{
     backup::{ListScope, NewBackup},
     engine::Engine,
+    errors::Failure,
 };
 use http::uri::Scheme;
 use std::sync::Mutex;
@@ -66,14 +67,14 @@ async fn a_reply_is_read_with_its_request_id() {
 async fn a_refusal_carries_its_code_and_how_long_to_wait() {
     let error =
         send(http("429 Too Many Requests", "Retry-After: 7\r\n", r#"{"error_code":"APIGW.0308","error_msg":"slow"}"#)).await.unwrap_err();
-    assert_eq!((error.class, error.retry_after), (Class::Throttled, Some(Duration::from_secs(7))));
+    assert_eq!((error.class(), error.retry_after()), (Class::Throttled, Some(Duration::from_secs(7))));
 }
 
 #[tokio::test]
 async fn a_cut_connection_leaves_the_outcome_unknown() {
     for answer in [vec![], b"HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\n{".to_vec(), b"nonsense\r\n\r\n".to_vec()] {
         let error = send(answer).await.unwrap_err();
-        assert_eq!(error.delivery, Delivery::Unknown, "{error}");
+        assert!(matches!(error.failure, Failure::NoAnswer { .. }), "{error}");
         assert!(!error.is_definite_rejection());
     }
 }
@@ -84,7 +85,7 @@ async fn a_refused_connection_means_that_nothing_was_sent() {
     let endpoint = Endpoint { scheme: Scheme::HTTP, host: listener.local_addr().unwrap().to_string() };
     drop(listener);
     let error = client().0.send(&endpoint, &create(), Auth::Nothing, Timestamp::now(), || true).await.unwrap_err();
-    assert_eq!((error.class, error.delivery), (Class::NotSent, Delivery::NotSent), "{error}");
+    assert!(matches!(error.failure, Failure::NotSent { cause: NotSent::NoConnection, .. }), "{error}");
     assert!(error.is_definite_rejection());
 }
 
@@ -92,20 +93,20 @@ async fn a_refused_connection_means_that_nothing_was_sent() {
 async fn nothing_is_sent_if_the_last_check_says_no() {
     let endpoint = server(http("201 Created", "", "{}")).await;
     let error = client().0.send(&endpoint, &create(), Auth::Nothing, Timestamp::now(), || false).await.unwrap_err();
-    assert_eq!((error.class, error.delivery), (Class::Withheld, Delivery::NotSent));
+    assert!(matches!(error.failure, Failure::NotSent { cause: NotSent::Cancelled, .. }), "{error}");
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let error = send(http("302 Found", "Location: http://127.0.0.1:1/\r\n", "")).await.unwrap_err();
-    assert_eq!(error.status, Some(302));
+    assert_eq!(error.status(), Some(302));
     assert!(!error.is_definite_rejection());
 }
 
 #[tokio::test]
 async fn a_body_without_end_is_cut_off_at_its_bound() {
     let error = send(http("201 Created", "", &"x".repeat(BODY_BYTES + 1))).await.unwrap_err();
-    assert_eq!(error.class, Class::Unreadable);
+    assert_eq!(error.class(), Class::Unreadable);
     assert!(error.to_string().contains("longer than 1024 KB"), "{error}");
     assert!(!error.is_definite_rejection());
 }
@@ -117,7 +118,7 @@ async fn an_id_that_would_lead_to_another_address_is_not_sent() {
         let request = Engine::TaurusDB.service().delete("p-1", "i-1", id).unwrap();
         let sent = client().0.send(&endpoint, &request, Auth::Nothing, Timestamp::now(), || true).await;
         assert!(
-            matches!(&sent, Err(error) if error.class == Class::Misconfigured && error.delivery == Delivery::NotSent),
+            matches!(&sent, Err(error) if matches!(error.failure, Failure::NotSent { cause: NotSent::Misconfigured, .. })),
             "{id:?}: {sent:?}"
         );
     }
@@ -156,7 +157,7 @@ async fn what_is_signed_is_what_is_sent() {
         path: "/v3/p-1/backups",
         query,
         headers: vec![
-            ("content-type", request.content_type),
+            ("content-type", request.api.content_type),
             ("host", &endpoint.host),
             ("x-project-id", "p-1"),
             ("x-sdk-date", date),
@@ -168,7 +169,7 @@ async fn what_is_signed_is_what_is_sent() {
     for line in [
         format!("authorization: {authorization}"),
         format!("host: {}", endpoint.host),
-        format!("content-type: {}", request.content_type),
+        format!("content-type: {}", request.api.content_type),
         "x-project-id: p-1".into(),
         "x-sdk-date: 20250102T030405Z".into(),
         "x-security-token: temporary==".into(),

@@ -1,7 +1,6 @@
 //! What stands in the body of a refusal, in any of the services' shapes.
 
-use super::REQUEST_ID_CHARS;
-use crate::cloud::{json, parse::clean};
+use crate::cloud::{json, parse::clean, request::REQUEST_ID_CHARS};
 use serde_json::{Map, Value};
 
 /// Longest text of the cloud in a message.

@@ -1,24 +1,36 @@
 //! What errors mean, and what of them is shown.
 
 use super::*;
-use crate::cloud::engine::Engine;
+use crate::cloud::{codes::Codes, engine::Engine, iam};
+use http::Method;
 
 mod published;
 
-fn refusal(service: &'static str, status: u16, body: &str) -> Error {
-    Error::refusal(service, Operation::Create, status, Hints { request_id: Some("req-1".into()), ..Hints::default() }, body.as_bytes())
+/// The service with a metric label.
+fn service(label: &str) -> &'static Api {
+    let engines = Engine::ALL.map(Engine::api);
+    engines.into_iter().chain([&iam::API]).find(|api| api.label == label).expect("a service")
+}
+
+fn asked(label: &str, operation: Operation) -> Request {
+    Request::new(service(label), operation, Method::GET, String::new())
+}
+
+fn refusal(label: &str, status: u16, body: &str) -> Error {
+    let hints = Hints { request_id: Some("req-1".into()), ..Hints::default() };
+    Error::refused(&asked(label, Operation::Create), status, hints, body.as_bytes())
 }
 
 #[test]
 fn every_known_code_has_one_class_for_its_service() {
     for engine in Engine::ALL {
         let mut seen = std::collections::HashSet::new();
-        for row in engine.service().codes() {
+        for row in engine.api().codes {
             for code in row.codes {
                 assert!(seen.insert(*code), "{} lists {code} twice", engine.as_str());
-                let error = refusal(engine.service_name(), 400, &format!(r#"{{"error_code":"{code}","error_msg":"m"}}"#));
+                let error = refusal(engine.api().label, 400, &format!(r#"{{"error_code":"{code}","error_msg":"m"}}"#));
                 let expected = if row.class == Class::AsUnknown { (Class::Invalid, false) } else { (row.class, true) };
-                assert_eq!((error.class, error.known), expected, "{code}");
+                assert_eq!((error.class(), error.is_known()), expected, "{code}");
             }
         }
         assert!(seen.len() > 30, "{}", engine.as_str());
@@ -28,21 +40,21 @@ fn every_known_code_has_one_class_for_its_service() {
 #[test]
 fn the_code_decides_before_the_status() {
     let busy = refusal("geminidb", 403, r#"{"error_code":"DBS.200019","error_msg":"another operation"}"#);
-    assert_eq!(busy.class, Class::Busy);
+    assert_eq!(busy.class(), Class::Busy);
     let missing = refusal("geminidb", 403, r#"{"error_code":"DBS.201028","error_msg":"no instance"}"#);
-    assert_eq!(missing.class, Class::InstanceNotFound);
+    assert_eq!(missing.class(), Class::InstanceNotFound);
     let differs = refusal("taurusdb", 400, r#"{"error_code":"DBS.201204","error_msg":"wrong type"}"#);
-    assert_ne!(differs.class, refusal("geminidb", 400, r#"{"error_code":"DBS.201204"}"#).class, "one code, two services, two meanings");
+    assert_ne!(differs.class(), refusal("geminidb", 400, r#"{"error_code":"DBS.201204"}"#).class(), "one code, two services, two meanings");
 }
 
 #[test]
 fn a_gateway_code_means_the_same_from_every_service_and_an_old_gateway_too() {
     for prefix in ["APIGW", "APIG"] {
         let error = refusal("dcs", 429, &format!(r#"{{"error_code":"{prefix}.0308","error_msg":"throttled","request_id":"g"}}"#));
-        assert_eq!((error.class, error.known), (Class::Throttled, true));
+        assert_eq!((error.class(), error.is_known()), (Class::Throttled, true));
     }
-    assert_eq!(refusal("dcs", 400, r#"{"error_code":"APIGW.0201"}"#).class, Class::Invalid);
-    assert_eq!(refusal("dcs", 504, r#"{"error_code":"APIGW.0201"}"#).class, Class::Unavailable);
+    assert_eq!(refusal("dcs", 400, r#"{"error_code":"APIGW.0201"}"#).class(), Class::Invalid);
+    assert_eq!(refusal("dcs", 504, r#"{"error_code":"APIGW.0201"}"#).class(), Class::Unavailable);
 }
 
 #[test]
@@ -55,21 +67,19 @@ fn only_a_refusal_that_is_sure_of_itself_is_definite() {
     assert!(!refusal("taurusdb", 400, r#"{"error_code":"DBS.200022"}"#).is_definite_rejection(), "a code of another call");
     assert!(refusal("taurusdb", 401, "").is_definite_rejection());
     assert!(refusal("taurusdb", 429, "").is_definite_rejection());
-    let lost = Error::without_answer("taurusdb", Operation::Create, Class::Unavailable, Delivery::Unknown, "cut");
+    let lost = Error::no_answer(service("taurusdb"), Operation::Create, "cut");
     assert!(!lost.is_definite_rejection());
-    let refused = Error::without_answer("taurusdb", Operation::Create, Class::NotSent, Delivery::NotSent, "refused");
+    let refused = Error::not_sent(service("taurusdb"), Operation::Create, NotSent::NoConnection, "refused");
     assert!(refused.is_definite_rejection());
-    assert!(!Error::unreadable("taurusdb", Operation::Create, 201, None, "no id", b"{}").is_definite_rejection());
+    assert!(!Error::unreadable(&asked("taurusdb", Operation::Create), 201, None, "no id", b"{}").is_definite_rejection());
 }
 
 #[test]
 fn a_403_is_taken_at_its_word_whatever_its_code() {
     for body in [r#"{"error_code":"DBS.999999","error_msg":"no"}"#, r#"{"error_code":"DBS.200810"}"#, "<html>Forbidden</html>", ""] {
         let error = refusal("taurusdb", 403, body);
-        assert_eq!((error.class, error.known, error.is_definite_rejection()), (Class::Forbidden, false, true), "{body}");
+        assert_eq!((error.class(), error.is_known(), error.is_definite_rejection()), (Class::Forbidden, false, true), "{body}");
     }
-    let unanswered = Error { delivery: Delivery::Unknown, ..refusal("taurusdb", 403, "") };
-    assert!(!unanswered.is_definite_rejection(), "only what was answered is taken at its word");
 }
 
 #[test]
@@ -100,7 +110,7 @@ fn a_failure_in_the_cloud_is_never_definite_whatever_its_status() {
 #[test]
 fn a_redirect_is_a_matter_of_the_address_and_leaves_the_outcome_unknown() {
     let error = refusal("dcs", 302, "");
-    assert_eq!(error.class, Class::Misconfigured);
+    assert_eq!(error.class(), Class::Misconfigured);
     assert!(!error.is_definite_rejection());
 }
 
@@ -108,14 +118,16 @@ fn a_redirect_is_a_matter_of_the_address_and_leaves_the_outcome_unknown() {
 fn a_code_of_iam_means_the_same_from_every_service() {
     let expired = r#"{"error_code":"IAM.1105","error_msg":"the access key expired"}"#;
     for service in ["iam", "dcs", "geminidb"] {
-        assert_eq!(refusal(service, 400, expired).class, Class::Unauthenticated, "{service}");
+        assert_eq!(refusal(service, 400, expired).class(), Class::Unauthenticated, "{service}");
     }
 }
 
 #[test]
 fn what_repeats_the_question_for_a_token_is_not_quoted() {
-    let refusal = |body: &str| Error::refusal("iam", Operation::Token, 404, Hints::default(), body.as_bytes()).to_string();
+    let request = iam::token("d", "u", &secrecy::SecretString::from("hunter2"), None, "eu-de");
+    let refusal = |body: &str| Error::refused(&request, 404, Hints::default(), body.as_bytes()).to_string();
     assert!(!refusal("you sent hunter2").contains("hunter2"));
+    assert!(!Error::unreadable(&request, 200, None, "no token", b"you sent hunter2").to_string().contains("hunter2"));
     assert!(
         refusal(r#"{"error":{"code":401,"message":"The password is wrong.","title":"Unauthorized"}}"#).contains("The password is wrong.")
     );
@@ -183,7 +195,7 @@ fn every_code_of_the_vendors_tables_has_its_class() {
     for (service, status, prefix, class, numbers) in rows {
         for number in *numbers {
             let error = refusal(service, *status, &format!(r#"{{"error_code":"{prefix}{number}"}}"#));
-            assert_eq!((error.class, error.known), (*class, true), "{service} {prefix}{number}");
+            assert_eq!((error.class(), error.is_known()), (*class, true), "{service} {prefix}{number}");
         }
     }
 }

@@ -1,24 +1,40 @@
 //! Distributed Cache Service for Redis, v2 (vendor page 003; list and delete from the vendor's SDK and the Open Telekom Cloud reference).
 
-use super::{Page, Service, Unreadable, object, page};
 use crate::cloud::{
+    api::{Api, JSON_UTF8, Lists},
     backup::{BackupFormat, CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
-    errors::Codes,
     parse::{exact, id, size, text, time, unit},
-    request::{JSON_UTF8, Operation, Request},
+    request::{Operation, Request},
+    service::{Page, Service, Unreadable, object, page},
 };
 use http::Method;
 use serde_json::{Map, Value, json};
-use std::borrow::Cow;
 
 /// The service.
 pub struct Dcs;
 
-const NAME: &str = "dcs";
+/// What is fixed of it.
+static API: Api = Api {
+    label: "dcs",
+    name: "DCS",
+    content_type: JSON_UTF8,
+    codes: codes::CODES,
+    spelling: codes::own_spelling,
+    lists: Lists::Instance,
+    finds_by_id: false,
+    backups_go_with_instance: true,
+    page_size: 1000,
+    calls_per_minute: None,
+};
+
 /// Longest remark (400 DCS.4098 above it).
 const REMARK_CHARS: usize = 128;
 
 impl Service for Dcs {
+    fn api(&self) -> &'static Api {
+        &API
+    }
+
     /// DCS has no names, so the mark opens the remark.
     fn create(&self, project_id: &str, new: &NewBackup) -> Request {
         let remark: String = format!("{} {}", new.mark, new.description).trim_end().chars().take(REMARK_CHARS).collect();
@@ -31,13 +47,8 @@ impl Service for Dcs {
             body = json!({ "remark": remark, "backup_format": format });
         }
         Request {
-            service: NAME,
-            operation: Operation::Create,
-            method: Method::POST,
-            path: format!("/v2/{project_id}/instances/{}/backups", new.instance_id),
-            query: vec![],
             body: Some(body),
-            content_type: JSON_UTF8,
+            ..Request::new(&API, Operation::Create, Method::POST, format!("/v2/{project_id}/instances/{}/backups", new.instance_id))
         }
     }
 
@@ -48,25 +59,13 @@ impl Service for Dcs {
 
     /// Per instance only, and its own default of 10 records is never relied on.
     fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request {
-        let query = vec![("limit", self.page_size().to_string()), ("offset", offset.to_string())];
+        let query = vec![("limit", API.page_size.to_string()), ("offset", offset.to_string())];
         let instance = match scope {
             ListScope::Instance { instance_id } => instance_id.as_str(),
-            // Not asked for: see `lists_by_project` and `finds_by_id`. The service refuses an empty id.
+            // Not asked for: see `API`. The service refuses an empty id.
             ListScope::Project { .. } | ListScope::Backup { .. } => "",
         };
-        Request {
-            service: NAME,
-            operation: Operation::List,
-            method: Method::GET,
-            path: format!("/v2/{project_id}/instances/{instance}/backups"),
-            query,
-            body: None,
-            content_type: JSON_UTF8,
-        }
-    }
-
-    fn page_size(&self) -> usize {
-        1000
+        Request { query, ..Request::new(&API, Operation::List, Method::GET, format!("/v2/{project_id}/instances/{instance}/backups")) }
     }
 
     /// An instance without backups is answered with 204 and no body.
@@ -78,31 +77,7 @@ impl Service for Dcs {
     }
 
     fn delete(&self, project_id: &str, instance_id: &str, backup_id: &str) -> Option<Request> {
-        Some(Request {
-            service: NAME,
-            operation: Operation::Delete,
-            method: Method::DELETE,
-            path: format!("/v2/{project_id}/instances/{instance_id}/backups/{backup_id}"),
-            query: vec![],
-            body: None,
-            content_type: JSON_UTF8,
-        })
-    }
-
-    fn finds_by_id(&self) -> bool {
-        false
-    }
-
-    fn lists_by_project(&self) -> bool {
-        false
-    }
-
-    fn codes(&self) -> &'static [Codes] {
-        codes::CODES
-    }
-
-    fn own_spelling<'a>(&self, code: &'a str) -> Cow<'a, str> {
-        codes::own_spelling(code)
+        Some(Request::new(&API, Operation::Delete, Method::DELETE, format!("/v2/{project_id}/instances/{instance_id}/backups/{backup_id}")))
     }
 }
 

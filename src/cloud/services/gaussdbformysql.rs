@@ -1,21 +1,39 @@
 //! GaussDB(for MySQL) through its older API, `/mysql/v3`, which has neither job ids nor a delete (vendor page 001).
 
-use super::{Page, Service, Unreadable, mysql};
+use super::mysql;
 use crate::cloud::{
+    api::{Api, JSON_UTF8, Lists, as_it_is},
     backup::{CreatedBackup, ListScope, NewBackup},
-    errors::Codes,
     request::Request,
+    service::{Page, Service, Unreadable},
 };
 
 /// The service.
 pub struct GaussDBforMySQL;
 
-const NAME: &str = "gaussdbformysql";
+/// What is fixed of it.
+static API: Api = Api {
+    label: "gaussdbformysql",
+    name: "GaussDBforMySQL",
+    content_type: JSON_UTF8,
+    codes: mysql::CODES,
+    spelling: as_it_is,
+    lists: Lists::Project,
+    finds_by_id: true,
+    backups_go_with_instance: false,
+    page_size: mysql::PAGE_SIZE,
+    calls_per_minute: None,
+};
+
 const PREFIX: &str = "/mysql/v3";
 
 impl Service for GaussDBforMySQL {
+    fn api(&self) -> &'static Api {
+        &API
+    }
+
     fn create(&self, project_id: &str, new: &NewBackup) -> Request {
-        mysql::create(NAME, PREFIX, project_id, new)
+        mysql::create(&API, PREFIX, project_id, new)
     }
 
     fn read_created(&self, body: &[u8]) -> Result<CreatedBackup, Unreadable> {
@@ -23,11 +41,7 @@ impl Service for GaussDBforMySQL {
     }
 
     fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request {
-        mysql::list(NAME, PREFIX, project_id, scope, offset)
-    }
-
-    fn page_size(&self) -> usize {
-        mysql::PAGE_SIZE
+        mysql::list(&API, PREFIX, project_id, scope, offset)
     }
 
     fn read_page(&self, _status: u16, body: &[u8]) -> Result<Page, Unreadable> {
@@ -36,10 +50,6 @@ impl Service for GaussDBforMySQL {
 
     fn delete(&self, _project_id: &str, _instance_id: &str, _backup_id: &str) -> Option<Request> {
         None
-    }
-
-    fn codes(&self) -> &'static [Codes] {
-        mysql::CODES
     }
 }
 

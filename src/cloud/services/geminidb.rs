@@ -1,11 +1,11 @@
 //! GeminiDB: Cassandra, Mongo, Influx and Redis APIs (vendor page 000; list and delete from the vendor's SDK and the Open Telekom Cloud reference).
 
-use super::{Page, Service, Unreadable, database_record, object, page, project_query};
 use crate::cloud::{
+    api::{Api, JSON, Lists, as_it_is},
     backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
-    errors::Codes,
     parse::{id, unit},
-    request::{JSON, Operation, Request},
+    request::{Operation, Request},
+    service::{Page, Service, Unreadable, database_record, object, page, project_query},
 };
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -13,19 +13,30 @@ use serde_json::{Map, Value, json};
 /// The service.
 pub struct GeminiDB;
 
-const NAME: &str = "geminidb";
+/// What is fixed of it.
+static API: Api = Api {
+    label: "geminidb",
+    name: "GeminiDB",
+    content_type: JSON,
+    codes: codes::CODES,
+    spelling: as_it_is,
+    lists: Lists::Project,
+    finds_by_id: true,
+    backups_go_with_instance: false,
+    page_size: 100,
+    calls_per_minute: None,
+};
 
 impl Service for GeminiDB {
+    fn api(&self) -> &'static Api {
+        &API
+    }
+
     fn create(&self, project_id: &str, new: &NewBackup) -> Request {
         Request {
-            service: NAME,
-            operation: Operation::Create,
-            method: Method::POST,
-            path: format!("/v3/{project_id}/instances/{}/backups", new.instance_id),
-            query: vec![],
             // The description is mandatory here.
             body: Some(json!({ "name": new.mark, "description": new.description })),
-            content_type: JSON,
+            ..Request::new(&API, Operation::Create, Method::POST, format!("/v3/{project_id}/instances/{}/backups", new.instance_id))
         }
     }
 
@@ -38,18 +49,9 @@ impl Service for GeminiDB {
     /// The v4 list: the older ones count their offset in pages.
     fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request {
         Request {
-            service: NAME,
-            operation: Operation::List,
-            method: Method::GET,
-            path: format!("/v4/{project_id}/backups"),
-            query: project_query(scope, "Manual", self.page_size(), offset),
-            body: None,
-            content_type: JSON,
+            query: project_query(scope, "Manual", API.page_size, offset),
+            ..Request::new(&API, Operation::List, Method::GET, format!("/v4/{project_id}/backups"))
         }
-    }
-
-    fn page_size(&self) -> usize {
-        100
     }
 
     fn read_page(&self, _status: u16, body: &[u8]) -> Result<Page, Unreadable> {
@@ -58,19 +60,7 @@ impl Service for GeminiDB {
 
     /// Open Telekom Cloud's reference has no delete; where it is not served the gateway says so.
     fn delete(&self, project_id: &str, _instance_id: &str, backup_id: &str) -> Option<Request> {
-        Some(Request {
-            service: NAME,
-            operation: Operation::Delete,
-            method: Method::DELETE,
-            path: format!("/v3/{project_id}/backups/{backup_id}"),
-            query: vec![],
-            body: None,
-            content_type: JSON,
-        })
-    }
-
-    fn codes(&self) -> &'static [Codes] {
-        codes::CODES
+        Some(Request::new(&API, Operation::Delete, Method::DELETE, format!("/v3/{project_id}/backups/{backup_id}")))
     }
 }
 

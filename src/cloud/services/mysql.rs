@@ -1,10 +1,11 @@
 //! What the two APIs of GaussDB(for MySQL) share: TaurusDB's `/v3` and the older `/mysql/v3` (vendor pages 001, 002, 004).
 
-use super::{Page, Unreadable, database_record, object, page, project_query};
 use crate::cloud::{
+    api::Api,
     backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
     parse::{id, text, time, unit},
-    request::{JSON_UTF8, Operation, Request},
+    request::{Operation, Request},
+    service::{Page, Unreadable, database_record, object, page, project_query},
 };
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -13,15 +14,10 @@ pub(super) use codes::CODES;
 
 pub(super) const PAGE_SIZE: usize = 100;
 
-pub(super) fn create(service: &'static str, prefix: &str, project_id: &str, new: &NewBackup) -> Request {
+pub(super) fn create(api: &'static Api, prefix: &str, project_id: &str, new: &NewBackup) -> Request {
     Request {
-        service,
-        operation: Operation::Create,
-        method: Method::POST,
-        path: format!("{prefix}/{project_id}/backups/create"),
-        query: vec![],
         body: Some(json!({ "instance_id": new.instance_id, "name": new.mark, "description": new.description })),
-        content_type: JSON_UTF8,
+        ..Request::new(api, Operation::Create, Method::POST, format!("{prefix}/{project_id}/backups/create"))
     }
 }
 
@@ -37,15 +33,10 @@ pub(super) fn read_created(body: &[u8]) -> Result<CreatedBackup, Unreadable> {
     })
 }
 
-pub(super) fn list(service: &'static str, prefix: &str, project_id: &str, scope: &ListScope, offset: usize) -> Request {
+pub(super) fn list(api: &'static Api, prefix: &str, project_id: &str, scope: &ListScope, offset: usize) -> Request {
     Request {
-        service,
-        operation: Operation::List,
-        method: Method::GET,
-        path: format!("{prefix}/{project_id}/backups"),
-        query: project_query(scope, "manual", PAGE_SIZE, offset),
-        body: None,
-        content_type: JSON_UTF8,
+        query: project_query(scope, "manual", api.page_size, offset),
+        ..Request::new(api, Operation::List, Method::GET, format!("{prefix}/{project_id}/backups"))
     }
 }
 

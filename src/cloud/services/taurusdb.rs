@@ -1,22 +1,40 @@
 //! TaurusDB: the present API of GaussDB(for MySQL), `/v3` (vendor pages 002 and 004).
 
-use super::{Page, Service, Unreadable, mysql};
+use super::mysql;
 use crate::cloud::{
+    api::{Api, JSON_UTF8, Lists, as_it_is},
     backup::{CreatedBackup, ListScope, NewBackup},
-    errors::Codes,
-    request::{JSON_UTF8, Operation, Request},
+    request::{Operation, Request},
+    service::{Page, Service, Unreadable},
 };
 use http::Method;
 
 /// The service.
 pub struct TaurusDB;
 
-const NAME: &str = "taurusdb";
+/// What is fixed of it.
+static API: Api = Api {
+    label: "taurusdb",
+    name: "TaurusDB",
+    content_type: JSON_UTF8,
+    codes: mysql::CODES,
+    spelling: as_it_is,
+    lists: Lists::Project,
+    finds_by_id: true,
+    backups_go_with_instance: false,
+    page_size: mysql::PAGE_SIZE,
+    calls_per_minute: None,
+};
+
 const PREFIX: &str = "/v3";
 
 impl Service for TaurusDB {
+    fn api(&self) -> &'static Api {
+        &API
+    }
+
     fn create(&self, project_id: &str, new: &NewBackup) -> Request {
-        mysql::create(NAME, PREFIX, project_id, new)
+        mysql::create(&API, PREFIX, project_id, new)
     }
 
     fn read_created(&self, body: &[u8]) -> Result<CreatedBackup, Unreadable> {
@@ -24,11 +42,7 @@ impl Service for TaurusDB {
     }
 
     fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request {
-        mysql::list(NAME, PREFIX, project_id, scope, offset)
-    }
-
-    fn page_size(&self) -> usize {
-        mysql::PAGE_SIZE
+        mysql::list(&API, PREFIX, project_id, scope, offset)
     }
 
     fn read_page(&self, _status: u16, body: &[u8]) -> Result<Page, Unreadable> {
@@ -36,19 +50,7 @@ impl Service for TaurusDB {
     }
 
     fn delete(&self, project_id: &str, _instance_id: &str, backup_id: &str) -> Option<Request> {
-        Some(Request {
-            service: NAME,
-            operation: Operation::Delete,
-            method: Method::DELETE,
-            path: format!("{PREFIX}/{project_id}/backups/{backup_id}"),
-            query: vec![],
-            body: None,
-            content_type: JSON_UTF8,
-        })
-    }
-
-    fn codes(&self) -> &'static [Codes] {
-        mysql::CODES
+        Some(Request::new(&API, Operation::Delete, Method::DELETE, format!("{PREFIX}/{project_id}/backups/{backup_id}")))
     }
 }
 

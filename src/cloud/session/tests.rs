@@ -4,7 +4,10 @@ use super::*;
 use crate::cloud::{
     client::{Call, Observer},
     endpoints::Overrides,
+    errors::Failure,
+    login::{access_key::AccessKey, password::Password, token::Token},
 };
+use secrecy::SecretString;
 use std::sync::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -58,7 +61,7 @@ fn at(time: &str) -> Timestamp {
 }
 
 /// Serves everything but GeminiDB, which no table has in this region.
-async fn open(url: &str, project_id: Option<&str>, credentials: Credentials) -> Result<Session, OpenError> {
+async fn open(url: &str, project_id: Option<&str>, credentials: Credentials) -> Result<Session, LoginError> {
     let given = || Some(url.to_owned());
     let overrides = Overrides { iam: given(), gaussdbformysql: given(), taurusdb: given(), dcs: given(), geminidb: None };
     let endpoints = Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-xx", &overrides, true).unwrap();
@@ -67,15 +70,15 @@ async fn open(url: &str, project_id: Option<&str>, credentials: Credentials) -> 
 }
 
 fn password() -> Credentials {
-    Credentials::Password { domain_name: "d".into(), username: "u".into(), password: SecretString::from("hunter2") }
+    Credentials::Password(Password { domain_name: "d".into(), username: "u".into(), password: SecretString::from("hunter2") })
 }
 
 fn keys() -> Credentials {
-    Credentials::AccessKey { access_key: "AK".into(), secret_key: SecretString::from("sk"), security_token: None }
+    Credentials::AccessKey(AccessKey { access_key: "AK".into(), secret_key: SecretString::from("sk"), security_token: None })
 }
 
 fn given_token() -> Credentials {
-    Credentials::Token { token: SecretString::from("t") }
+    Credentials::Token(Token { token: SecretString::from("t") })
 }
 
 const ISSUED: &str = r#"{"token":{"expires_at":"2025-01-02T00:00:00.000000Z","project":{"id":"p-1","name":"eu-xx"}}}"#;
@@ -146,7 +149,7 @@ async fn a_token_that_had_expired_when_it_came_is_not_renewed_without_a_pause() 
     let issued = ISSUED.replace("2025-01-02", "2025-01-01");
     let (url, _) = server(vec![("201 Created", TOKEN, issued)]).await;
     let error = open(&url, None, password()).await.err().unwrap();
-    assert!(matches!(&error, OpenError::Cloud(error) if error.class == Class::Unreadable), "{error}");
+    assert!(matches!(&error, LoginError::Cloud(error) if error.class() == Class::Unreadable), "{error}");
     assert!(error.to_string().contains("compare this machine's clock with the cloud's"), "{error}");
 }
 
@@ -155,7 +158,7 @@ async fn a_wrong_password_is_unauthenticated_and_shows_nowhere() {
     let body = r#"{"error":{"code":401,"message":"The username or password is wrong.","title":"Unauthorized"}}"#;
     let (url, _) = server(vec![("401 Unauthorized", "", body.into())]).await;
     let error = open(&url, None, password()).await.err().unwrap();
-    assert!(matches!(&error, OpenError::Cloud(error) if error.class == Class::Unauthenticated), "{error}");
+    assert!(matches!(&error, LoginError::Cloud(error) if error.class() == Class::Unauthenticated), "{error}");
     assert!(error.to_string().contains("The username or password is wrong.") && !format!("{error:?}").contains("hunter2"));
 }
 
@@ -163,7 +166,7 @@ async fn a_wrong_password_is_unauthenticated_and_shows_nowhere() {
 async fn an_answer_without_a_token_is_unreadable_and_not_quoted() {
     let (url, _) = server(vec![("201 Created", "", ISSUED.into())]).await;
     let error = open(&url, None, password()).await.err().unwrap();
-    assert!(matches!(&error, OpenError::Cloud(error) if error.class == Class::Unreadable), "{error}");
+    assert!(matches!(&error, LoginError::Cloud(error) if error.class() == Class::Unreadable), "{error}");
     assert!(!error.to_string().contains("expires_at"), "{error}");
 }
 
@@ -175,7 +178,7 @@ async fn the_project_is_looked_up_by_region_and_there_must_be_one() {
     assert_eq!(*heard.lock().unwrap(), ["GET /v3/projects?name=eu-xx with signature"]);
     for ids in [&[][..], &["a", "b"][..]] {
         let (url, _) = server(vec![("200 OK", "", projects(ids))]).await;
-        assert_eq!(open(&url, None, given_token()).await.err(), Some(OpenError::ProjectNotFound { found: ids.len() }));
+        assert_eq!(open(&url, None, given_token()).await.err(), Some(LoginError::ProjectNotFound { found: ids.len() }));
     }
 }
 
@@ -223,7 +226,7 @@ async fn what_a_page_showed_counts_although_the_next_one_failed() {
     let (session, _) = opened(vec![("200 OK", "", page), ("503 Service Unavailable", "", String::new())]).await;
     let Listed { backups, end } = session.list(Engine::TaurusDB, &everything(), Urgency::Urgent, Timestamp::now).await;
     assert_eq!(backups.len(), 100);
-    assert!(matches!(end, Err(ListError::Cloud(error)) if error.status == Some(503)));
+    assert!(matches!(end, Err(ListError::Cloud(error)) if error.status() == Some(503)));
 }
 
 fn everything() -> ListScope {
@@ -233,12 +236,12 @@ fn everything() -> ListScope {
 #[tokio::test]
 async fn a_deletion_is_asked_for_where_the_service_has_one() {
     let (session, heard) = opened(vec![("204 No Content", "", String::new())]).await;
-    let withheld = session.delete(Engine::DCS, "i-1", "b-1", at("2025-01-01T00:00:00Z"), || false).await.unwrap_err();
-    assert_eq!((withheld.class, withheld.delivery), (Class::Withheld, Delivery::NotSent), "the last check said no");
+    let cancelled = session.delete(Engine::DCS, "i-1", "b-1", at("2025-01-01T00:00:00Z"), || false).await.unwrap_err();
+    assert!(matches!(cancelled.failure, Failure::NotSent { cause: NotSent::Cancelled, .. }), "the last check said no");
     session.delete(Engine::DCS, "i-1", "b-1", at("2025-01-01T00:00:00Z"), || true).await.unwrap();
     assert_eq!(*heard.lock().unwrap(), ["DELETE /v2/p-1/instances/i-1/backups/b-1 with token"]);
     let error = session.delete(Engine::GaussDBforMySQL, "i-1", "b-1", at("2025-01-01T00:00:00Z"), || true).await.unwrap_err();
-    assert_eq!((error.class, error.delivery), (Class::Unsupported, Delivery::NotSent));
+    assert!(matches!(error.failure, Failure::NotSent { cause: NotSent::Unsupported, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -255,7 +258,7 @@ async fn an_accepted_create_without_an_id_leaves_the_outcome_unknown() {
     let (session, heard) = opened(vec![("201 Created", "", r#"{"backup":{}}"#.into())]).await;
     let new = NewBackup { instance_id: "i-1".into(), mark: "dbb-x".into(), description: "d".into(), backup_format: None };
     let error = session.create(Engine::TaurusDB, &new, Timestamp::now(), || true).await.unwrap_err();
-    assert!(error.class == Class::Unreadable && !error.is_definite_rejection(), "{error}");
+    assert!(error.class() == Class::Unreadable && !error.is_definite_rejection(), "{error}");
     assert_eq!(heard.lock().unwrap().len(), 1, "nothing is sent twice");
 }
 
@@ -264,5 +267,5 @@ async fn an_engine_without_an_endpoint_is_an_error_only_when_it_is_used() {
     let (session, _) = opened(vec![]).await;
     let error = session.list(Engine::GeminiDB, &everything(), Urgency::Urgent, Timestamp::now).await.end.unwrap_err();
     assert!(error.to_string().contains("eu-xx"), "{error}");
-    assert!(matches!(error, ListError::Cloud(error) if error.class == Class::Misconfigured && error.delivery == Delivery::NotSent));
+    assert!(matches!(error, ListError::Cloud(error) if matches!(error.failure, Failure::NotSent { cause: NotSent::Misconfigured, .. })));
 }

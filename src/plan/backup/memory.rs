@@ -12,10 +12,7 @@ use super::{
 };
 use crate::{
     api::{conditions::Standing, status::DatabaseBackupStatus},
-    cloud::{
-        backup::CreatedBackup,
-        errors::{Class, Error},
-    },
+    cloud::{backup::CreatedBackup, codes::Class, errors::Error},
     plan::{clock::Moment, settings::Settings},
 };
 use evidence::{Absence, Evidence};
@@ -285,7 +282,7 @@ impl Memory {
         self.trouble = match answer {
             Ok(()) => None,
             // It is gone, or was not asked for: the next listing says what there is to do.
-            Err(error) if matches!(error.class, Class::BackupNotFound | Class::Withheld) => None,
+            Err(error) if matches!(error.class(), Class::BackupNotFound | Class::Cancelled) => None,
             Err(error) => Some(undeleted(&error, self.trouble.as_ref(), annotations, place)),
         };
     }
@@ -330,9 +327,9 @@ impl Memory {
                 Stage::Accepted(created)
             }
             // The last check before the socket said no: nothing was sent, and the plan decides anew.
-            Err(error) if error.class == Class::Withheld => Stage::Written,
+            Err(error) if error.class() == Class::Cancelled => Stage::Written,
             // "Name exists" may mean that an earlier call of this attempt got through.
-            Err(error) if error.class == Class::NameExists || !is_refused(&error) => {
+            Err(error) if error.class() == Class::NameExists || !is_refused(&error) => {
                 Stage::Unanswered { what: error.to_string(), refusal: error.unknown_refusal() }
             }
             Err(error) => {

@@ -3,10 +3,7 @@
 use super::reason::Reason;
 use crate::{
     api::conditions::Standing,
-    cloud::{
-        errors::{Class, Error},
-        listing::Gap,
-    },
+    cloud::{codes::Class, errors::Error, listing::Gap},
     plan::{clock::Moment, settings::Settings},
 };
 
@@ -58,7 +55,7 @@ fn outcome(class: Class) -> Outcome {
         Class::InstanceNotFound => Again(Reason::InstanceNotFound),
         Class::Misconfigured => Again(Reason::EndpointMisconfigured),
         Class::NotSent
-        | Class::Withheld
+        | Class::Cancelled
         | Class::Unavailable
         | Class::Unreadable
         | Class::BackupNotFound
@@ -70,16 +67,16 @@ fn outcome(class: Class) -> Outcome {
 /// The trouble after a create call that made nothing. What no table has is not known to be final.
 pub fn refused(error: &Error, before: Option<&Trouble>, annotations: u64, place: Circumstances<'_>) -> Trouble {
     let outcome = match error.unknown_refusal() {
-        Some(_) if error.class == Class::Misconfigured => Outcome::Again(Reason::EndpointMisconfigured),
+        Some(_) if error.class() == Class::Misconfigured => Outcome::Again(Reason::EndpointMisconfigured),
         Some(_) => Outcome::Again(Reason::RequestRefused),
-        None => outcome(error.class),
+        None => outcome(error.class()),
     };
     trouble(outcome, error, before, annotations, place)
 }
 
 /// The trouble after a listing that failed. Reading is never given up: what would be final for a create call is a matter of the address here.
 pub fn unreadable(error: &Error, before: Option<&Trouble>, annotations: u64, place: Circumstances<'_>) -> Trouble {
-    let outcome = match outcome(error.class) {
+    let outcome = match outcome(error.class()) {
         Outcome::Final(_) => Outcome::Again(Reason::EndpointMisconfigured),
         // Where a service lists per instance, nothing can be listed without it.
         Outcome::Again(Reason::InstanceNotFound) if error.tells_of_a_missing_instance() => Outcome::Again(Reason::InstanceNotFound),
@@ -92,7 +89,7 @@ pub fn unreadable(error: &Error, before: Option<&Trouble>, annotations: u64, pla
 
 /// The trouble after a DELETE call that was refused or not answered. It is never given up.
 pub fn undeleted(error: &Error, before: Option<&Trouble>, annotations: u64, place: Circumstances<'_>) -> Trouble {
-    let outcome = match outcome(error.class) {
+    let outcome = match outcome(error.class()) {
         Outcome::Final(reason) => Outcome::Again(reason),
         again @ Outcome::Again(_) => again,
     };
@@ -136,14 +133,14 @@ fn trouble(outcome: Outcome, error: &Error, before: Option<&Trouble>, annotation
         Standing::Blocked => place.settings.blocked_retry(failures),
         _ => place.settings.passing_retry(failures),
     };
-    let delay = error.retry_after.map_or(delay, |asked| asked.max(delay));
+    let delay = error.retry_after().map_or(delay, |asked| asked.max(delay));
     Trouble {
         reason,
         message: error.to_string(),
         is_final,
         failures,
         retry_at: place.now.plus(delay),
-        not_before: error.retry_after.map(|asked| place.now.plus(asked)),
+        not_before: error.retry_after().map(|asked| place.now.plus(asked)),
         epoch: place.epoch,
         annotations,
         token: error.token(),

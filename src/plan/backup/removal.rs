@@ -208,8 +208,8 @@ fn nothing_left(o: &Observed<'_>, why: DeleteReason, removal: &Removal, inventor
     if !was_deleted && found_since(o, listed) {
         return take_stock(o, removal);
     }
-    if let Some(id) = o.status.backup_id.as_ref().filter(|_| o.spec.source.engine.service().finds_by_id() && removal.by_id.is_none()) {
-        return look(o, ListScope::Backup { backup_id: id.clone() });
+    if let Some(id) = o.status.backup_id.as_ref().filter(|_| o.spec.source.engine.api().finds_by_id && removal.by_id.is_none()) {
+        return look(o, ListScope::Backup { instance_id: o.spec.source.instance_id.clone(), backup_id: id.clone() });
     }
     if !was_deleted && is_in_doubt(o) {
         match unknown::plan(o) {

@@ -40,7 +40,7 @@ pub(super) fn plan(o: &Observed<'_>) -> Step {
 }
 
 fn finds_by_id(o: &Observed<'_>) -> bool {
-    o.spec.source.engine.service().finds_by_id()
+    o.spec.source.engine.api().finds_by_id
 }
 
 /// Whether its absence is news.
@@ -185,7 +185,7 @@ fn as_before(o: &Observed<'_>, id: &str) -> Step {
 /// How a single backup is looked up: by its id where the service can, else among those of its instance.
 pub fn lookup(o: &Observed<'_>, id: &str) -> ListScope {
     if finds_by_id(o) {
-        ListScope::Backup { backup_id: id.to_owned() }
+        ListScope::Backup { instance_id: o.spec.source.instance_id.clone(), backup_id: id.to_owned() }
     } else {
         ListScope::Instance { instance_id: o.spec.source.instance_id.clone() }
     }

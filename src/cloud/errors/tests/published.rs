@@ -1,6 +1,7 @@
 //! The tables of codes against the list of what the vendor has published.
 
 use super::*;
+use crate::cloud::codes::{COMMON, GATEWAY, IAM};
 use std::collections::{BTreeMap, BTreeSet};
 
 const LIST: &str = include_str!("published-codes.tsv");
@@ -40,13 +41,13 @@ fn tables(service: &str) -> Vec<&'static [Codes]> {
         "gateway" => vec![GATEWAY],
         "iam" => vec![IAM],
         "any" => vec![COMMON],
-        own => askers(own).iter().map(|name| services::by_name(name).expect("a service").codes()).collect(),
+        own => askers(own).iter().map(|label| super::service(label).codes).collect(),
     }
 }
 
 /// A code as the tables have it.
 fn spelling(code: &str) -> String {
-    let twin = services::by_name("dcs").expect("DCS").own_spelling(code);
+    let twin = (super::service("dcs").spelling)(code);
     twin.strip_prefix("APIGW.").or_else(|| twin.strip_prefix("APIG.")).unwrap_or(&twin).to_owned()
 }
 
@@ -60,11 +61,11 @@ fn every_published_code_has_a_class_by_decision() {
     for Published { service, code, status, class } in published() {
         for asker in askers(service) {
             let error = answer(asker, code, status);
-            let found = if error.known { format!("{:?}", error.class) } else { "AsUnknown".into() };
+            let found = if error.is_known() { format!("{:?}", error.class()) } else { "AsUnknown".into() };
             if found != class {
                 wrong.push(format!("{asker} {code} ({status}) is {found}, decided was {class}"));
             }
-            assert!(error.known || error.class == by_status(status), "{code}");
+            assert!(error.is_known() || error.class() == by_status(status), "{code}");
         }
         // Unknown by decision and not by omission: the code stands in a table all the same.
         for table in tables(service) {
@@ -106,7 +107,7 @@ fn both_spellings_of_a_dcs_code_share_a_class() {
         let twin = spelling(code);
         assert_eq!(class(&twin), Some(*decided), "{code} and {twin}");
         let (one, other) = (answer("dcs", code, *status), answer("dcs", &twin, *status));
-        assert_eq!((one.class, one.known), (other.class, other.known), "{code} and {twin}");
+        assert_eq!((one.class(), one.is_known()), (other.class(), other.is_known()), "{code} and {twin}");
     }
 }
 
@@ -136,11 +137,12 @@ fn the_numeric_twins_follow_the_vendors_pairs_and_nothing_beyond_them() {
 fn only_codes_of_the_instance_itself_say_that_it_is_missing() {
     for code in ["DCS.4119", "111400119", "DCS.5053", "DCS.4022", "111400022", "111404001", "111404023", "DCS.4031"] {
         for status in [400, 404, 500] {
-            let list = Error::refusal("dcs", Operation::List, status, Hints::default(), format!(r#"{{"error_code":"{code}"}}"#).as_bytes());
+            let body = format!(r#"{{"error_code":"{code}"}}"#);
+            let list = Error::refused(&asked("dcs", Operation::List), status, Hints::default(), body.as_bytes());
             assert!(!list.tells_of_a_missing_instance(), "{code} {status}");
         }
     }
-    let missing = Error::refusal("dcs", Operation::List, 404, Hints::default(), br#"{"error_code":"111404022"}"#);
+    let missing = Error::refused(&asked("dcs", Operation::List), 404, Hints::default(), br#"{"error_code":"111404022"}"#);
     assert!(missing.tells_of_a_missing_instance());
 }
 

@@ -1,6 +1,6 @@
 //! What DCS' error codes mean: those of the Open Telekom Cloud reference's table and of its examples, and of the vendor's Terraform provider.
 
-use crate::cloud::errors::{Class, Codes};
+use crate::cloud::codes::{Class, Codes};
 use std::borrow::Cow;
 
 /// Each code once; `own_spelling` brings the numeric ones here. Which class and why: `Class`, and the list beside the test that compares this with it.

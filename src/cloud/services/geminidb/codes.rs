@@ -1,6 +1,6 @@
 //! What GeminiDB's error codes mean: those of the Open Telekom Cloud reference's table, and one of the vendor's Terraform provider.
 
-use crate::cloud::errors::{Class, Codes};
+use crate::cloud::codes::{Class, Codes};
 
 /// Each code once. Which class and why: `Class`, and the list beside the test that compares this with it.
 pub(super) const CODES: &[Codes] = &[

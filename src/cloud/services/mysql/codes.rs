@@ -1,7 +1,7 @@
 //! What the error codes of GaussDB(for MySQL) and TaurusDB mean: those of the Open Telekom Cloud references' tables (the older one's first edition
 //! as well), of the vendor's page of duplicates, and of its Terraform provider.
 
-use crate::cloud::errors::{Class, Codes};
+use crate::cloud::codes::{Class, Codes};
 
 /// Each code once. Which class and why: `Class`, and the list beside the test that compares this with it.
 pub(in crate::cloud::services) const CODES: &[Codes] = &[

@@ -5,9 +5,10 @@ use crate::{
     api::status::{DatabaseBackupStatus, Phase},
     cloud::{
         backup::{CreatedBackup, ListScope, RemoteState},
-        errors::{Class, Delivery, Error},
+        engine::Engine,
+        errors::{Error, NotSent},
         listing::Gap,
-        request::{Hints, Operation},
+        request::{Hints, Operation, Request},
         session::ListError,
     },
     plan::{
@@ -25,6 +26,7 @@ use crate::{
         settings::Settings,
     },
 };
+use http::Method;
 use std::sync::Arc;
 
 /// How a listing goes that a decision starts.
@@ -40,11 +42,12 @@ fn circumstances(now: Moment, settings: &Settings) -> Circumstances<'_> {
 }
 
 fn no_answer() -> Error {
-    Error::without_answer("taurusdb", Operation::Create, Class::Unavailable, Delivery::Unknown, "gone")
+    Error::no_answer(Engine::TaurusDB.api(), Operation::Create, "gone")
 }
 
 fn refusal(operation: Operation, code: &str) -> Error {
-    Error::refusal("taurusdb", operation, 400, Hints::default(), format!(r#"{{"error_code":"{code}"}}"#).as_bytes())
+    let request = Request::new(Engine::TaurusDB.api(), operation, Method::POST, String::new());
+    Error::refused(&request, 400, Hints::default(), format!(r#"{{"error_code":"{code}"}}"#).as_bytes())
 }
 
 impl World {
@@ -245,8 +248,8 @@ impl World {
             self.sent_now[which] += u8::from(bounds.annotations > 0);
             self.calls.push(Call { mark, by, caller: Some(which) });
         } else {
-            let withheld = Error::without_answer("taurusdb", Operation::Create, Class::Withheld, Delivery::NotSent, "late");
-            operator.memory.answered(Err(withheld), circumstances(now, &settings));
+            let cancelled = Error::not_sent(Engine::TaurusDB.api(), Operation::Create, NotSent::Cancelled, "late");
+            operator.memory.answered(Err(cancelled), circumstances(now, &settings));
         }
     }
 
@@ -295,7 +298,7 @@ impl World {
         let is_fresh = now.since(decided) <= settings.intent_lifetime();
         let was_there = is_fresh && is_done && self.remove(&id);
         let answer = match (is_answered, was_there) {
-            _ if !is_fresh => Err(Error::without_answer("taurusdb", Operation::Delete, Class::Withheld, Delivery::NotSent, "late")),
+            _ if !is_fresh => Err(Error::not_sent(Engine::TaurusDB.api(), Operation::Delete, NotSent::Cancelled, "late")),
             (true, true) => Ok(()),
             (true, false) => Err(refusal(Operation::Delete, "DBS.201203")),
             (false, _) => Err(no_answer()),

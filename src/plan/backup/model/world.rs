@@ -443,7 +443,7 @@ impl World {
             Whereabouts::Elsewhere => false,
         };
         let is_asked = |id: &str, mark: &str| match scope {
-            ListScope::Backup { backup_id } => id == backup_id,
+            ListScope::Backup { backup_id, .. } => id == backup_id,
             _ => stock || Some(id) == status.backup_id.as_deref() || Some(mark) == status.backup_name.as_deref() || self.is_own(mark),
         };
         all.filter(|(id, mark, _)| is_here && is_asked(id, mark)).map(|(id, mark, state)| record(id, mark, state)).collect()

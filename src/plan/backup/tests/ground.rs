@@ -235,7 +235,7 @@ fn what_a_page_shows_counts_and_what_it_does_not_show_is_asked_for_by_its_id_aft
         world.poll(Covers::Nothing, vec![]);
         world.pass(15);
     }
-    assert_eq!(world.plan(), Step::Look(ListScope::Backup { backup_id: "b-1".into() }));
+    assert_eq!(world.plan(), Step::Look(by_id("b-1")));
     let running = remote(&world, RemoteState::Running);
     world.look(Covers::TheBackup, vec![running]);
     let Step::Report(report) = world.plan() else { panic!("{:?}", world.plan()) };
@@ -253,7 +253,7 @@ fn a_listing_with_a_window_never_proves_absence() {
         world.pass(600);
     }
     assert!(world.memory.absence.is_none());
-    assert_eq!(world.plan(), Step::Look(ListScope::Backup { backup_id: "b-1".into() }), "but it is asked for by its id");
+    assert_eq!(world.plan(), Step::Look(by_id("b-1")), "but it is asked for by its id");
 }
 
 #[test]
@@ -335,7 +335,8 @@ fn a_trouble_that_goes_on_is_told_once_although_each_request_has_another_id() {
     let told = world.report().status;
     world.pass(3600);
     world.write_intent();
-    let again = Error { request_id: Some("r-2".into()), ..refusal(413, "DBS.200046") };
+    let hints = Hints { request_id: Some("r-2".into()), ..Hints::default() };
+    let again = refused(Engine::TaurusDB, Operation::Create, 413, hints, r#"{"error_code":"DBS.200046","error_msg":"said so"}"#);
     world.answer(Err(again));
     assert_eq!(world.report().status.conditions[0].message, told.conditions[0].message);
 }
@@ -371,7 +372,7 @@ fn annotations_count_once_in_ten_seconds_and_never_before_the_cloud_wants_to_be_
     assert_eq!(calls, 1, "in 8 s");
     let mut throttled = World::new();
     throttled.write_intent();
-    throttled.answer(Err(Error { retry_after: Some(Duration::from_secs(120)), ..refusal(429, "APIGW.0308") }));
+    throttled.answer(Err(refused_for(120, 429, "APIGW.0308")));
     throttled.report();
     throttled.pass(60);
     throttled.annotations = 1;

@@ -26,8 +26,8 @@ use crate::{
     cloud::{
         backup::{CreatedBackup, ListScope, RemoteBackup, RemoteState},
         engine::{Cloud, Engine},
-        errors::{Class, Delivery, Error},
-        request::{Hints, Operation},
+        errors::{Error, Failure},
+        request::{Hints, Operation, Request},
     },
     plan::{
         clock::Moment,
@@ -270,11 +270,30 @@ fn remote(world: &World, state: RemoteState) -> RemoteBackup {
 
 fn refusal(status: u16, code: &str) -> Error {
     let body = format!(r#"{{"error_code":"{code}","error_msg":"said so"}}"#);
-    Error::refusal("taurusdb", Operation::Create, status, Hints { request_id: Some("r-1".into()), ..Hints::default() }, body.as_bytes())
+    refused(Engine::TaurusDB, Operation::Create, status, Hints { request_id: Some("r-1".into()), ..Hints::default() }, &body)
+}
+
+/// A look at one backup of the instance by its id.
+fn by_id(backup_id: &str) -> ListScope {
+    ListScope::Backup { instance_id: "i-1in07".into(), backup_id: backup_id.into() }
+}
+
+fn refused(engine: Engine, operation: Operation, status: u16, hints: Hints, body: &str) -> Error {
+    let request = Request::new(engine.api(), operation, http::Method::GET, String::new());
+    Error::refused(&request, status, hints, body.as_bytes())
+}
+
+/// A refusal whose headers ask to wait.
+fn refused_for(seconds: u64, status: u16, code: &str) -> Error {
+    let mut error = refusal(status, code);
+    if let Failure::Refused(refusal) = &mut error.failure {
+        refusal.retry_after = Some(Duration::from_secs(seconds));
+    }
+    error
 }
 
 fn lost() -> Error {
-    Error::without_answer("taurusdb", Operation::Create, Class::Unavailable, Delivery::Unknown, "no answer in time")
+    Error::no_answer(Engine::TaurusDB.api(), Operation::Create, "no answer in time")
 }
 
 fn reason(report: &Report) -> &str {
@@ -303,8 +322,7 @@ fn of_an_instance(policy: DeletionPolicy) -> World {
 
 /// The cloud says that the instance is not there.
 fn instance_is_missing(world: &mut World) {
-    let error =
-        Error::refusal("dcs", Operation::List, 404, Hints::default(), br#"{"error_code":"DCS.3022","error_msg":"no such instance"}"#);
+    let error = refused(Engine::DCS, Operation::List, 404, Hints::default(), r#"{"error_code":"DCS.3022","error_msg":"no such instance"}"#);
     world.fail_look(error);
 }
 

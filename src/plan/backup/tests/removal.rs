@@ -129,13 +129,8 @@ fn a_backup_that_a_restore_uses_is_deleted_later() {
     world.stock(vec![seen.clone()], false);
     world.report();
     assert!(matches!(world.plan(), Step::Delete { .. }));
-    let in_use = Error::refusal(
-        "geminidb",
-        Operation::Delete,
-        403,
-        Hints::default(),
-        br#"{"error_code":"DBS.201319","error_msg":"being restored"}"#,
-    );
+    let in_use =
+        refused(Engine::GeminiDB, Operation::Delete, 403, Hints::default(), r#"{"error_code":"DBS.201319","error_msg":"being restored"}"#);
     deleted(&mut world, Err(in_use));
     let report = world.report_in_time();
     let said = &report.status.conditions[0].message;
@@ -252,7 +247,7 @@ fn only_what_a_fresh_listing_shows_under_this_objects_mark_and_instance_is_delet
     world.pass(15);
     assert!(matches!(world.plan(), Step::TakeStock(_)));
     world.stock(vec![another, elsewhere], false);
-    assert_eq!(world.plan(), Step::TakeStock(ListScope::Backup { backup_id: "b-1".into() }), "and by its id");
+    assert_eq!(world.plan(), Step::TakeStock(by_id("b-1")), "and by its id");
     world.stock(vec![], true);
     assert_eq!(world.plan(), Step::Release);
 }

@@ -100,7 +100,7 @@ fn busy_throttled_and_unauthenticated_spend_no_attempt_and_are_tried_again() {
 fn the_cloud_is_not_asked_again_before_it_wants_to_be() {
     let mut world = World::new();
     world.write_intent();
-    world.answer(Err(Error { retry_after: Some(Duration::from_secs(90)), ..refusal(429, "APIGW.0308") }));
+    world.answer(Err(refused_for(90, 429, "APIGW.0308")));
     world.report();
     world.pass(89);
     assert!(matches!(world.plan(), Step::Report(_)));

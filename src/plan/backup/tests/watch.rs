@@ -74,7 +74,7 @@ fn past_the_deadline_it_is_stalled_and_still_completes() {
 fn an_import_adopts_and_never_creates() {
     let mut world = World::new();
     world.spec.source.existing_backup_id = Some("b-1".into());
-    assert_eq!(world.plan(), Step::Look(ListScope::Backup { backup_id: "b-1".into() }));
+    assert_eq!(world.plan(), Step::Look(by_id("b-1")));
     world.see(vec![]);
     assert_eq!(reason(&world.report()), "ImportNotFound");
     world.pass(30);
@@ -94,7 +94,7 @@ fn a_backup_that_listings_lack_long_enough_is_gone() {
     assert_eq!(reason(&world.report()), "Running", "one listing says little");
     world.pass(600);
     world.see(vec![]);
-    assert_eq!(world.plan(), Step::Look(ListScope::Backup { backup_id: "b-1".into() }), "it is asked for by its id");
+    assert_eq!(world.plan(), Step::Look(by_id("b-1")), "it is asked for by its id");
     world.look(Covers::TheBackup, vec![]);
     assert_eq!(reason(&world.report()), "BackoffAfterFailure", "gone before it was complete: a spent attempt");
 

@@ -1,6 +1,83 @@
-//! Codes that come from more than one service: the gateway's and IAM's.
+//! What error codes mean: the classes, how a code and a status are put into one, and the codes that more than one service sends.
 
-use super::{Class, Codes};
+/// What an error means to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// No connection came about: the cloud never saw the request.
+    NotSent,
+    /// The last check before the socket said no: the cloud never saw the request.
+    Cancelled,
+    /// The cloud failed, or did not answer.
+    Unavailable,
+    /// The answer makes no sense.
+    Unreadable,
+    /// Too many requests.
+    Throttled,
+    /// Something else is going on with the instance.
+    Busy,
+    /// Credentials that the cloud does not accept.
+    Unauthenticated,
+    /// A missing permission.
+    Forbidden,
+    /// No such instance.
+    InstanceNotFound,
+    /// No such backup.
+    BackupNotFound,
+    /// A backup of that name exists.
+    NameExists,
+    /// The backup is in use or not complete yet, and can be deleted later.
+    DeleteLater,
+    /// The request can never succeed as it is.
+    Invalid,
+    /// The instance's kind cannot be backed up.
+    Unsupported,
+    /// A quota is used up.
+    Quota,
+    /// The address does not serve this API, or serves another project.
+    Misconfigured,
+    /// The vendor lists the code, and it is treated as one that no table has: it belongs to calls that are not made here (changing an instance, say), or
+    /// its meaning fits more than one class. No error has this class: its status decides, and it is not known.
+    AsUnknown,
+}
+
+/// What the codes of one meaning are.
+#[derive(Clone, Copy, Debug)]
+pub struct Codes {
+    /// What they mean.
+    pub class: Class,
+    /// The codes.
+    pub codes: &'static [&'static str],
+}
+
+/// The class of a code in a service's spelling, by the tables: the gateway's, the service's `own`, and those of what services pass on. Absent where none
+/// has it, or where one says that it is to be treated as unknown.
+pub fn by_code(own: &[Codes], code: &str, status: u16) -> Option<Class> {
+    let gateway = code.strip_prefix("APIGW.").or_else(|| code.strip_prefix("APIG."));
+    if let Some(number) = gateway {
+        // The gateway has one code for what the client and what the backend did wrong.
+        return find(GATEWAY, number).map(|class| if number == "0201" && status >= 500 { Class::Unavailable } else { class });
+    }
+    [own, COMMON, IAM].into_iter().find_map(|table| find(table, code))
+}
+
+fn find(table: &[Codes], code: &str) -> Option<Class> {
+    table.iter().find(|row| row.codes.contains(&code)).map(|row| row.class).filter(|class| *class != Class::AsUnknown)
+}
+
+/// The class of a refusal whose code no table has.
+pub fn by_status(status: u16) -> Class {
+    match status {
+        401 => Class::Unauthenticated,
+        403 => Class::Forbidden,
+        // A redirect, or a path that is not served, is a matter of the address and says nothing about a backup.
+        300..=399 | 404 | 405 => Class::Misconfigured,
+        409 => Class::Busy,
+        413 => Class::Quota,
+        429 => Class::Throttled,
+        408 | 500.. => Class::Unavailable,
+        _ => Class::Invalid,
+    }
+}
 
 /// Codes of the API gateway, without what stands before their dot: newer gateways say `APIGW.` and older ones `APIG.` (the vendor's page of gateway
 /// error codes, and the Open Telekom Cloud gateway's guide). 0201 has a second meaning with 5xx.

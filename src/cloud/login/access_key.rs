@@ -1,0 +1,36 @@
+//! By an access key: every request is signed with it (`SDK-HMAC-SHA256`, see [`crate::cloud::sign`]).
+
+use super::{
+    identity::{Identity, Login, LoginError},
+    secret::{SecretInvalid, Values, header, line},
+};
+use secrecy::SecretString;
+
+/// An access key.
+#[derive(Clone, Debug)]
+pub struct AccessKey {
+    /// The access key (AK).
+    pub access_key: String,
+    /// The secret key (SK).
+    pub secret_key: SecretString,
+    /// With temporary keys.
+    pub security_token: Option<SecretString>,
+}
+
+impl AccessKey {
+    /// From the keys `accessKey`, `secretKey` and, for temporary keys, `securityToken` of a Secret.
+    pub fn read(values: &Values) -> Result<Self, SecretInvalid> {
+        let security_token = values.contains_key("securityToken").then(|| header(values, "securityToken")).transpose()?;
+        Ok(Self {
+            access_key: header(values, "accessKey")?,
+            secret_key: SecretString::from(line(values, "secretKey")?),
+            security_token: security_token.map(SecretString::from),
+        })
+    }
+
+    /// Tries the key on the list of projects.
+    pub(super) async fn open(self, login: &Login<'_>) -> Result<(Identity, String), LoginError> {
+        let Self { access_key, secret_key, security_token } = self;
+        login.find_project(Identity::Keys { access_key, secret_key, security_token }).await
+    }
+}

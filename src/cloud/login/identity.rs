@@ -1,0 +1,146 @@
+//! What every way to log in needs of IAM, and what it ends in.
+
+use crate::cloud::{
+    client::{Auth, Client},
+    clock::{Age, CloudClock},
+    codes::Class,
+    endpoints::Endpoints,
+    engine::Cloud,
+    errors::Error,
+    iam,
+    request::{Reply, Request},
+};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use std::time::Duration;
+
+/// Where an account points.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The cloud.
+    pub cloud: Cloud,
+    /// The region.
+    pub region: String,
+    /// The project, where it is given.
+    pub project_id: Option<String>,
+    /// The addresses.
+    pub endpoints: Endpoints,
+}
+
+/// Why nobody could log in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// The cloud, or the way there.
+    #[error(transparent)]
+    Cloud(#[from] Error),
+    /// Not exactly one project of the region's name.
+    #[error("{found} projects have the region's name")]
+    ProjectNotFound {
+        /// How many there are.
+        found: usize,
+    },
+}
+
+/// How requests are authenticated once somebody has logged in. No `Debug`: it holds secrets.
+pub enum Identity {
+    /// A token of its own, and for how long it is good by the cloud's clock.
+    OwnToken {
+        /// The token.
+        token: SecretString,
+        /// When it was issued.
+        issued: Age,
+        /// For how long it was good then.
+        lifetime: Duration,
+    },
+    /// A token that somebody else keeps fresh.
+    GivenToken(SecretString),
+    /// Keys.
+    Keys {
+        /// The access key.
+        access_key: String,
+        /// The secret key.
+        secret_key: SecretString,
+        /// With temporary keys.
+        security_token: Option<SecretString>,
+    },
+}
+
+impl Identity {
+    /// How a request is authenticated with it; `project_id` once it is known.
+    pub fn auth<'a>(&'a self, project_id: Option<&'a str>) -> Auth<'a> {
+        match self {
+            Self::OwnToken { token, .. } | Self::GivenToken(token) => Auth::Token(token),
+            Self::Keys { access_key, secret_key, security_token } => {
+                Auth::Keys { access_key, secret_key, security_token: security_token.as_ref(), project_id }
+            }
+        }
+    }
+}
+
+/// A login that is under way, and what it asks of IAM.
+pub struct Login<'a> {
+    /// Sends.
+    pub client: &'a Client,
+    /// Where the account points.
+    pub target: &'a Target,
+    /// Hears the dates of the answers.
+    pub clock: &'a CloudClock,
+    /// Now, by the wall clock.
+    pub now: Timestamp,
+}
+
+impl Login<'_> {
+    /// Tries an identity on the list of projects. Who may not read that list, but says which project it is, is authenticated all the same.
+    pub async fn find_project(&self, identity: Identity) -> Result<(Identity, String), LoginError> {
+        let request = iam::projects(&self.target.region);
+        let given = self.target.project_id.as_deref();
+        let mut answer = self.ask(&request, identity.auth(given)).await;
+        // A signature is refused when its time is off by more than 15 minutes. The refusal says what time it is, and reading may be repeated.
+        let is_refused = answer.as_ref().is_err_and(|error| error.class() == Class::Unauthenticated);
+        if is_refused && matches!(identity, Identity::Keys { .. }) && self.is_skewed() {
+            answer = self.ask(&request, identity.auth(given)).await;
+        }
+        let reply = match answer {
+            Ok(reply) => reply,
+            Err(error) => {
+                return match given {
+                    Some(project_id) if error.class() == Class::Forbidden => Ok((identity, project_id.to_owned())),
+                    _ => Err(error.into()),
+                };
+            }
+        };
+        if let Some(project_id) = given {
+            return Ok((identity, project_id.to_owned()));
+        }
+        let found = iam::read_projects(&reply.body, &self.target.region).map_err(|error| unreadable(&request, &reply, &error.0))?;
+        match found.as_slice() {
+            [project_id] => Ok((identity, project_id.clone())),
+            other => Err(LoginError::ProjectNotFound { found: other.len() }),
+        }
+    }
+
+    fn is_skewed(&self) -> bool {
+        self.clock.now().is_some_and(|cloud| cloud.duration_since(self.now).abs() > SIGNATURE_TOLERANCE)
+    }
+
+    /// Asks IAM.
+    pub async fn ask(&self, request: &Request, auth: Auth<'_>) -> Result<Reply, Error> {
+        let now = self.clock.now().unwrap_or(self.now);
+        let result = self.client.send(&self.target.endpoints.iam, request, auth, now, || true).await;
+        self.clock.heard(date(&result));
+        result
+    }
+}
+
+/// How far a signature's time may be off before it can be the reason for a refusal.
+const SIGNATURE_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// The error for a reply that cannot be used.
+pub fn unreadable(request: &Request, reply: &Reply, what: &str) -> Error {
+    Error::unreadable(request, reply.status, reply.request_id.clone(), what, &reply.body)
+}
+
+/// The date of an answer, well or not.
+pub fn date(result: &Result<Reply, Error>) -> Option<Timestamp> {
+    result.as_ref().map_or_else(Error::date, |reply| reply.date)
+}

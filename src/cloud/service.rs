@@ -1,0 +1,124 @@
+//! What every database service has to describe, without I/O, and what several of them share.
+
+use super::{
+    api::Api,
+    backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
+    json::{self, Wrong},
+    parse::{count, exact, id, query_time, size, text, time},
+    request::Request,
+};
+use serde_json::{Map, Value};
+
+/// What the operator needs of a database service.
+pub trait Service: Send + Sync {
+    /// What is fixed of it.
+    fn api(&self) -> &'static Api;
+    /// Asks for a backup.
+    fn create(&self, project_id: &str, new: &NewBackup) -> Request;
+    /// Reads the answer to a create call. Without a usable id it is unreadable: the backup may exist all the same.
+    fn read_created(&self, body: &[u8]) -> Result<CreatedBackup, Unreadable>;
+    /// Asks for a page of a listing, from the record number `offset` (from 0).
+    fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request;
+    /// Reads a page. A record without an id makes it unreadable; any other field may be missing or of a wrong type.
+    fn read_page(&self, status: u16, body: &[u8]) -> Result<Page, Unreadable>;
+    /// Asks for a backup's deletion; `None` where the API has none.
+    fn delete(&self, project_id: &str, instance_id: &str, backup_id: &str) -> Option<Request>;
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Its records.
+    pub records: Vec<RemoteBackup>,
+    /// How many records the service says there are in all.
+    pub total: u64,
+}
+
+impl Page {
+    /// What a record does not say of itself and the question did: which instance it belongs to.
+    #[must_use]
+    pub fn asked_for(mut self, scope: &ListScope) -> Self {
+        if let ListScope::Instance { instance_id, .. } = scope {
+            for record in self.records.iter_mut().filter(|record| record.instance_id.is_empty()) {
+                record.instance_id.clone_from(instance_id);
+            }
+        }
+        self
+    }
+}
+
+/// An answer that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
+
+impl From<Wrong> for Unreadable {
+    fn from(wrong: Wrong) -> Self {
+        Self(match wrong {
+            Wrong::NotJson => "the answer is not JSON".into(),
+            Wrong::NotAnObject => "the answer is not a JSON object".into(),
+            Wrong::NotAList => "the answer has something else for its list".into(),
+            Wrong::Item => "a record has no id".into(),
+            Wrong::TooMuch => "the answer has more fields or records than were asked for".into(),
+        })
+    }
+}
+
+/// The body as a JSON object.
+pub fn object(body: &[u8]) -> Result<Map<String, Value>, Unreadable> {
+    Ok(json::object(body)?)
+}
+
+/// A page from its list and its total, with one reader for the records.
+pub(super) fn page(
+    body: &[u8],
+    list: &str,
+    total: &str,
+    record: impl Fn(&Map<String, Value>) -> Option<RemoteBackup>,
+) -> Result<Page, Unreadable> {
+    let (object, records) = json::with_items(body, list, record)?;
+    let records = records.ok_or_else(|| Unreadable(format!("the answer has no list {list}")))?;
+    let total = count(object.get(total)).ok_or_else(|| Unreadable(format!("the answer has no number {total}")))?;
+    Ok(Page { records, total })
+}
+
+/// A record in the shape that the database services share; they differ in the unit of sizes and in their words.
+pub(super) fn database_record(item: &Map<String, Value>, size_unit: u32, state: fn(&str) -> RemoteState) -> Option<RemoteBackup> {
+    let cloud_status = text(item.get("status"), 40).unwrap_or_default();
+    Some(RemoteBackup {
+        id: id(item.get("id"))?,
+        instance_id: exact(item.get("instance_id")).unwrap_or_default(),
+        mark: exact(item.get("name")).unwrap_or_default(),
+        state: state(&cloud_status),
+        cloud_status,
+        start_time: item.get("begin_time").and_then(Value::as_str).and_then(time),
+        completion_time: item.get("end_time").and_then(Value::as_str).and_then(time),
+        size: item.get("size").and_then(|value| size(value, size_unit)),
+        engine_version: text(item.get("datastore").and_then(|datastore| datastore.get("version")), 40),
+        failure: None,
+    })
+}
+
+/// The query parameters of a scope, for services that list a project.
+pub(super) fn project_query(scope: &ListScope, manual: &str, page_size: usize, offset: usize) -> Vec<(&'static str, String)> {
+    let mut query = vec![("limit", page_size.to_string()), ("offset", offset.to_string())];
+    let (window, any_type) = match scope {
+        ListScope::Backup { backup_id, .. } => {
+            query.push(("backup_id", backup_id.clone()));
+            (None, true)
+        }
+        ListScope::Instance { instance_id } => {
+            query.push(("instance_id", instance_id.clone()));
+            (None, false)
+        }
+        ListScope::Project { window, automatic } => (*window, *automatic),
+    };
+    if !any_type {
+        query.push(("backup_type", manual.to_owned()));
+    }
+    if let Some(window) = window {
+        query.push(("begin_time", query_time(window.begin)));
+        query.push(("end_time", query_time(window.end)));
+    }
+    query
+}
