@@ -22,8 +22,8 @@ const ROOMS: [(&str, &[&str], &str); 7] = [
     ("kube::Client", &["controller", "process"], "the only users of kube's client"),
     ("kube::Api", &["controller", "process/lease.rs"], "the only users of kube's client"),
     ("k8s_openapi", &["api", "plan", "controller", "process/lease.rs"], "the cloud floor knows nothing of Kubernetes"),
-    ("Timestamp::now", &["controller/context.rs"], "the clock is an argument"),
-    ("Instant::now", &["controller/context.rs", "cloud/client.rs", "cloud/clock.rs", "cloud/permits.rs"], "the clock is an argument"),
+    ("Timestamp::now", &["controller/clock.rs"], "the clock is an argument"),
+    ("Instant::now", &["controller/clock.rs", "cloud/client.rs", "cloud/clock.rs", "cloud/permits.rs"], "the clock is an argument"),
     ("SystemTime", &[], "the clock is an argument"),
 ];
 

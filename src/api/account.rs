@@ -3,8 +3,9 @@
 use crate::cloud::{endpoints::Overrides, engine::Cloud};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, Time};
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// An account of the cloud, for the backups of its own namespace.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -31,6 +32,15 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct CloudAccountSpec {
+    /// What both kinds of account have.
+    #[serde(flatten)]
+    pub account: AccountSpec,
+}
+
+/// What both kinds of account have.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountSpec {
     /// `HuaweiCloud` or `OpenTelekomCloud`; picks the endpoint table. Immutable.
     #[x_kube(validation = Rule::new("self == oldSelf").message("cloud is immutable: create another account instead"))]
     pub cloud: Cloud,
@@ -79,30 +89,13 @@ fn default_rate() -> i32 {
 )]
 #[x_kube(validation = Rule::new("!has(oldSelf.projectId) || (has(self.projectId) && self.projectId == oldSelf.projectId)")
     .message("projectId is immutable once set: create another account instead").field_path(".projectId"))]
+#[schemars(transform = of_cluster_accounts)]
 #[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterCloudAccountSpec {
-    /// `HuaweiCloud` or `OpenTelekomCloud`; picks the endpoint table. Immutable.
-    #[x_kube(validation = Rule::new("self == oldSelf").message("cloud is immutable: create another account instead"))]
-    pub cloud: Cloud,
-
-    /// The region, for example `eu-de` or `ap-southeast-1`. It must be in the endpoint table unless `endpoints` are given. Immutable.
-    #[schemars(regex(pattern = r"^[a-z0-9-]{2,32}$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("region is immutable: create another account instead"))]
-    pub region: String,
-
-    /// The project's id. Default: looked up by the region's name, and shown in status. Immutable once set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[A-Za-z0-9-]{1,64}$"))]
-    pub project_id: Option<String>,
-
-    /// Who asks: exactly one of the fields. Secrets are read from the operator's `--cluster-resource-namespace`.
-    pub credentials: AccountCredentials,
-
-    /// Requests a second to the cloud's services, for everything that uses this account: 1 to 1000, default 5.
-    #[serde(default = "default_rate")]
-    #[schemars(range(min = 1, max = 1000))]
-    pub max_requests_per_second: i32,
+    /// What both kinds of account have.
+    #[serde(flatten)]
+    pub account: AccountSpec,
 
     /// The namespaces whose backups may use this account.
     pub allowed_namespaces: AllowedNamespaces,
@@ -110,6 +103,27 @@ pub struct ClusterCloudAccountSpec {
     /// Other addresses than those of the endpoint table, each an `https` URL without a path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<Overrides>,
+}
+
+/// What two of the common fields mean for a cluster account.
+fn of_cluster_accounts(schema: &mut Schema) {
+    let mut describe = |field: &str, description: &str| {
+        if let Some(field) = schema.pointer_mut(&format!("/properties/{field}")).and_then(Value::as_object_mut) {
+            field.insert("description".into(), description.into());
+        }
+    };
+    describe(
+        "region",
+        "The region, for example `eu-de` or `ap-southeast-1`. It must be in the endpoint table unless `endpoints` are given. Immutable.",
+    );
+    describe("credentials", "Who asks: exactly one of the fields. Secrets are read from the operator's `--cluster-resource-namespace`.");
+}
+
+impl AccountSpec {
+    /// Requests a second to the cloud's services.
+    pub fn rate(&self) -> u32 {
+        u32::try_from(self.max_requests_per_second).unwrap_or(1).max(1)
+    }
 }
 
 /// Who asks the cloud: exactly one of the fields.

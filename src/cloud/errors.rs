@@ -169,8 +169,7 @@ impl Error {
     /// there, and codes come with other statuses than documented). Everything else, any 5xx among it, leaves the outcome unknown.
     pub fn is_definite_rejection(&self) -> bool {
         match &self.failure {
-            Failure::NotSent { .. } => true,
-            Failure::Refused(Refusal { status: 401 | 403 | 429, .. }) => true,
+            Failure::NotSent { .. } | Failure::Refused(Refusal { status: 401 | 403 | 429, .. }) => true,
             Failure::Refused(refusal @ Refusal { status: 400..=499, .. }) => {
                 refusal.known().is_some_and(|class| class != Class::Unavailable)
             }

@@ -9,13 +9,44 @@ use super::{
 use crate::{
     api::{
         account::CloudAccountStatus,
+        backup::{AccountKind, AccountRef, DatabaseBackup},
         conditions::{self, Blocked, Standing, Verdict, is_true, types},
     },
     cloud::{codes::Class, errors::Error},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::ResourceExt;
 use std::time::Duration;
+
+/// Which account: its kind, its namespace (of the namespaced kind) and its name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountKey {
+    /// Kind.
+    pub kind: AccountKind,
+    /// Namespace; absent for the cluster kind.
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+}
+
+impl AccountKey {
+    /// The account that a backup names.
+    pub fn of(backup: &DatabaseBackup) -> Self {
+        Self::named(&backup.spec.account_ref, &backup.namespace().unwrap_or_default())
+    }
+
+    fn named(reference: &AccountRef, namespace: &str) -> Self {
+        let namespace = (reference.kind == AccountKind::CloudAccount).then(|| namespace.to_owned());
+        Self { kind: reference.kind, namespace, name: reference.name.clone() }
+    }
+}
+
+impl std::fmt::Display for AccountKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.name)
+    }
+}
 
 /// Why an account is where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

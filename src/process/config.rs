@@ -1,7 +1,7 @@
 //! Every flag, each with its environment variable.
 
 use crate::{
-    controller::{context::Options, rights::LeaseName},
+    controller::{checks::permissions::LeaseName, context::Options},
     plan::settings::Settings,
 };
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -121,7 +121,6 @@ impl Run {
                 gone_after: self.gone_after,
                 retry_backoff: self.retry_backoff,
             },
-            concurrency: self.concurrency,
             cluster_resource_namespace: self.cluster_resource_namespace.clone().unwrap_or(own_namespace),
             allow_insecure_endpoints: self.allow_insecure_endpoints,
         }

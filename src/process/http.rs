@@ -1,6 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
-use crate::controller::{context::Context, metrics::gauges::Snapshot};
+use crate::controller::{checks::readiness::Readiness, context::Context};
 use axum::{
     Router,
     extract::State,
@@ -28,23 +28,22 @@ pub async fn bind(address: &str) -> Result<TcpListener, String> {
 }
 
 /// Serves until it is aborted; that it ends otherwise is an error. `/healthz` has nothing to weigh: a part of the process that ends, ends the process.
-pub async fn serve(listener: TcpListener, ctx: Arc<Context>) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, ctx: Arc<Context>, readiness: Readiness) -> io::Result<()> {
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(ctx);
+        .route("/readyz", get(ready).with_state(Arc::new(readiness)))
+        .route("/metrics", get(metrics).with_state(ctx));
     axum::serve(listener, router).await
 }
 
-async fn ready(State(ctx): State<Arc<Context>>) -> (StatusCode, String) {
-    match ctx.health.trouble(&ctx).await {
+async fn ready(State(readiness): State<Arc<Readiness>>) -> (StatusCode, String) {
+    match readiness.trouble().await {
         Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")),
         None => (StatusCode::OK, "ok\n".to_owned()),
     }
 }
 
 async fn metrics(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
-    let text = ctx.metrics.text(&Snapshot::of(&ctx));
+    let text = ctx.runtime.metrics.text(&ctx.snapshot());
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     api::MANAGER,
-    controller::context::{Clock, Leadership},
+    controller::{clock::Clock, store::leadership::Leadership},
     plan::{
         clock::Moment,
         lease::{Claim, Watched, held_until, released},

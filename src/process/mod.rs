@@ -13,14 +13,18 @@ use crate::{
     cloud,
     controller::{
         self,
-        accounts::Accounts,
-        context::{Clock, Context, Leadership},
-        fleet::Fleet,
-        health::Health,
-        metrics::Metrics,
-        rights::{self, LeaseName},
-        served::{self, Definitions},
-        store::Store,
+        checks::{
+            definitions,
+            permissions::{self, LeaseName},
+            readiness::Readiness,
+        },
+        clock::Clock,
+        context::Context,
+        runtime::Runtime,
+        store::{
+            accounts::Accounts, backups::Backups, definitions::Definitions, health::Health, leadership::Leadership, metrics::Metrics,
+            revisions::Revisions,
+        },
     },
 };
 use config::Run;
@@ -30,6 +34,7 @@ use kube::{
 };
 use lease::Election;
 use std::{error::Error, sync::Arc, time::Duration};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use usage::Usage;
 
@@ -48,11 +53,11 @@ pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
     let stop = shutdown::on_signal()?;
     let listener = http::bind(&flags.listen).await?;
     let config = cluster().await?;
-    let ctx = Arc::new(context(&flags, &config, stop)?);
-    let http = AbortOnDropHandle::new(tokio::spawn(http::serve(listener, ctx.clone())));
-    let _definitions = AbortOnDropHandle::new(tokio::spawn(served::watch(ctx.clone())));
+    let (ctx, granted) = context(&flags, &config, stop)?;
+    let http = AbortOnDropHandle::new(tokio::spawn(http::serve(listener, ctx.clone(), Readiness::new(ctx.clone()))));
+    let _definitions = AbortOnDropHandle::new(tokio::spawn(definitions::watch(ctx.clone())));
     let result = tokio::select! {
-        result = work(&flags, &config, &ctx) => result,
+        result = work(&flags, &config, &ctx, granted) => result,
         ended = http => Err(format!("a bug: the HTTP server ended by itself: {ended:?}").into()),
     };
     tracing::info!("stopped");
@@ -66,7 +71,7 @@ pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
 pub async fn check(flags: Run) -> Result<(), Box<dyn Error>> {
     let config = cluster().await?;
     let (options, lease) = (flags.options(config.default_namespace.clone()), flags.lease(&config.default_namespace));
-    let findings = rights::check(&client(config, REQUEST_TIMEOUT)?, &options, lease.as_ref()).await?;
+    let findings = permissions::check(&client(config, REQUEST_TIMEOUT)?, &options, lease.as_ref()).await?;
     for note in &findings.notes {
         println!("note: {note}");
     }
@@ -86,52 +91,62 @@ async fn cluster() -> Result<Config, String> {
     Config::infer().await.map_err(|error| format!("no cluster to talk to: {error} ({hint})"))
 }
 
-async fn work(flags: &Run, config: &Config, ctx: &Arc<Context>) -> Result<(), Box<dyn Error>> {
-    served::wait(ctx).await;
+async fn work(flags: &Run, config: &Config, ctx: &Arc<Context>, granted: Granted) -> Result<(), Box<dyn Error>> {
+    tokio::select! {
+        () = ctx.definitions.served() => {}
+        () = ctx.runtime.stop.cancelled() => {}
+    }
     match flags.lease(&config.default_namespace) {
-        Some(lease) => lead(&lease, flags.lease_duration, config, ctx).await,
-        None => act(ctx).await,
+        Some(lease) => lead(&lease, flags.lease_duration, config, ctx, granted).await,
+        None => act(ctx, granted).await,
     }
 }
 
-fn context(flags: &Run, config: &Config, stop: Stop) -> Result<Context, Box<dyn Error>> {
+fn context(flags: &Run, config: &Config, stop: Stop) -> Result<(Arc<Context>, Granted), Box<dyn Error>> {
     let metrics = Arc::new(Metrics::new().with(Box::new(Usage)));
-    Ok(Context {
+    let runtime = Runtime {
         client: client(config.clone(), REQUEST_TIMEOUT)?,
         watcher: client(config.clone(), WATCH_TIMEOUT)?,
-        cloud: Arc::new(cloud::client::Client::new(metrics.clone())?),
         recorder: Recorder::new(client(config.clone(), REQUEST_TIMEOUT)?, reporter()),
         clock: Clock::start(),
-        options: flags.options(config.default_namespace.clone()),
-        metrics,
-        fleet: Fleet::default(),
-        accounts: Accounts::default(),
-        store: Store::default(),
-        health: Health::default(),
-        definitions: Definitions::default(),
+        concurrency: flags.concurrency,
         stop,
+        metrics: metrics.clone(),
+        health: Health::default(),
+        revisions: Revisions::default(),
+    };
+    let (accounts, granted) = Accounts::new();
+    let ctx = Context {
+        runtime: Arc::new(runtime),
+        cloud: Arc::new(cloud::client::Client::new(metrics)?),
+        options: flags.options(config.default_namespace.clone()),
+        backups: Backups::default(),
+        accounts,
+        definitions: Definitions::default(),
         leadership: if flags.leader_elect { Leadership::none() } else { Leadership::always() },
-    })
+    };
+    Ok((Arc::new(ctx), granted))
 }
 
-async fn act(ctx: &Arc<Context>) -> Result<(), Box<dyn Error>> {
-    if !ctx.stop.is_cancelled() {
+async fn act(ctx: &Arc<Context>, granted: Granted) -> Result<(), Box<dyn Error>> {
+    if !ctx.runtime.stop.is_cancelled() {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
-        controller::run(ctx.clone()).await?;
+        controller::run(ctx.clone(), granted).await?;
     }
     Ok(())
 }
 
 /// Acts while this process holds the lease. What was under way when it is lost is left to whoever holds it then.
-async fn lead(lease: &LeaseName, duration: Duration, config: &Config, ctx: &Arc<Context>) -> Result<(), Box<dyn Error>> {
+async fn lead(lease: &LeaseName, duration: Duration, config: &Config, ctx: &Arc<Context>, granted: Granted) -> Result<(), Box<dyn Error>> {
     let own_client = client(config.clone(), duration / 5)?;
-    let mut election = Election::new(own_client, &lease.namespace, &lease.name, duration, ctx.clock, ctx.leadership.clone());
+    let clock = ctx.runtime.clock.clone();
+    let mut election = Election::new(own_client, &lease.namespace, &lease.name, duration, clock, ctx.leadership.clone());
     tokio::select! {
         () = election.win() => {}
-        () = ctx.stop.cancelled() => return Ok(()),
+        () = ctx.runtime.stop.cancelled() => return Ok(()),
     }
     let ended = tokio::select! {
-        ended = act(ctx) => ended,
+        ended = act(ctx, granted) => ended,
         () = election.keep() => Err("the lease was lost: another replica acts from now on".into()),
     };
     election.release().await;
@@ -151,6 +166,9 @@ fn client(mut config: Config, timeout: Duration) -> Result<Client, kube::Error> 
 fn reporter() -> Reporter {
     Reporter { controller: MANAGER.into(), instance: std::env::var("HOSTNAME").ok() }
 }
+
+/// The UIDs of the objects that permits were granted to.
+type Granted = UnboundedReceiver<String>;
 
 /// The token that ends everything.
 pub(crate) type Stop = CancellationToken;

@@ -10,11 +10,11 @@ use database_backup_operator::{
         client::{Call, Observer},
         engine::Engine,
     },
-    controller::{
-        accounts::AccountKey,
-        metrics::{Metrics, gauges::Snapshot},
+    controller::store::{gauges::Snapshot, metrics::Metrics},
+    plan::{
+        account::AccountKey,
+        summary::{Instance, Standing},
     },
-    plan::summary::{Instance, Standing},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};

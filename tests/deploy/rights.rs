@@ -1,10 +1,10 @@
-//! The operator's roles: exactly the rights that `controller::rights` lists. `tests/system/rights.rs` compares those with what it does.
+//! The operator's roles: exactly the rights that `controller::checks::permissions` lists. `tests/system/rights.rs` compares those with what it does.
 
 use crate::render::{RELEASE, objects, of_kind};
 use database_backup_operator::{
     controller::{
+        checks::permissions::{LeaseName, used},
         context::Options,
-        rights::{LeaseName, used},
     },
     plan::settings::Settings,
 };
@@ -58,7 +58,6 @@ fn needed(namespaces: &[&str], cluster: bool) -> BTreeSet<Grant> {
             gone_after: second,
             retry_backoff: second,
         },
-        concurrency: 1,
         cluster_resource_namespace: RELEASE.into(),
         allow_insecure_endpoints: false,
     };

@@ -256,11 +256,11 @@ pub fn objects(input: &[u8]) {
 pub fn accounts(input: &[u8]) {
     if let Ok(account) = serde_json::from_slice::<CloudAccount>(input) {
         let spec = &account.spec;
-        check_account(spec.cloud, &spec.region, &Overrides::default());
+        check_account(spec.account.cloud, &spec.account.region, &Overrides::default());
     }
     if let Ok(account) = serde_json::from_slice::<ClusterCloudAccount>(input) {
         let spec = &account.spec;
-        check_account(spec.cloud, &spec.region, &spec.endpoints.clone().unwrap_or_default());
+        check_account(spec.account.cloud, &spec.account.region, &spec.endpoints.clone().unwrap_or_default());
         let _ = spec.allowed_namespaces.selector.clone().map(kube::core::Selector::try_from);
     }
     let url = String::from_utf8_lossy(input).into_owned();

@@ -1,6 +1,5 @@
 //! Listings of the cloud, outside reconciles: a look for one object, and the polls that every running backup shares.
 
-use super::{accounts::AccountKey, context::Context, fleet::Watched};
 use crate::{
     api::backup::DatabaseBackup,
     cloud::{
@@ -9,7 +8,9 @@ use crate::{
         engine::Engine,
         session::{ListError, Listed, Session, Urgency},
     },
+    controller::{context::Context, store::backups::Polled},
     plan::{
+        account::AccountKey,
         backup::{
             memory::evidence::{Covers, Evidence},
             name::own_marks,
@@ -36,8 +37,8 @@ pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, 
     let own: HashSet<String> = own_names(object, &uid).collect();
     let ctx = ctx.clone();
     tokio::spawn(async move {
-        let started = ctx.clock.now();
-        let Listed { backups, end } = session.list(engine, &scope, Urgency::Urgent, || ctx.clock.now().wall).await;
+        let started = ctx.now();
+        let Listed { backups, end } = session.list(engine, &scope, Urgency::Urgent, || ctx.now().wall).await;
         let covers = match (&end, &scope) {
             (Err(_), _) => Covers::Nothing,
             (Ok(()), ListScope::Backup { .. }) => Covers::TheBackup,
@@ -47,11 +48,11 @@ pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, 
         let found = backups.iter().filter(is_own).cloned().collect();
         let evidence = Evidence { place: Arc::new(place), started, covers, found };
         if covers == Covers::Everything {
-            ctx.fleet.share_survey(&account, engine, &instance_id, &backups, &evidence);
+            ctx.backups.share_survey(&account, engine, &instance_id, &backups, &evidence);
         }
         after_listing(&ctx, &session, &account);
         let circumstances = circumstances(&ctx, &account);
-        ctx.fleet.memory(&uid, |memory, status| {
+        ctx.backups.memory(&uid, |memory, status| {
             let place = evidence.place.clone();
             if stock {
                 memory.took_stock(status, evidence);
@@ -62,7 +63,7 @@ pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, 
                 memory.could_not_look(status, &place, started, error, circumstances);
             }
         });
-        ctx.fleet.wake(&uid);
+        ctx.backups.wake(&uid);
     });
 }
 
@@ -76,13 +77,13 @@ fn own_names(object: &DatabaseBackup, uid: &str) -> impl Iterator<Item = String>
 
 /// The account is verified again where the cloud refused its credentials, or its clock is no longer where the account says it is.
 fn after_listing(ctx: &Context, session: &Session, account: &AccountKey) {
-    if session.refused() || ctx.accounts.clock_changed(account, ctx.clock.now()) {
+    if session.refused() || ctx.accounts.clock_changed(account, ctx.now()) {
         ctx.accounts.recheck(account);
     }
 }
 
 fn circumstances<'a>(ctx: &'a Context, account: &AccountKey) -> Circumstances<'a> {
-    Circumstances { now: ctx.clock.now(), epoch: ctx.accounts.epoch(account), settings: &ctx.options.settings }
+    Circumstances { now: ctx.now(), epoch: ctx.accounts.epoch(account), settings: &ctx.options.settings }
 }
 
 /// What one poll is about: an account and an engine, and for a service that lists per instance, the instance.
@@ -111,7 +112,7 @@ pub async fn poll(ctx: Arc<Context>) -> ! {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let topics = topics(ctx.fleet.watched(&ctx.options.settings, ctx.clock.now()));
+        let topics = topics(ctx.backups.watched(&ctx.options.settings, ctx.now()));
         paces.lock().unwrap_or_else(PoisonError::into_inner).retain(|topic, pace| pace.under_way || topics.contains_key(topic));
         let crowds = crowds(&topics);
         for (topic, waiting) in topics {
@@ -121,8 +122,8 @@ pub async fn poll(ctx: Arc<Context>) -> ! {
     }
 }
 
-fn topics(watched: Vec<Watched>) -> BTreeMap<Topic, Vec<Watched>> {
-    let mut topics: BTreeMap<Topic, Vec<Watched>> = BTreeMap::new();
+fn topics(watched: Vec<Polled>) -> BTreeMap<Topic, Vec<Polled>> {
+    let mut topics: BTreeMap<Topic, Vec<Polled>> = BTreeMap::new();
     for backup in watched {
         let instance_id = (backup.engine.api().lists == Lists::Instance).then(|| backup.instance_id.clone());
         let topic = Topic { account: backup.account.clone(), engine: backup.engine, instance_id, running: backup.is_running };
@@ -132,7 +133,7 @@ fn topics(watched: Vec<Watched>) -> BTreeMap<Topic, Vec<Watched>> {
 }
 
 /// How many instances of an account with running backups are polled one by one.
-fn crowds(topics: &BTreeMap<Topic, Vec<Watched>>) -> HashMap<AccountKey, u32> {
+fn crowds(topics: &BTreeMap<Topic, Vec<Polled>>) -> HashMap<AccountKey, u32> {
     let mut crowds = HashMap::new();
     for topic in topics.keys().filter(|topic| topic.running && topic.instance_id.is_some()) {
         *crowds.entry(topic.account.clone()).or_default() += 1;
@@ -140,9 +141,9 @@ fn crowds(topics: &BTreeMap<Topic, Vec<Watched>>) -> HashMap<AccountKey, u32> {
     crowds
 }
 
-fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, mut waiting: Vec<Watched>, crowd: u32) {
+fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, mut waiting: Vec<Polled>, crowd: u32) {
     let Some(session) = ctx.accounts.session(&topic.account) else { return };
-    let now = ctx.clock.now();
+    let now = ctx.now();
     // What is seen elsewhere than where a backup is says nothing of it.
     let project = project_of(&session);
     waiting.retain(|backup| backup.object.status.as_ref().is_none_or(|status| project.holds(status)));
@@ -163,7 +164,7 @@ fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, mut waiting: Vec
     });
 }
 
-impl Watched {
+impl Polled {
     /// A running backup that this process has never seen is due at once, as after a restart; one that it has just asked for, after an interval.
     fn wants_a_look(&self, interval: Duration, now: Moment) -> bool {
         if self.is_running { self.seen.is_none_or(|seen| now.since(seen) >= interval) } else { self.is_due }
@@ -171,7 +172,7 @@ impl Watched {
 }
 
 /// How often a topic is polled: as its youngest backup wants it, and never so that single instances take more than half of the account's rate.
-fn interval(ctx: &Context, session: &Session, topic: &Topic, waiting: &[Watched], crowd: u32, now: Moment) -> Duration {
+fn interval(ctx: &Context, session: &Session, topic: &Topic, waiting: &[Polled], crowd: u32, now: Moment) -> Duration {
     let settings = &ctx.options.settings;
     let wanted = waiting.iter().map(|backup| settings.poll_after(now.since_wall(backup.asked))).min().unwrap_or(settings.poll_interval);
     if topic.instance_id.is_none() {
@@ -185,10 +186,10 @@ fn project_of(session: &Session) -> Project {
 }
 
 /// One listing for everything in `waiting`. Answers with the pause that the cloud asked for, if it did.
-async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, waiting: &[Watched]) -> Option<Duration> {
-    let started = ctx.clock.now();
+async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, waiting: &[Polled]) -> Option<Duration> {
+    let started = ctx.now();
     let scope = scope(topic, waiting, session.cloud_now(), started);
-    let Listed { backups, end } = session.list(topic.engine, &scope, Urgency::Poll, || ctx.clock.now().wall).await;
+    let Listed { backups, end } = session.list(topic.engine, &scope, Urgency::Poll, || ctx.now().wall).await;
     after_listing(ctx, session, &topic.account);
     let covers = match (&end, &scope) {
         (Err(_), _) => Covers::Nothing,
@@ -203,8 +204,8 @@ async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, wa
     let circumstances = circumstances(ctx, &topic.account);
     let shown: HashSet<&str> = backups.iter().map(|backup| backup.id.as_str()).collect();
     for backup in waiting.iter().filter(|backup| !shown.contains(backup.backup_id.as_str())) {
-        ctx.fleet.memory(&backup.uid, |memory, status| memory.could_not_poll(status, &evidence.place, started, &error, circumstances));
-        ctx.fleet.wake(&backup.uid);
+        ctx.backups.memory(&backup.uid, |memory, status| memory.could_not_poll(status, &evidence.place, started, &error, circumstances));
+        ctx.backups.wake(&backup.uid);
     }
     match error {
         ListError::Cloud(error) => error.retry_after(),
@@ -215,7 +216,7 @@ async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, wa
 /// The window begins an hour before the oldest backup that is waited for, since clocks differ and a project's history is long, and ends a day ahead.
 /// There is none for settled backups, nor where an imported one is among them: it may be of any age. Nor where this machine's clock, by which requests are
 /// dated, and the cloud's disagree.
-fn scope(topic: &Topic, waiting: &[Watched], cloud_now: Option<Timestamp>, now: Moment) -> ListScope {
+fn scope(topic: &Topic, waiting: &[Polled], cloud_now: Option<Timestamp>, now: Moment) -> ListScope {
     if let Some(instance_id) = &topic.instance_id {
         return ListScope::Instance { instance_id: instance_id.clone() };
     }
@@ -231,7 +232,7 @@ fn scope(topic: &Topic, waiting: &[Watched], cloud_now: Option<Timestamp>, now: 
 }
 
 /// Tells every waiting object what the listing showed of it, and wakes those for which that is news.
-fn tell(ctx: &Context, waiting: &[Watched], backups: &[RemoteBackup], evidence: &Evidence) {
+fn tell(ctx: &Context, waiting: &[Polled], backups: &[RemoteBackup], evidence: &Evidence) {
     let mut by_key: HashMap<&str, Vec<&RemoteBackup>> = HashMap::new();
     for backup in backups {
         by_key.entry(&backup.id).or_default().push(backup);
@@ -246,13 +247,13 @@ fn tell(ctx: &Context, waiting: &[Watched], backups: &[RemoteBackup], evidence: 
             }
         }
         let still_running = matches!(found.as_slice(), [only] if only.state == RemoteState::Running);
-        let was_in_trouble = ctx.fleet.memory(&object.uid, |memory, status| {
+        let was_in_trouble = ctx.backups.memory(&object.uid, |memory, status| {
             let trouble = memory.trouble.is_some();
             memory.polled(status, Evidence { found, ..evidence.clone() });
             trouble
         });
         if !still_running || was_in_trouble == Some(true) {
-            ctx.fleet.wake(&object.uid);
+            ctx.backups.wake(&object.uid);
         }
     }
 }

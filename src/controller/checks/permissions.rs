@@ -1,7 +1,10 @@
 //! What the operator does with the Kubernetes API: what its roles have to grant, no more and no less, and whether they do.
 
-use super::{context::Options, served};
-use crate::api::{GROUP, crds};
+use super::definitions;
+use crate::{
+    api::{GROUP, crds},
+    controller::context::Options,
+};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::{Api, Client, ResourceExt, api::PostParams};
 use std::{collections::BTreeSet, fmt};
@@ -121,7 +124,7 @@ pub async fn check(client: &Client, options: &Options, lease: Option<&LeaseName>
             (false, Some(without)) => findings.notes.push(format!("it may not {right}: {without}")),
         }
     }
-    match served::missing(client).await {
+    match definitions::missing(client).await {
         Ok(missing) => findings.problems.extend(missing),
         // That is among the notes already.
         Err(kube::Error::Api(refused)) if refused.is_forbidden() => {}
@@ -164,7 +167,6 @@ mod tests {
                 gone_after: Duration::from_secs(600),
                 retry_backoff: Duration::from_secs(60),
             },
-            concurrency: 64,
             cluster_resource_namespace: "operator".into(),
             allow_insecure_endpoints: false,
         }

@@ -1,6 +1,5 @@
-//! The objects themselves, under the fleet's lock: each with its newest version and what this process knows of it.
+//! The objects themselves, under the store's lock: each with its newest version and what this process knows of it.
 
-use super::{Watched, created};
 use crate::{
     api::{
         backup::DatabaseBackup,
@@ -8,8 +7,9 @@ use crate::{
         status::{DatabaseBackupStatus, Phase},
     },
     cloud::engine::Engine,
-    controller::accounts::AccountKey,
+    controller::object::{created, version},
     plan::{
+        account::AccountKey,
         backup::{
             memory::Memory,
             queue::{Claim, Contender, Life, claim},
@@ -20,6 +20,7 @@ use crate::{
         settings::Settings,
     },
 };
+use jiff::Timestamp;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use std::{
     collections::{HashMap, HashSet},
@@ -27,15 +28,44 @@ use std::{
     time::Duration,
 };
 
+/// A backup that somebody has to look at.
+#[derive(Clone, Debug)]
+pub struct Polled {
+    /// The object's UID.
+    pub uid: String,
+    /// The account to look with.
+    pub account: AccountKey,
+    /// The service to look at.
+    pub engine: Engine,
+    /// The instance.
+    pub instance_id: String,
+    /// The newest version of the object.
+    pub object: Arc<DatabaseBackup>,
+    /// The cloud's id of the backup.
+    pub backup_id: String,
+    /// The mark of its latest attempt.
+    pub mark: String,
+    /// When it was asked for, by the wall clock.
+    pub asked: Timestamp,
+    /// The object adopted it, so nobody knows when it began, nor whether somebody asked for it.
+    pub is_imported: bool,
+    /// Whether the cloud is taking it, as far as is known; else it is settled, and looked at from time to time.
+    pub is_running: bool,
+    /// When this process last saw it, by a listing or by the answer to its create call.
+    pub seen: Option<Moment>,
+    /// A settled one is due for its slow look.
+    pub is_due: bool,
+}
+
 #[derive(Default)]
-pub(super) struct Members {
-    pub(super) by_uid: HashMap<String, Member>,
+pub(super) struct Entries {
+    pub(super) by_uid: HashMap<String, Entry>,
     pub(super) by_instance: HashMap<String, HashSet<String>>,
     /// When the API server's store was found put back to an earlier state.
     pub(super) put_back: Option<Moment>,
 }
 
-pub(super) struct Member {
+pub(super) struct Entry {
     pub(super) object: Arc<DatabaseBackup>,
     pub(super) memory: Memory,
     /// When the watch showed that it came into being; absent for one that a listing showed.
@@ -52,7 +82,7 @@ pub(super) struct Member {
     pub(super) shown: Option<Claim>,
 }
 
-impl Members {
+impl Entries {
     pub(super) fn track(&mut self, object: Arc<DatabaseBackup>, born: Option<Moment>) {
         let Some(uid) = object.uid() else { return };
         if self.by_uid.contains_key(&uid) {
@@ -61,49 +91,44 @@ impl Members {
         }
         self.by_instance.entry(object.spec.source.instance_id.clone()).or_default().insert(uid.clone());
         let (memory, listed_from, is_void) = (Memory::default(), None, false);
-        self.by_uid.insert(uid, Member { object, memory, born, listed_from, is_void, submitting: false, failures: 0, shown: None });
+        self.by_uid.insert(uid, Entry { object, memory, born, listed_from, is_void, submitting: false, failures: 0, shown: None });
     }
 
     pub(super) fn put_back(&mut self, now: Moment) {
         self.put_back = Some(now);
-        for member in self.by_uid.values_mut() {
-            member.memory = Memory::default();
-            (member.born, member.listed_from, member.is_void) = (None, None, true);
+        for entry in self.by_uid.values_mut() {
+            entry.memory = Memory::default();
+            (entry.born, entry.listed_from, entry.is_void) = (None, None, true);
         }
     }
 
     pub(super) fn newest(&mut self, object: Arc<DatabaseBackup>) -> Arc<DatabaseBackup> {
-        let Some(member) = object.uid().and_then(|uid| self.by_uid.get_mut(&uid)) else { return object };
-        if member.is_void || !is_older(&object, &member.object) {
-            (member.object, member.is_void) = (object, false);
+        let Some(entry) = object.uid().and_then(|uid| self.by_uid.get_mut(&uid)) else { return object };
+        if entry.is_void || !is_older(&object, &entry.object) {
+            (entry.object, entry.is_void) = (object, false);
         }
-        member.object.clone()
+        entry.object.clone()
     }
 
-    pub(super) fn remove(&mut self, uid: &str) -> Option<Member> {
-        let member = self.by_uid.remove(uid)?;
-        let instance = &member.object.spec.source.instance_id;
+    pub(super) fn remove(&mut self, uid: &str) -> Option<Entry> {
+        let entry = self.by_uid.remove(uid)?;
+        let instance = &entry.object.spec.source.instance_id;
         if let Some(peers) = self.by_instance.get_mut(instance) {
             peers.remove(uid);
             if peers.is_empty() {
                 self.by_instance.remove(instance);
             }
         }
-        Some(member)
+        Some(entry)
     }
 }
 
-/// Resource versions of one kind are comparable numbers (Kubernetes 1.35, before that by what etcd gives); where one is not, the newcomer wins.
+/// Whether a version is older than another; where one of them is no number, the newcomer wins.
 fn is_older(a: &DatabaseBackup, b: &DatabaseBackup) -> bool {
     version(a).zip(version(b)).is_some_and(|(a, b)| a < b)
 }
 
-/// An object's version as a number, where it is one.
-pub fn version(object: &DatabaseBackup) -> Option<u64> {
-    object.metadata.resource_version.as_deref()?.parse().ok()
-}
-
-impl Member {
+impl Entry {
     pub(super) fn reference(&self) -> ObjectRef<DatabaseBackup> {
         ObjectRef::from_obj(self.object.as_ref())
     }
@@ -124,7 +149,7 @@ impl Member {
     }
 
     pub(super) fn contender(&self, now: Moment) -> Contender {
-        let created = created(&self.object);
+        let created = created(self.object.as_ref());
         let deadline = Duration::from_secs(u64::try_from(self.object.spec.progress_deadline_seconds).unwrap_or_default());
         let importing = self.object.spec.source.existing_backup_id.is_some();
         let deleting = self.object.metadata.deletion_timestamp.is_some();
@@ -182,14 +207,14 @@ impl Member {
         }
         let seen_lately = self.memory.sighting.as_ref().is_some_and(|seen| now.since(seen.started) < settings.resync_interval / 2);
         let lot = uid.bytes().fold(0_u64, |lot, byte| lot.wrapping_mul(31).wrapping_add(byte.into()));
-        let synced = status.last_sync_time.as_ref().map_or_else(|| created(&self.object), |time| time.0);
+        let synced = status.last_sync_time.as_ref().map_or_else(|| created(self.object.as_ref()), |time| time.0);
         !seen_lately && now.since_wall(synced) >= settings.resync_after(lot)
     }
 
-    pub(super) fn watched(&self, uid: &str, settings: &Settings, now: Moment) -> Option<Watched> {
+    pub(super) fn watched(&self, uid: &str, settings: &Settings, now: Moment) -> Option<Polled> {
         let status = self.status().filter(|status| matches!(status.phase, Some(Phase::Running | Phase::Completed | Phase::Missing)))?;
         let sent = self.memory.own_intent(status).map(|own| own.begun);
-        Some(Watched {
+        Some(Polled {
             uid: uid.to_owned(),
             account: AccountKey::of(&self.object),
             engine: self.object.spec.source.engine,
@@ -201,7 +226,7 @@ impl Member {
                 .into_iter()
                 .flatten()
                 .min()
-                .unwrap_or_else(|| created(&self.object)),
+                .unwrap_or_else(|| created(self.object.as_ref())),
             is_imported: self.object.spec.source.existing_backup_id.is_some(),
             object: self.object.clone(),
             is_running: status.phase == Some(Phase::Running),

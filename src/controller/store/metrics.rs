@@ -1,12 +1,11 @@
 //! What is counted, and what is read off the memory when it is scraped. Labels come from fixed sets, or name an instance or an account; never an
 //! object, a backup's id, or what the cloud said.
 
-pub mod gauges;
-
-use super::backups;
+use super::gauges::{self, Snapshot};
 use crate::{
     api::{
-        backup::AccountKind,
+        account::{CloudAccount, ClusterCloudAccount},
+        backup::DatabaseBackup,
         status::{DatabaseBackupStatus, Phase},
     },
     cloud::{
@@ -14,8 +13,8 @@ use crate::{
         engine::Engine,
         iam,
     },
+    controller::kind::Kind,
 };
-use gauges::Snapshot;
 use prometheus_client::{
     collector::Collector,
     encoding::{
@@ -126,7 +125,7 @@ impl Metrics {
             }
             drop(metrics.backup_seconds.get_or_create(&ByEngine { engine }));
         }
-        for kind in [backups::KIND, AccountKind::CloudAccount.as_str(), AccountKind::ClusterCloudAccount.as_str()] {
+        for kind in [DatabaseBackup::NAME, CloudAccount::NAME, ClusterCloudAccount::NAME] {
             for result in ["ok", "error"] {
                 metrics.reconciles.get_or_create(&Reconcile { kind, result }).inc_by(0);
             }
@@ -233,9 +232,11 @@ impl Observer for Metrics {
 mod tests {
     use super::*;
     use crate::{
-        api::status::FailedAttempt,
-        controller::accounts::AccountKey,
-        plan::summary::{Instance, Standing},
+        api::{backup::AccountKind, status::FailedAttempt},
+        plan::{
+            account::AccountKey,
+            summary::{Instance, Standing},
+        },
     };
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 

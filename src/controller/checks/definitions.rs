@@ -1,52 +1,13 @@
 //! The definitions that the API server serves, compared with this program's: at the start, from time to time, and whenever there is a doubt.
 
-use super::context::Context;
-use crate::api::crds;
+use crate::{api::crds, controller::context::Context};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client, ResourceExt};
 use std::sync::Arc;
-use tokio::{
-    sync::{Notify, watch::Sender},
-    time::sleep,
-};
+use tokio::time::sleep;
 
 /// What `/readyz` says where they are missing or older than this program.
 pub const NOT_SERVED: &str = "the CRDs of this version are not served";
-
-/// What is known of the served definitions.
-pub struct Definitions {
-    served: Sender<bool>,
-    doubted: Notify,
-}
-
-impl Default for Definitions {
-    fn default() -> Self {
-        Self { served: Sender::new(false), doubted: Notify::new() }
-    }
-}
-
-impl Definitions {
-    /// Whether everything that this program needs was served when they were compared last. While it is not, no backup is asked for.
-    pub fn are_served(&self) -> bool {
-        *self.served.borrow()
-    }
-
-    /// A stored object lacks what was written. Nothing new is begun before they were compared again.
-    pub fn doubt(&self) {
-        self.served.send_replace(false);
-        self.doubted.notify_one();
-    }
-}
-
-/// Waits until everything is served.
-pub async fn wait(ctx: &Context) {
-    let mut served = ctx.definitions.served.subscribe();
-    tokio::select! {
-        // An error would say that the sender is gone, which the context holds.
-        _ = served.wait_for(|served| *served) => {}
-        () = ctx.stop.cancelled() => {}
-    }
-}
 
 /// Compares again and again, saying what is missing whenever that changes.
 pub async fn watch(ctx: Arc<Context>) -> ! {
@@ -61,7 +22,7 @@ pub async fn watch(ctx: Arc<Context>) -> ! {
         tokio::select! {
             () = sleep(ctx.options.settings.secret_reread(false)) => {}
             // What may not be read is taken for good at once: without a pause that would be a circle.
-            () = ctx.definitions.doubted.notified() => sleep(soon).await,
+            () = ctx.definitions.doubted() => sleep(soon).await,
         }
     }
 }
@@ -69,7 +30,7 @@ pub async fn watch(ctx: Arc<Context>) -> ! {
 /// Where the definitions may not be read (a Role cannot grant it), they are taken for good: the check of each stored intent is what safety rests on.
 /// An API server that does not answer says nothing about them.
 async fn compare(ctx: &Context, told: &mut String) {
-    let (served, problem) = match missing(&ctx.client).await {
+    let (served, problem) = match missing(&ctx.runtime.client).await {
         Ok(missing) => (missing.is_empty(), missing.join("; ")),
         Err(kube::Error::Api(refused)) if refused.is_forbidden() => (true, "they may not be read, so they are not compared".to_owned()),
         Err(_) if ctx.definitions.are_served() => return,
@@ -79,8 +40,8 @@ async fn compare(ctx: &Context, told: &mut String) {
         say(served, &problem);
         *told = problem;
     }
-    if ctx.definitions.served.send_replace(served) != served {
-        ctx.fleet.wake_unfinished();
+    if ctx.definitions.compared(served) {
+        ctx.backups.wake_unfinished();
     }
 }
 

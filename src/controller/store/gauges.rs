@@ -2,8 +2,10 @@
 
 use crate::{
     api::status::Phase,
-    controller::{accounts::AccountKey, context::Context},
-    plan::summary::{Instance, Standing},
+    plan::{
+        account::AccountKey,
+        summary::{Instance, Standing},
+    },
 };
 use jiff::Timestamp;
 use prometheus_client::{
@@ -25,19 +27,6 @@ pub struct Snapshot {
     pub leads: bool,
     /// Watches that cannot list.
     pub failing_watches: usize,
-}
-
-impl Snapshot {
-    /// How things stand now. A replica that stands by has no objects in memory, and so no series about them.
-    pub fn of(ctx: &Context) -> Self {
-        Self {
-            phases: ctx.fleet.count_by_phase(),
-            standings: ctx.fleet.standings(),
-            accounts: ctx.accounts.readiness(),
-            leads: ctx.may_act(),
-            failing_watches: ctx.health.failing_watches(),
-        }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

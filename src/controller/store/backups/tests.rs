@@ -4,7 +4,7 @@ use super::*;
 use crate::cloud::engine::Cloud;
 use serde_json::json;
 use std::time::Duration;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 fn object(uid: &str, second: u32, status: &serde_json::Value) -> Arc<DatabaseBackup> {
     let object = json!({
@@ -25,16 +25,15 @@ fn place() -> Project {
 }
 
 /// An older and a younger object on one instance, each reconciled once, and who is woken from now on.
-fn two(younger: &serde_json::Value) -> (Fleet, UnboundedReceiver<ObjectRef<DatabaseBackup>>) {
-    let (sender, receiver) = unbounded_channel();
-    let fleet = Fleet::default();
-    fleet.track(object("older", 1, &json!({})), now());
-    fleet.track(object("younger", 2, younger), now());
+fn two(younger: &serde_json::Value) -> (Backups, UnboundedReceiver<ObjectRef<DatabaseBackup>>) {
+    let backups = Backups::default();
+    backups.track(object("older", 1, &json!({})), now());
+    backups.track(object("younger", 2, younger), now());
     for uid in ["older", "younger"] {
-        fleet.end_turn(uid, true, |_| Some(place()), now());
+        backups.end_turn(uid, true, |_| Some(place()), now());
     }
-    fleet.wake_through(None, sender);
-    (fleet, receiver)
+    let receiver = backups.waker.open(None);
+    (backups, receiver)
 }
 
 fn woken(receiver: &mut UnboundedReceiver<ObjectRef<DatabaseBackup>>) -> Vec<String> {
@@ -43,44 +42,44 @@ fn woken(receiver: &mut UnboundedReceiver<ObjectRef<DatabaseBackup>>) -> Vec<Str
 
 #[test]
 fn a_turn_that_ends_unused_wakes_who_was_told_to_wait_for_it() {
-    let (fleet, mut receiver) = two(&json!({}));
-    let turn = |uid| fleet.take_turn(uid, &place(), |_| Some(place()), now());
+    let (backups, mut receiver) = two(&json!({}));
+    let turn = |uid| backups.take_turn(uid, &place(), |_| Some(place()), now());
     // The older one is not in the way: it backs off, say.
-    fleet.memory("older", |memory, _| memory.reported = Some(crate::plan::backup::reason::Reason::BackoffAfterFailure));
+    backups.memory("older", |memory, _| memory.reported = Some(crate::plan::backup::reason::Reason::BackoffAfterFailure));
     assert_eq!(turn("younger"), Turn::Mine);
-    fleet.memory("older", |memory, _| memory.reported = None);
+    backups.memory("older", |memory, _| memory.reported = None);
     assert_eq!(turn("older"), Turn::Behind("shop/younger".into()));
     // The younger one's reconcile failed before anything was written, so it claims what it did before.
-    fleet.end_turn("younger", true, |_| Some(place()), now());
+    backups.end_turn("younger", true, |_| Some(place()), now());
     assert_eq!(woken(&mut receiver), ["older"]);
     assert_eq!(turn("older"), Turn::Mine);
 }
 
 #[test]
 fn one_that_holds_the_instance_no_longer_since_its_deadline_is_over_wakes_who_waits() {
-    let (fleet, mut receiver) = two(&json!({ "phase": "Running", "backupId": "b-1" }));
+    let (backups, mut receiver) = two(&json!({ "phase": "Running", "backupId": "b-1" }));
     let late = now().plus(Duration::from_secs(7200));
-    fleet.end_turn("younger", true, |_| Some(place()), late);
+    backups.end_turn("younger", true, |_| Some(place()), late);
     assert_eq!(woken(&mut receiver), ["older"]);
-    fleet.end_turn("younger", true, |_| Some(place()), late);
+    backups.end_turn("younger", true, |_| Some(place()), late);
     assert_eq!(woken(&mut receiver), [] as [&str; 0], "once");
 }
 
 #[test]
 fn one_whose_account_can_no_longer_be_used_wakes_who_waits() {
-    let (fleet, mut receiver) = two(&json!({ "phase": "Running", "backupId": "b-1" }));
-    fleet.end_turn("younger", true, |_| None, now());
+    let (backups, mut receiver) = two(&json!({ "phase": "Running", "backupId": "b-1" }));
+    backups.end_turn("younger", true, |_| None, now());
     assert_eq!(woken(&mut receiver), ["older"]);
 }
 
 #[test]
 fn a_write_whose_answer_comes_after_the_object_is_gone_does_not_bring_it_back() {
     let holding = json!({ "phase": "Pending", "backupName": "dbb-b", "attempts": 1 });
-    let (fleet, mut receiver) = two(&holding);
-    let turn = || fleet.take_turn("older", &place(), |_| Some(place()), now());
+    let (backups, mut receiver) = two(&holding);
+    let turn = || backups.take_turn("older", &place(), |_| Some(place()), now());
     assert_eq!(turn(), Turn::Behind("shop/younger".into()), "its call is in doubt");
-    fleet.forget("younger");
+    backups.forget("younger");
     assert_eq!(woken(&mut receiver), ["older"]);
-    fleet.newest(object("younger", 2, &holding));
+    backups.newest(object("younger", 2, &holding));
     assert_eq!(turn(), Turn::Mine);
 }

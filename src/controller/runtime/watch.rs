@@ -1,6 +1,7 @@
-//! Watches that feed the memory before they cause a reconcile, and what comes out at the other end.
+//! Watches that feed the memory before they cause a reconcile.
 
-use super::{context::Context, readable::readable};
+use super::{Runtime, readable::readable};
+use crate::controller::kind::Kind;
 use futures::{
     Stream, StreamExt, TryStreamExt, future,
     stream::{self, BoxStream},
@@ -10,14 +11,12 @@ use kube::{
     core::DeserializeGuard,
     runtime::{
         WatchStreamExt,
-        controller::{self, Action},
         reflector::{self, ObjectRef, Store},
         watcher,
         watcher::Event,
     },
 };
-use serde::de::DeserializeOwned;
-use std::{fmt::Debug, io, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 use tokio::{sync::watch::Receiver, time::timeout};
 
 /// How long the next piece of a listing may take. Without an end a connection that was lost without a word would be waited for.
@@ -26,15 +25,15 @@ const NEXT_PIECE: Duration = Duration::from_secs(30);
 const WATCH_SECONDS: u32 = 120;
 
 /// Something that a watch showed.
-pub enum Seen<K> {
+pub enum Change<K> {
     /// A version of an object.
-    Object(Arc<K>),
+    Applied(Arc<K>),
     /// An object that is gone.
-    Gone(K),
+    Deleted(K),
     /// A listing begins, after a start or a break of the watch.
-    Begin,
+    ListBegins,
     /// Everything that it showed.
-    All(Vec<Arc<K>>),
+    Listed(Vec<Arc<K>>),
 }
 
 /// What a watch is about: a kind, and a namespace if it is about one.
@@ -46,8 +45,8 @@ pub struct Subject {
     pub namespace: Option<String>,
 }
 
-impl std::fmt::Display for Subject {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.namespace {
             Some(namespace) => write!(f, "{} of namespace {namespace}", self.kind),
             None => f.write_str(self.kind),
@@ -55,21 +54,18 @@ impl std::fmt::Display for Subject {
     }
 }
 
-/// Watches a kind: `tell` hears everything before the stream does. Managed fields are dropped, since nobody reads them and they take half the memory.
+/// Watches a kind: `hear` is told everything before the stream is. Managed fields are dropped, since nobody reads them and they take half the memory.
 /// Errors are told and end here: further on they would only make a controller pause that has other things to do.
-pub fn watch<K>(
-    ctx: Arc<Context>,
+pub fn watch<K: Kind>(
+    runtime: Arc<Runtime>,
     subject: Subject,
     api: Api<DeserializeGuard<K>>,
-    tell: impl Fn(Seen<K>) + Send + 'static,
-) -> (impl Stream<Item = Result<K, watcher::Error>> + Send, Store<K>)
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-{
+    hear: impl Fn(Change<K>) + Send + 'static,
+) -> (impl Stream<Item = Result<K, watcher::Error>> + Send, Store<K>) {
     let (reader, writer) = reflector::store();
     let (store, known, listed) = (reader.clone(), reader.clone(), reader.clone());
     let config = watcher::Config::default().timeout(WATCH_SECONDS);
-    let events = relisting(move || watcher(api.clone(), config.clone()).boxed(), ctx.store.subscribe())
+    let events = relisting(move || watcher(api.clone(), config.clone()).boxed(), runtime.revisions.subscribe())
         .default_backoff()
         .try_filter_map(move |event| future::ok(readable(event, &known)))
         .modify(|object| object.managed_fields_mut().clear())
@@ -77,15 +73,15 @@ where
         .inspect_ok(move |event| match event {
             Event::Apply(object) => {
                 if let Some(object) = store.get(&ObjectRef::from_obj(object)) {
-                    tell(Seen::Object(object));
+                    hear(Change::Applied(object));
                 }
             }
-            Event::Delete(object) => tell(Seen::Gone(object.clone())),
-            Event::InitDone => tell(Seen::All(store.state())),
-            Event::Init => tell(Seen::Begin),
+            Event::Delete(object) => hear(Change::Deleted(object.clone())),
+            Event::InitDone => hear(Change::Listed(store.state())),
+            Event::Init => hear(Change::ListBegins),
             Event::InitApply(_) => {}
         })
-        .inspect(move |event| heard(&ctx, &subject, event));
+        .inspect(move |event| note(&runtime, &subject, event));
     (triggers(events, listed).map(Ok).boxed(), reader)
 }
 
@@ -145,40 +141,17 @@ where
 }
 
 /// Says when a watch fails, and when a listing brought it up to date again.
-fn heard<K>(ctx: &Context, subject: &Subject, event: &watcher::Result<Event<K>>) {
+fn note<K>(runtime: &Runtime, subject: &Subject, event: &watcher::Result<Event<K>>) {
     match event {
-        Ok(Event::InitDone) => ctx.health.listed(subject),
+        Ok(Event::InitDone) => runtime.health.listed(&subject.to_string()),
         Ok(_) => {}
         Err(error) => {
             tracing::warn!(%error, %subject, "the watch failed and is tried again");
             if matches!(error, watcher::Error::InitialListFailed(_)) {
-                ctx.health.not_listed(subject, error);
+                runtime.health.not_listed(&subject.to_string(), error);
             }
         }
     }
-}
-
-/// Counts and logs what a controller's stream says, at the one place where it is handled.
-pub fn note<K, E>(
-    ctx: &Context,
-    kind: &'static str,
-    result: Result<(ObjectRef<K>, Action), controller::Error<E, watcher::Error>>,
-) -> std::future::Ready<()>
-where
-    K: kube::Resource<DynamicType = ()>,
-    E: std::error::Error + 'static,
-{
-    match result {
-        Ok(_) => ctx.metrics.reconciled(kind, "ok"),
-        // Deleted while it was queued.
-        Err(controller::Error::ObjectNotFound(_)) => {}
-        Err(controller::Error::ReconcilerFailed(error, object)) => {
-            ctx.metrics.reconciled(kind, "error");
-            tracing::warn!(%error, object = %object, "a reconcile failed and is tried again");
-        }
-        Err(error) => tracing::warn!(%error, kind, "the controller"),
-    }
-    std::future::ready(())
 }
 
 #[cfg(test)]

@@ -1,0 +1,169 @@
+//! The controllers of the two kinds of account: each is verified again and again, and backups hear of what changes.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`kinds`] | what both kinds have in common |
+//! | [`verify`] | one verification: endpoints, credentials, login, project |
+//! | [`credentials`] | where the credentials come from: one file for each source |
+//! | [`namespaces`] | which namespaces may use a cluster account |
+
+pub mod credentials;
+pub mod kinds;
+pub mod namespaces;
+pub mod verify;
+
+use super::{
+    context::Context,
+    kind::Kind,
+    runtime::{
+        drive::{Reconciler, drive},
+        watch::Change,
+        write,
+    },
+    store::{accounts::Held, waker::Waker},
+};
+use crate::{
+    api::{
+        account::ClusterCloudAccount,
+        conditions::{Standing, is_true, types},
+    },
+    plan::{
+        account::{AccountKey, CLOCKS_DISAGREE, Verification, status},
+        backup::events::Notice,
+    },
+};
+use kinds::AccountObject;
+use kube::{Api, api::ListParams, runtime::controller::Action};
+use std::{marker::PhantomData, sync::Arc, time::Duration};
+use verify::verify;
+
+/// Between two verifications of an account whatever happens.
+const MIN_PAUSE: Duration = Duration::from_millis(200);
+
+/// The controller of one kind of account.
+struct AccountController<K> {
+    ctx: Arc<Context>,
+    namespace: Option<String>,
+    kind: PhantomData<fn() -> K>,
+}
+
+/// Keeps the accounts of a namespace (absent: all, or the cluster kind) verified until the process stops.
+pub async fn run<K: AccountObject>(ctx: Arc<Context>, namespace: Option<String>) {
+    let runtime = ctx.runtime.clone();
+    drive(runtime, Arc::new(AccountController::<K> { ctx, namespace, kind: PhantomData })).await;
+}
+
+/// Keeps cluster accounts verified where the operator may read them; where it may not, says so and asks again from time to time.
+pub async fn run_if_allowed(ctx: Arc<Context>) {
+    loop {
+        // Not with the client of the watches, which waits for long.
+        let api: Api<ClusterCloudAccount> = ClusterCloudAccount::api(ctx.runtime.client.clone(), None);
+        match api.list(&ListParams::default().limit(1)).await {
+            Err(kube::Error::Api(refused)) if refused.is_forbidden() => {
+                tracing::warn!("this operator may not read ClusterCloudAccounts; backups that name one will say so");
+                ctx.accounts.may_read_cluster_kind(false);
+                ctx.backups.wake_unfinished();
+            }
+            _ => {
+                ctx.accounts.may_read_cluster_kind(true);
+                return run::<ClusterCloudAccount>(ctx, None).await;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ctx.options.settings.secret_reread(false)) => {}
+            () = ctx.runtime.stop.cancelled() => return,
+        }
+    }
+}
+
+impl<K: AccountObject> Reconciler for AccountController<K> {
+    type Kind = K;
+    type Error = kube::Error;
+
+    fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    fn waker(&self) -> &Waker<K> {
+        K::waker(&self.ctx.accounts)
+    }
+
+    fn seen(&self, change: Change<K>) {
+        match change {
+            Change::Applied(_) | Change::ListBegins => {}
+            Change::Deleted(account) => {
+                self.ctx.accounts.forget(&account.key(), self.ctx.now());
+                self.ctx.backups.wake_account(&account.key());
+            }
+            Change::Listed(accounts) => self.listed(&accounts),
+        }
+    }
+
+    async fn reconcile(&self, account: Arc<K>) -> Result<Action, kube::Error> {
+        renew(&self.ctx, account.as_ref()).await
+    }
+
+    fn retry_after(&self, _account: &K) -> Duration {
+        self.ctx.options.settings.passing_retry(1)
+    }
+}
+
+impl<K: AccountObject> AccountController<K> {
+    fn listed(&self, accounts: &[Arc<K>]) {
+        let ctx = &self.ctx;
+        let known: Vec<(AccountKey, u32)> = accounts.iter().map(|account| (account.key(), account.spec().rate())).collect();
+        let listed = ctx.accounts.listed(K::ACCOUNT_KIND, self.namespace.as_deref(), &known, ctx.now());
+        for key in &listed.gone {
+            ctx.backups.wake_account(key);
+        }
+        if listed.is_first {
+            ctx.backups.wake_unfinished();
+        }
+    }
+}
+
+/// Verifies an account where that is due, and writes what was found.
+async fn renew<K: AccountObject>(ctx: &Context, account: &K) -> Result<Action, kube::Error> {
+    let (key, before) = (account.key(), account.status());
+    let permits = ctx.accounts.permits(&key, account.spec().rate());
+    let held = ctx.accounts.held(&key);
+    let verified = verify(ctx, account, &held, permits).await;
+    let (now, settings) = (ctx.now(), &ctx.options.settings);
+    let mut memory = held.memory;
+    memory.note(&verified.verification, verified.asked, before, settings, now);
+    let cloud_now = verified.session.as_ref().and_then(|session| session.cloud_now());
+    let next = status(&verified.verification, &memory, before, account.meta().generation, cloud_now, settings, now);
+    let renew_in = verified.session.as_ref().and_then(|session| session.renew_in());
+    let requeue_after = memory.wake(settings, now);
+    let is_skewed = is_true(&next.conditions, types::CLOCK_SKEW);
+    let is_new = before != Some(&next);
+    if is_new {
+        log(&key, &verified.verification, before.is_some_and(|before| before.conditions == next.conditions));
+    }
+    let held = Held { session: verified.session, opened_with: verified.opened_with, verification: Some(verified.verification), memory };
+    if ctx.accounts.keep(&key, held, account.allowed_namespaces().cloned(), is_skewed, now) {
+        ctx.backups.wake_account(&key);
+    }
+    if is_new {
+        // A conflict is no error: the newer version is reconciled anyway.
+        write::status(&ctx.runtime, &account.with_status(next)).await?;
+        let was_skewed = before.is_some_and(|before| is_true(&before.conditions, types::CLOCK_SKEW));
+        if is_skewed && !was_skewed {
+            let note = CLOCKS_DISAGREE.to_owned();
+            let notice = Notice { reason: "ClockSkew", action: "CompareClocks", is_warning: true, note };
+            write::publish(&ctx.runtime, account, vec![notice]).await;
+        }
+    }
+    Ok(Action::requeue(renew_in.map_or(requeue_after, |renew_in| renew_in.min(requeue_after)).max(MIN_PAUSE)))
+}
+
+fn log(key: &AccountKey, verification: &Verification, is_old_news: bool) {
+    match verification {
+        _ if is_old_news => {}
+        Ok(place) => tracing::info!(account = %key, namespace = key.namespace, project = place.project_id, "account verified"),
+        Err(error) if error.reason.standing() == Standing::Blocked => {
+            tracing::warn!(account = %key, namespace = key.namespace, reason = error.reason.as_str(), %error, "account blocked");
+        }
+        Err(error) => tracing::info!(account = %key, namespace = key.namespace, reason = error.reason.as_str(), %error, "account waits"),
+    }
+}

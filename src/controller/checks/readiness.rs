@@ -1,0 +1,67 @@
+//! Whether the operator can do its work now, for `/readyz`.
+
+use super::{definitions::NOT_SERVED, revisions::one_backup};
+use crate::{
+    cloud::parse::clean,
+    controller::{context::Context, store::health::innermost},
+    plan::clock::Moment,
+};
+use kube::api::ListParams;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::Mutex, time::timeout};
+
+/// How long the Kubernetes API may take to answer a probe.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long an answer is good for: probes of several at once cost one request.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+/// The longest line.
+const LINE: usize = 256;
+
+/// Answers probes.
+pub struct Readiness {
+    ctx: Arc<Context>,
+    asked: Mutex<Option<(Moment, Option<String>)>>,
+}
+
+impl Readiness {
+    /// Nothing was asked yet.
+    pub fn new(ctx: Arc<Context>) -> Self {
+        Self { ctx, asked: Mutex::default() }
+    }
+
+    /// What keeps the operator from its work now, in one line.
+    pub async fn trouble(&self) -> Option<String> {
+        if let Some(trouble) = self.trouble_with_the_api().await {
+            return Some(trouble);
+        }
+        if !self.ctx.definitions.are_served() {
+            return Some(NOT_SERVED.to_owned());
+        }
+        if let Some((watch, cause)) = self.ctx.runtime.health.failing() {
+            return Some(clean(&format!("{watch} cannot be listed: {cause}"), LINE));
+        }
+        (!self.ctx.accounts.are_synced()).then(|| "accounts are being listed".to_owned())
+    }
+
+    async fn trouble_with_the_api(&self) -> Option<String> {
+        // Whoever comes meanwhile waits for this answer.
+        let mut asked = self.asked.lock().await;
+        if let Some((_, trouble)) = asked.as_ref().filter(|(at, _)| self.ctx.now().since(*at) < GOOD_FOR) {
+            return trouble.clone();
+        }
+        let trouble = ask(&self.ctx).await;
+        *asked = Some((self.ctx.now(), trouble.clone()));
+        trouble
+    }
+}
+
+/// Asks for the metadata of one backup: the way there, the token, the rights and the definition have to be good for an answer.
+async fn ask(ctx: &Context) -> Option<String> {
+    match timeout(ANSWER, one_backup(ctx).list(&ListParams::default().limit(1))).await {
+        Ok(Ok(_)) => None,
+        // The kind is not there; the answer is plain text then.
+        Ok(Err(kube::Error::Api(refused))) if refused.code == 404 => Some(NOT_SERVED.to_owned()),
+        Ok(Err(error)) => Some(clean(&format!("the Kubernetes API cannot be asked: {}", innermost(&error)), LINE)),
+        Err(_) => Some(format!("the Kubernetes API does not answer within {} s", ANSWER.as_secs())),
+    }
+}

@@ -1,0 +1,89 @@
+//! Sets a controller up and runs it, for any kind.
+
+use super::{
+    Runtime,
+    watch::{Change, Subject, watch},
+};
+use crate::controller::{kind::Kind, store::waker::Waker};
+use futures::StreamExt;
+use kube::runtime::{
+    Controller,
+    controller::{self, Action},
+    reflector::ObjectRef,
+    watcher,
+};
+use std::{error::Error, future::Future, sync::Arc, time::Duration};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+/// What a controller does with the objects of its kind.
+pub trait Reconciler: Send + Sync + 'static {
+    /// The kind.
+    type Kind: Kind;
+    /// Why a reconcile did not come to an end. It is tried again.
+    type Error: Error + Send + Sync + 'static;
+
+    /// The namespace whose objects it reconciles; absent for all, and for a kind without.
+    fn namespace(&self) -> Option<&str>;
+
+    /// Through what its objects are woken.
+    fn waker(&self) -> &Waker<Self::Kind>;
+
+    /// The watch showed something: the memory hears it before a reconcile does.
+    fn seen(&self, change: Change<Self::Kind>);
+
+    /// Brings an object one step further, until something has to be waited for.
+    fn reconcile(&self, object: Arc<Self::Kind>) -> impl Future<Output = Result<Action, Self::Error>> + Send;
+
+    /// Before a reconcile that did not come to an end is tried again.
+    fn retry_after(&self, object: &Self::Kind) -> Duration;
+}
+
+/// Runs a controller until the process stops.
+pub async fn drive<R: Reconciler>(runtime: Arc<Runtime>, reconciler: Arc<R>) {
+    let namespace = reconciler.namespace().map(ToOwned::to_owned);
+    let woken = UnboundedReceiverStream::new(reconciler.waker().open(namespace.clone()));
+    let api = <R::Kind as Kind>::api(runtime.watcher.clone(), namespace.as_deref());
+    let hearing = reconciler.clone();
+    let subject = Subject { kind: R::Kind::NAME, namespace };
+    let (stream, store) = watch(runtime.clone(), subject, api, move |change| hearing.seen(change));
+    Controller::for_stream(stream, store)
+        .reconcile_on(woken)
+        .with_config(kube::runtime::Config::default().concurrency(runtime.concurrency))
+        .graceful_shutdown_on(runtime.stop.clone().cancelled_owned())
+        .run(timed::<R>, retry::<R>, Arc::new((runtime.clone(), reconciler)))
+        .for_each(|result| note(&runtime, result))
+        .await;
+}
+
+type Driven<R> = (Arc<Runtime>, Arc<R>);
+
+async fn timed<R: Reconciler>(object: Arc<R::Kind>, driven: Arc<Driven<R>>) -> Result<Action, R::Error> {
+    let (runtime, reconciler) = driven.as_ref();
+    let begun = runtime.clock.now();
+    let result = reconciler.reconcile(object).await;
+    runtime.metrics.took(R::Kind::NAME, runtime.clock.now().since(begun));
+    result
+}
+
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
+fn retry<R: Reconciler>(object: Arc<R::Kind>, _error: &R::Error, driven: Arc<Driven<R>>) -> Action {
+    Action::requeue(driven.1.retry_after(&object))
+}
+
+/// Counts and logs what a controller's stream says, at the one place where it is handled.
+fn note<K: Kind, E: Error + 'static>(
+    runtime: &Runtime,
+    result: Result<(ObjectRef<K>, Action), controller::Error<E, watcher::Error>>,
+) -> std::future::Ready<()> {
+    match result {
+        Ok(_) => runtime.metrics.reconciled(K::NAME, "ok"),
+        // Deleted while it was queued.
+        Err(controller::Error::ObjectNotFound(_)) => {}
+        Err(controller::Error::ReconcilerFailed(error, object)) => {
+            runtime.metrics.reconciled(K::NAME, "error");
+            tracing::warn!(%error, object = %object, "a reconcile failed and is tried again");
+        }
+        Err(error) => tracing::warn!(%error, kind = K::NAME, "the controller"),
+    }
+    std::future::ready(())
+}

@@ -1,0 +1,43 @@
+//! The machinery of a controller, for any kind.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`drive`] | sets a controller up and runs it |
+//! | [`watch`] | the watch that feeds the memory before it causes a reconcile |
+//! | [`readable`] | leaves objects alone that cannot be read |
+//! | [`write`] | status and finalizers by compare-and-swap, and Events |
+
+pub mod drive;
+mod readable;
+pub mod watch;
+pub mod write;
+
+use super::{
+    clock::Clock,
+    store::{health::Health, metrics::Metrics, revisions::Revisions},
+};
+use kube::{Client, runtime::events::Recorder};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What every controller needs, of whatever kind.
+pub struct Runtime {
+    /// For single requests: its short timeouts keep a silent API server from holding a reconcile.
+    pub client: Client,
+    /// For watches.
+    pub watcher: Client,
+    /// Writes Events.
+    pub recorder: Recorder,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Reconciles at once, of each kind.
+    pub concurrency: u16,
+    /// Cancelled when the process is about to end: nothing new is started.
+    pub stop: CancellationToken,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Which watches cannot list.
+    pub health: Health,
+    /// What is known of the API server's revisions.
+    pub revisions: Revisions,
+}

@@ -1,0 +1,423 @@
+//! Every account in memory: what backups see of them, and what they need of them.
+
+use super::waker::Waker;
+use crate::{
+    api::{
+        account::{AllowedNamespaces, CloudAccount, ClusterCloudAccount},
+        backup::{AccountKind, DatabaseBackup},
+    },
+    cloud::{permits::Permits, session::Session},
+    plan::{
+        account::{AccountKey, AccountMemory, AccountReason, Verification, seen_by_backups},
+        backup::{reason::Reason, seen::Account},
+        clock::Moment,
+        place::{Place, Project},
+    },
+};
+use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::task::AbortOnDropHandle;
+
+/// Every account in memory.
+pub struct Accounts {
+    state: Mutex<State>,
+    /// Has accounts verified soon.
+    pub waker: Waker<CloudAccount>,
+    /// Has cluster accounts verified soon.
+    pub cluster_waker: Waker<ClusterCloudAccount>,
+    /// Where the UID of every object goes that a permit was granted to.
+    granted: UnboundedSender<String>,
+}
+
+#[derive(Default)]
+struct State {
+    entries: HashMap<AccountKey, Entry>,
+    /// Whether the watches of a kind were begun at all.
+    expected: HashSet<AccountKind>,
+    /// Those of its watches that have not shown everything yet, by namespace.
+    unsynced: HashSet<(AccountKind, Option<String>)>,
+    /// The operator may not read cluster accounts.
+    cluster_kind_denied: bool,
+    epochs: u64,
+    former: HashMap<AccountKey, Former>,
+}
+
+/// The last good session of an account that can no longer be used.
+struct Former {
+    session: Arc<Session>,
+    project: Project,
+    since: Moment,
+    /// Its calls take permits as before.
+    _pump: Arc<Pump>,
+}
+
+/// Hands out an account's permits, and wakes the backups that they were granted to. When nobody holds it any more, the permits are closed.
+struct Pump {
+    permits: Arc<Permits>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.permits.close();
+    }
+}
+
+/// How long a former session is kept.
+const KEPT: Duration = Duration::from_secs(3600);
+
+/// One account.
+struct Entry {
+    verification: Option<Verification>,
+    session: Option<Arc<Session>>,
+    /// What the session was opened with: it is kept while that stays the same.
+    opened_with: Option<String>,
+    memory: AccountMemory,
+    /// What the account says of the clocks.
+    is_skewed: bool,
+    epoch: u64,
+    permits: Arc<Permits>,
+    allowed: Option<AllowedNamespaces>,
+    pump: Arc<Pump>,
+}
+
+/// What a backup needs of its account.
+#[derive(Clone)]
+pub struct Use {
+    /// For the decision.
+    pub account: Account,
+    /// For the calls; there when the account is ready.
+    pub session: Option<Arc<Session>>,
+    /// The account's request rate.
+    pub permits: Option<Arc<Permits>>,
+    /// Which namespaces may use it; absent: its own.
+    pub allowed: Option<AllowedNamespaces>,
+}
+
+impl Accounts {
+    /// An empty store; and where the UID of every object comes out that queued for a permit and was granted one, whatever its kind.
+    pub fn new() -> (Self, UnboundedReceiver<String>) {
+        let (granted, receiver) = unbounded_channel();
+        let (waker, cluster_waker) = (Waker::default(), Waker::default());
+        (Self { state: Mutex::default(), waker, cluster_waker, granted }, receiver)
+    }
+
+    /// Backups wait without a word until the watches of these namespaces (absent: all, or the cluster kind) have shown everything.
+    pub fn expect(&self, kind: AccountKind, namespaces: &[Option<String>]) {
+        let mut state = self.lock();
+        state.expected.insert(kind);
+        state.unsynced.extend(namespaces.iter().map(|namespace| (kind, namespace.clone())));
+    }
+
+    /// Whether every watch has shown everything.
+    pub fn are_synced(&self) -> bool {
+        self.lock().unsynced.is_empty()
+    }
+
+    /// Whether the operator may read cluster accounts. Where it may not, there are none to wait for; where it may, their watch begins now.
+    pub fn may_read_cluster_kind(&self, may: bool) {
+        let mut state = self.lock();
+        state.cluster_kind_denied = !may;
+        let watch = (AccountKind::ClusterCloudAccount, None);
+        if may {
+            state.unsynced.insert(watch);
+        } else {
+            state.unsynced.remove(&watch);
+        }
+    }
+
+    /// A listing of a namespace (absent: all, or the cluster kind) showed exactly these accounts, with their request rates. They are known from now on, if
+    /// not verified yet: once everything was shown, whatever is not known does not exist.
+    pub fn listed(&self, kind: AccountKind, namespace: Option<&str>, accounts: &[(AccountKey, u32)], now: Moment) -> Listed {
+        for (key, rate) in accounts {
+            self.permits(key, *rate);
+        }
+        let is_listed = |key: &AccountKey| accounts.iter().any(|(listed, _)| listed == key);
+        let mut state = self.lock();
+        let known = state.entries.keys().filter(|key| key.kind == kind && (namespace.is_none() || key.namespace.as_deref() == namespace));
+        let gone: Vec<AccountKey> = known.filter(|key| !is_listed(key)).cloned().collect();
+        for key in &gone {
+            state.forget(key, now);
+        }
+        Listed { gone, is_first: state.unsynced.remove(&(kind, namespace.map(ToOwned::to_owned))) }
+    }
+
+    /// What a backup needs of the account it names. One that is being deleted may use the last good credentials for a while after they are gone: the
+    /// deletion of a namespace takes the Secret first.
+    pub fn for_backup(&self, backup: &DatabaseBackup, now: Moment) -> Use {
+        let key = AccountKey::of(backup);
+        let state = self.lock();
+        let engine = backup.spec.source.engine;
+        // Once the cloud refuses the former credentials, too, they are gone like the others.
+        let is_good = |former: &&Former| now.since(former.since) < KEPT && !former.session.refused();
+        let former = state.former.get(&key).filter(is_good).filter(|_| backup.metadata.deletion_timestamp.is_some());
+        if let Some(former) = former.filter(|_| !state.is_ready(&key)) {
+            let place = Place { project: former.project.clone(), endpoint: former.session.host(engine).unwrap_or_default().to_owned() };
+            let account = Account::Ready { place, allowed: false, epoch: 0, cloud_now: former.session.cloud_now() };
+            let permits = Some(former.session.permits());
+            return Use { account, session: Some(former.session.clone()), permits, allowed: None };
+        }
+        let nothing = |account| Use { account, session: None, permits: None, allowed: None };
+        let Some(entry) = state.entries.get(&key) else { return nothing(state.why_absent(&key)) };
+        let session = entry.session.as_ref();
+        let host = session.and_then(|session| session.host(engine)).unwrap_or_default();
+        let account = match &entry.verification {
+            Some(verification) => {
+                let cloud_now = session.and_then(|session| session.cloud_now());
+                seen_by_backups(verification, &key.to_string(), entry.epoch, host, cloud_now)
+            }
+            None => Account::Verifying,
+        };
+        Use { account, session: entry.session.clone(), permits: Some(entry.permits.clone()), allowed: entry.allowed.clone() }
+    }
+
+    /// Where an account points, if it is ready.
+    pub fn project(&self, key: &AccountKey) -> Option<Project> {
+        self.lock().entries.get(key)?.verification.as_ref()?.as_ref().ok().cloned()
+    }
+
+    /// Whether this machine's clock and the cloud's agree now and the account says that they do not, or the other way round.
+    pub fn clock_changed(&self, key: &AccountKey, now: Moment) -> bool {
+        let state = self.lock();
+        let Some(entry) = state.entries.get(key) else { return false };
+        let is_skewed = entry.session.as_ref().and_then(|session| session.cloud_now()).is_some_and(|cloud_now| !now.agrees_with(cloud_now));
+        entry.session.is_some() && is_skewed != entry.is_skewed
+    }
+
+    /// What to poll with: the session and the request rate of an account that is ready.
+    pub fn session(&self, key: &AccountKey) -> Option<Arc<Session>> {
+        let state = self.lock();
+        let entry = state.entries.get(key)?;
+        entry.verification.as_ref()?.as_ref().ok()?;
+        entry.session.clone()
+    }
+
+    /// Every account, and whether it can be used; sorted.
+    pub fn readiness(&self) -> Vec<(AccountKey, bool)> {
+        let state = self.lock();
+        let mut all: Vec<_> = state.entries.keys().map(|key| (key.clone(), state.is_ready(key))).collect();
+        all.sort();
+        all
+    }
+
+    /// The account's epoch: grows with each new session.
+    pub fn epoch(&self, key: &AccountKey) -> Option<u64> {
+        self.lock().entries.get(key).map(|entry| entry.epoch)
+    }
+
+    /// Has an account verified again soon, since the cloud refused its credentials.
+    pub fn recheck(&self, key: &AccountKey) {
+        match key.kind {
+            AccountKind::CloudAccount => self.waker.wake(&[reference(key)]),
+            AccountKind::ClusterCloudAccount => self.cluster_waker.wake(&[reference(key)]),
+        }
+    }
+
+    /// A backup is gone: it no longer queues for a permit.
+    pub fn withdraw(&self, backup: &DatabaseBackup) {
+        if let Some(entry) = self.lock().entries.get(&AccountKey::of(backup)) {
+            entry.permits.withdraw(&backup.uid().unwrap_or_default());
+        }
+    }
+
+    /// An account is gone. Backups that are being deleted may use its last good session for a while.
+    pub fn forget(&self, key: &AccountKey, now: Moment) {
+        self.lock().forget(key, now);
+    }
+
+    /// The session that is open, what it was opened with, and what is remembered.
+    pub fn held(&self, key: &AccountKey) -> Held {
+        let state = self.lock();
+        state.entries.get(key).map_or_else(Held::default, |entry| Held {
+            session: entry.session.clone(),
+            opened_with: entry.opened_with.clone(),
+            verification: entry.verification.clone(),
+            memory: entry.memory.clone(),
+        })
+    }
+
+    /// An account's permits, at this rate from now on. It is known from now on, too.
+    pub fn permits(&self, key: &AccountKey, rate: u32) -> Arc<Permits> {
+        let mut state = self.lock();
+        let entry = state.entries.entry(key.clone()).or_insert_with(|| Entry::new(self.granted.clone(), rate));
+        entry.permits.set_rate(rate);
+        entry.permits.clone()
+    }
+
+    /// Stores a verification; answers whether backups see anything new.
+    pub fn keep(&self, key: &AccountKey, held: Held, allowed: Option<AllowedNamespaces>, is_skewed: bool, now: Moment) -> bool {
+        let mut state = self.lock();
+        state.epochs += 1;
+        let epoch = state.epochs;
+        // Deleted meanwhile: there is nothing to keep.
+        let Some(mut entry) = state.entries.remove(key) else { return false };
+        match &held.verification {
+            Some(Ok(_)) => drop(state.former.remove(key)),
+            // Credentials that the cloud refuses are good for nothing any more.
+            Some(Err(error)) if error.reason == AccountReason::AuthenticationFailed => {}
+            Some(Err(_)) | None => state.keep_former(key, &entry, now),
+        }
+        let same_session = match (&entry.session, &held.session) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        let changed = !same_session || entry.verification != held.verification || entry.allowed != allowed;
+        if changed {
+            entry.epoch = epoch;
+        }
+        (entry.session, entry.opened_with, entry.verification, entry.memory) =
+            (held.session, held.opened_with, held.verification, held.memory);
+        (entry.allowed, entry.is_skewed) = (allowed, is_skewed);
+        state.entries.insert(key.clone(), entry);
+        changed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is held of an account between two verifications.
+#[derive(Clone, Default)]
+pub struct Held {
+    /// Open, if the account is ready.
+    pub session: Option<Arc<Session>>,
+    /// What the session was opened with, or refused with.
+    pub opened_with: Option<String>,
+    /// What the last verification showed.
+    pub verification: Option<Verification>,
+    /// What is remembered of earlier ones.
+    pub memory: AccountMemory,
+}
+
+/// What a listing of accounts changed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Accounts that are gone.
+    pub gone: Vec<AccountKey>,
+    /// It is the first one of its watch: backups that waited for it are to be looked at.
+    pub is_first: bool,
+}
+
+fn reference<K: Resource<DynamicType = ()>>(key: &AccountKey) -> ObjectRef<K> {
+    let reference = ObjectRef::new(&key.name);
+    match &key.namespace {
+        Some(namespace) => reference.within(namespace),
+        None => reference,
+    }
+}
+
+impl State {
+    fn is_ready(&self, key: &AccountKey) -> bool {
+        self.entries.get(key).is_some_and(|entry| matches!(entry.verification, Some(Ok(_))))
+    }
+
+    fn forget(&mut self, key: &AccountKey, now: Moment) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.keep_former(key, &entry, now);
+        }
+    }
+
+    fn keep_former(&mut self, key: &AccountKey, entry: &Entry, now: Moment) {
+        self.former.retain(|_, former| now.since(former.since) < KEPT);
+        if let (Some(Ok(project)), Some(session)) = (&entry.verification, &entry.session)
+            && !session.refused()
+        {
+            let former = Former { session: session.clone(), project: project.clone(), since: now, _pump: entry.pump.clone() };
+            self.former.insert(key.clone(), former);
+        }
+    }
+
+    fn why_absent(&self, key: &AccountKey) -> Account {
+        if key.kind == AccountKind::ClusterCloudAccount && self.cluster_kind_denied {
+            let message = "this operator may not read ClusterCloudAccounts: use a CloudAccount, or grant it the right".to_owned();
+            return Account::Blocked { reason: Reason::AccountKindUnavailable, message };
+        }
+        if !self.expected.contains(&key.kind) || self.unsynced.iter().any(|(kind, _)| *kind == key.kind) {
+            return Account::Verifying;
+        }
+        let where_ = key.namespace.as_ref().map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
+        let message = format!("there is no {key}{where_}: create it, or name another in spec.accountRef of a new DatabaseBackup");
+        Account::Blocked { reason: Reason::AccountNotFound, message }
+    }
+}
+
+impl Entry {
+    fn new(granted: UnboundedSender<String>, rate: u32) -> Self {
+        let permits = Arc::new(Permits::new(rate));
+        let granting = permits.clone();
+        let pump = tokio::spawn(async move {
+            // The receiver is gone only when the process ends.
+            while granted.send(granting.granted().await).is_ok() {}
+        });
+        Self {
+            verification: None,
+            session: None,
+            opened_with: None,
+            memory: AccountMemory::default(),
+            is_skewed: false,
+            epoch: 0,
+            pump: Arc::new(Pump { permits: permits.clone(), _task: AbortOnDropHandle::new(pump) }),
+            permits,
+            allowed: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn now() -> Moment {
+        Moment { wall: "2026-01-01T00:00:00Z".parse().expect("a time"), mono: Duration::ZERO }
+    }
+
+    fn key(name: &str) -> AccountKey {
+        AccountKey { kind: AccountKind::ClusterCloudAccount, namespace: None, name: name.into() }
+    }
+
+    fn seen_by_a_backup_of(accounts: &Accounts, account: &str) -> Account {
+        let spec = json!({
+            "accountRef": { "kind": "ClusterCloudAccount", "name": account }, "source": { "engine": "DCS", "instanceId": "i-1" },
+        });
+        let backup = DatabaseBackup::new("b", serde_json::from_value(spec).expect("a spec"));
+        accounts.for_backup(&backup, now()).account
+    }
+
+    #[tokio::test]
+    async fn an_account_that_was_listed_and_not_verified_yet_is_never_said_to_be_missing() {
+        let (accounts, _granted) = Accounts::new();
+        assert_eq!(seen_by_a_backup_of(&accounts, "cloud"), Account::Verifying, "no watch was begun yet");
+        accounts.expect(AccountKind::ClusterCloudAccount, &[None]);
+        assert_eq!(seen_by_a_backup_of(&accounts, "cloud"), Account::Verifying, "nothing was listed yet");
+        let listed = accounts.listed(AccountKind::ClusterCloudAccount, None, &[(key("cloud"), 5)], now());
+        assert_eq!(listed, Listed { gone: Vec::new(), is_first: true });
+        assert_eq!(seen_by_a_backup_of(&accounts, "cloud"), Account::Verifying, "its first verification is still to come");
+        assert!(matches!(seen_by_a_backup_of(&accounts, "another"), Account::Blocked { .. }));
+    }
+
+    #[tokio::test]
+    async fn an_account_that_a_later_listing_lacks_is_gone() {
+        let (accounts, _granted) = Accounts::new();
+        accounts.expect(AccountKind::ClusterCloudAccount, &[None]);
+        accounts.listed(AccountKind::ClusterCloudAccount, None, &[(key("cloud"), 5)], now());
+        let listed = accounts.listed(AccountKind::ClusterCloudAccount, None, &[], now());
+        assert_eq!(listed, Listed { gone: vec![key("cloud")], is_first: false });
+        assert!(matches!(seen_by_a_backup_of(&accounts, "cloud"), Account::Blocked { reason: Reason::AccountNotFound, .. }));
+    }
+
+    #[tokio::test]
+    async fn whoever_queued_for_a_permit_is_named_when_it_is_granted_whatever_its_kind() {
+        let (accounts, mut granted) = Accounts::new();
+        let permits = accounts.permits(&key("cloud"), 1);
+        assert!(permits.try_urgent("uid of a backup") && !permits.try_urgent("uid of a restore"));
+        assert_eq!(granted.recv().await.as_deref(), Some("uid of a restore"));
+        assert!(permits.try_urgent("uid of a restore"));
+    }
+}

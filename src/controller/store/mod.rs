@@ -1,0 +1,22 @@
+//! What is kept in memory. No store knows who calls it, and a test can make each alone.
+//!
+//! | store | what it holds |
+//! |---|---|
+//! | [`backups`] | every backup object: newest version, what this process knows of it, the queue of its instance |
+//! | [`accounts`] | every account: what backups see of it, its session, its request rate |
+//! | [`revisions`] | the API server's newest revision, and whether its storage was put back |
+//! | [`definitions`] | whether the API server serves this version's definitions |
+//! | [`leadership`] | whether this process may act |
+//! | [`health`] | which watches cannot list |
+//! | [`metrics`], [`gauges`] | what is counted, and what is read off the stores at a scrape |
+//! | [`waker`] | has objects reconciled soon |
+
+pub mod accounts;
+pub mod backups;
+pub mod definitions;
+pub mod gauges;
+pub mod health;
+pub mod leadership;
+pub mod metrics;
+pub mod revisions;
+pub mod waker;
