@@ -2,10 +2,12 @@
 
 use super::status::DatabaseBackupStatus;
 use crate::cloud::{backup::BackupFormat, engine::Engine};
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What is backed up, with which account, and what becomes of the backup later.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -93,6 +95,23 @@ pub struct DatabaseBackupSpec {
     pub progress_deadline_seconds: i32,
 }
 
+impl DatabaseBackupSpec {
+    /// How many attempts there are in all: the first, and those that `backoffLimit` allows.
+    pub fn attempts_allowed(&self) -> usize {
+        usize::try_from(self.backoff_limit).unwrap_or_default().saturating_add(1)
+    }
+
+    /// How long after its creation a backup that is not Completed is overdue.
+    pub fn progress_deadline(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.progress_deadline_seconds).unwrap_or_default())
+    }
+
+    /// How long after its completion the backup is deleted in the cloud; absent for never.
+    pub fn expires_after(&self) -> Option<SignedDuration> {
+        self.expire_after_days.map(|days| SignedDuration::from_hours(i64::from(days) * 24))
+    }
+}
+
 fn default_backoff_limit() -> i32 {
     2
 }
@@ -125,7 +144,7 @@ impl Default for AccountRef {
 }
 
 /// The two kinds of account.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
 pub enum AccountKind {
     /// In the namespace of the backup.
     #[default]
@@ -137,10 +156,7 @@ pub enum AccountKind {
 impl AccountKind {
     /// The kind as written in manifests.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::CloudAccount => "CloudAccount",
-            Self::ClusterCloudAccount => "ClusterCloudAccount",
-        }
+        self.into()
     }
 }
 

@@ -18,17 +18,17 @@ pub mod types {
 
 /// Which of the conditions are true; every reason stands for one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Kstatus {
     /// Ready.
-    Ready,
+    Current,
     /// Not ready, and being worked on.
-    OnItsWay,
+    InProgress,
     /// Not ready until something outside changes: Reconciling for a grace, Stalled after it.
     Blocked,
     /// Not ready and Stalled at once.
-    Stopped,
+    Failed,
     /// Not ready, neither Reconciling nor Stalled: being deleted.
-    Leaving,
+    Terminating,
 }
 
 /// How long an object has been blocked without a break.
@@ -44,7 +44,7 @@ pub enum Blocked {
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict<'a> {
     /// Which conditions are true.
-    pub standing: Standing,
+    pub kstatus: Kstatus,
     /// One CamelCase word.
     pub reason: &'a str,
     /// One line that a person can act on; cut to 256 characters.
@@ -60,12 +60,12 @@ pub fn conditions(
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let active = match (verdict.standing, blocked) {
-        (Standing::Ready | Standing::Leaving, _) => None,
-        (Standing::OnItsWay, _) | (Standing::Blocked, Blocked::WithinGrace) => Some(types::RECONCILING),
-        (Standing::Stopped, _) | (Standing::Blocked, Blocked::PastGrace) => Some(types::STALLED),
+    let active = match (verdict.kstatus, blocked) {
+        (Kstatus::Current | Kstatus::Terminating, _) => None,
+        (Kstatus::InProgress, _) | (Kstatus::Blocked, Blocked::WithinGrace) => Some(types::RECONCILING),
+        (Kstatus::Failed, _) | (Kstatus::Blocked, Blocked::PastGrace) => Some(types::STALLED),
     };
-    let ready = if verdict.standing == Standing::Ready { "True" } else { "False" };
+    let ready = if verdict.kstatus == Kstatus::Current { "True" } else { "False" };
     let message = clean(verdict.message, MESSAGE_CHARS);
     std::iter::once((types::READY, ready))
         .chain(active.map(|type_| (type_, "True")))
@@ -100,30 +100,30 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn verdict(standing: Standing) -> Verdict<'static> {
-        Verdict { standing, reason: "Because", message: "a line" }
+    fn verdict(kstatus: Kstatus) -> Verdict<'static> {
+        Verdict { kstatus, reason: "Because", message: "a line" }
     }
 
-    fn active(standing: Standing, blocked: Blocked) -> Vec<(String, String)> {
-        conditions(&[], verdict(standing), blocked, Some(1), at("2026-01-01T00:00:00Z")).into_iter().map(|c| (c.type_, c.status)).collect()
+    fn active(kstatus: Kstatus, blocked: Blocked) -> Vec<(String, String)> {
+        conditions(&[], verdict(kstatus), blocked, Some(1), at("2026-01-01T00:00:00Z")).into_iter().map(|c| (c.type_, c.status)).collect()
     }
 
     #[test]
     fn a_blocked_object_is_reconciling_within_the_grace_and_stalled_after_it() {
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        assert_eq!(active(Standing::Blocked, Blocked::WithinGrace), [pair("Ready", "False"), pair("Reconciling", "True")]);
-        assert_eq!(active(Standing::Blocked, Blocked::PastGrace), [pair("Ready", "False"), pair("Stalled", "True")]);
-        assert_eq!(active(Standing::Stopped, Blocked::WithinGrace), [pair("Ready", "False"), pair("Stalled", "True")]);
-        assert_eq!(active(Standing::Ready, Blocked::WithinGrace), [pair("Ready", "True")]);
-        assert_eq!(active(Standing::Leaving, Blocked::WithinGrace), [pair("Ready", "False")]);
+        assert_eq!(active(Kstatus::Blocked, Blocked::WithinGrace), [pair("Ready", "False"), pair("Reconciling", "True")]);
+        assert_eq!(active(Kstatus::Blocked, Blocked::PastGrace), [pair("Ready", "False"), pair("Stalled", "True")]);
+        assert_eq!(active(Kstatus::Failed, Blocked::WithinGrace), [pair("Ready", "False"), pair("Stalled", "True")]);
+        assert_eq!(active(Kstatus::Current, Blocked::WithinGrace), [pair("Ready", "True")]);
+        assert_eq!(active(Kstatus::Terminating, Blocked::WithinGrace), [pair("Ready", "False")]);
     }
 
     #[test]
     fn the_transition_time_moves_only_with_the_status() {
-        let first = conditions(&[], verdict(Standing::OnItsWay), Blocked::WithinGrace, Some(1), at("2026-01-01T00:00:00Z"));
-        let same = conditions(&first, verdict(Standing::Stopped), Blocked::WithinGrace, Some(2), at("2026-01-01T00:01:00Z"));
+        let first = conditions(&[], verdict(Kstatus::InProgress), Blocked::WithinGrace, Some(1), at("2026-01-01T00:00:00Z"));
+        let same = conditions(&first, verdict(Kstatus::Failed), Blocked::WithinGrace, Some(2), at("2026-01-01T00:01:00Z"));
         assert_eq!(same[0].last_transition_time, first[0].last_transition_time, "Ready stayed False");
-        let other = conditions(&same, verdict(Standing::Ready), Blocked::WithinGrace, Some(2), at("2026-01-01T00:02:00Z"));
+        let other = conditions(&same, verdict(Kstatus::Current), Blocked::WithinGrace, Some(2), at("2026-01-01T00:02:00Z"));
         assert_eq!(other[0].last_transition_time, Time(at("2026-01-01T00:02:00Z")));
     }
 
@@ -132,7 +132,7 @@ mod tests {
         let long = format!("a\nb{}", "x".repeat(400));
         let made = conditions(
             &[],
-            Verdict { standing: Standing::Ready, reason: "R", message: &long },
+            Verdict { kstatus: Kstatus::Current, reason: "R", message: &long },
             Blocked::WithinGrace,
             None,
             at("2026-01-01T00:00:00Z"),

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::{
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 /// What the operator observed and did.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -151,7 +152,7 @@ impl DatabaseBackupStatus {
 }
 
 /// One word for people.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
 pub enum Phase {
     /// Not taken on by the cloud yet.
     Pending,
@@ -171,19 +172,11 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase.
-    pub const ALL: [Self; 7] = [Self::Pending, Self::Running, Self::Completed, Self::Failed, Self::Missing, Self::Expired, Self::Lapsed];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The phase as written in status and metric labels.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "Pending",
-            Self::Running => "Running",
-            Self::Completed => "Completed",
-            Self::Failed => "Failed",
-            Self::Missing => "Missing",
-            Self::Expired => "Expired",
-            Self::Lapsed => "Lapsed",
-        }
+        self.into()
     }
 }
 

@@ -81,7 +81,7 @@ impl Endpoints {
         let unknown = || EndpointError::UnknownRegion { cloud, region: region.to_owned() };
         let iam = choose("iam", &overrides.iam, iam_host(cloud, region))?.ok_or_else(unknown)?;
         let mut engines = Vec::new();
-        for engine in Engine::ALL {
+        for engine in Engine::all() {
             let given = match engine {
                 Engine::GeminiDB => &overrides.geminidb,
                 Engine::GaussDBforMySQL => &overrides.gaussdbformysql,

@@ -2,9 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 /// The database service that an instance belongs to.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::VariantArray)]
 pub enum Engine {
     /// GeminiDB with its Cassandra, Mongo, Influx and Redis APIs.
     GeminiDB,
@@ -18,11 +19,13 @@ pub enum Engine {
 
 impl Engine {
     /// Every engine, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::GeminiDB, Self::GaussDBforMySQL, Self::TaurusDB, Self::DCS];
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::VARIANTS.iter().copied()
+    }
 }
 
 /// The public cloud that an account belongs to; picks the endpoint table.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
 pub enum Cloud {
     /// Huawei Cloud, `myhuaweicloud.com`.
     HuaweiCloud,
@@ -33,9 +36,6 @@ pub enum Cloud {
 impl Cloud {
     /// The cloud as written in manifests.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::HuaweiCloud => "HuaweiCloud",
-            Self::OpenTelekomCloud => "OpenTelekomCloud",
-        }
+        self.into()
     }
 }

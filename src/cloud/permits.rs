@@ -45,7 +45,7 @@ enum Waiter {
 }
 
 /// What the pump does next.
-enum Turn {
+enum PumpStep {
     Granted(String),
     Again,
     Sleep(Duration),
@@ -148,12 +148,12 @@ impl Permits {
     /// Hands out permits as they become free, and answers with the next queued key that was granted one. One task per account runs this in a loop.
     pub async fn granted(&self) -> String {
         loop {
-            let turn = self.lock().next();
-            match turn {
-                Turn::Granted(key) => return key,
-                Turn::Again => {}
-                Turn::Sleep(pause) => sleep(pause).await,
-                Turn::Idle => self.changed.notified().await,
+            let step = self.lock().next();
+            match step {
+                PumpStep::Granted(key) => return key,
+                PumpStep::Again => {}
+                PumpStep::Sleep(pause) => sleep(pause).await,
+                PumpStep::Idle => self.changed.notified().await,
             }
         }
     }
@@ -181,43 +181,43 @@ impl State {
         free
     }
 
-    fn next(&mut self) -> Turn {
+    fn next(&mut self) -> PumpStep {
         self.refill();
         self.granted.retain(|_, at| at.elapsed() < GRANT_LIFETIME);
         if self.urgent.is_empty() && self.polls.is_empty() {
-            return Turn::Idle;
+            return PumpStep::Idle;
         }
         if self.tokens < 1.0 {
-            return Turn::Sleep(Duration::from_secs_f64((1.0 - self.tokens) / f64::from(self.rate)).max(Duration::from_millis(1)));
+            return PumpStep::Sleep(Duration::from_secs_f64((1.0 - self.tokens) / f64::from(self.rate)).max(Duration::from_millis(1)));
         }
-        let polls_turn = !self.polls.is_empty() && (self.urgent.is_empty() || self.urgent_in_a_row >= URGENT_IN_A_ROW);
-        if polls_turn { self.grant_poll() } else { self.grant_urgent() }
+        let is_polls_turn = !self.polls.is_empty() && (self.urgent.is_empty() || self.urgent_in_a_row >= URGENT_IN_A_ROW);
+        if is_polls_turn { self.grant_poll() } else { self.grant_urgent() }
     }
 
-    fn grant_poll(&mut self) -> Turn {
+    fn grant_poll(&mut self) -> PumpStep {
         self.urgent_in_a_row = 0;
         // One that no longer waits costs nothing.
         if self.polls.pop_front().is_some_and(|poll| poll.send(()).is_ok()) {
             self.tokens -= 1.0;
         }
-        Turn::Again
+        PumpStep::Again
     }
 
-    fn grant_urgent(&mut self) -> Turn {
+    fn grant_urgent(&mut self) -> PumpStep {
         self.urgent_in_a_row += 1;
         match self.urgent.pop_front() {
             Some(Waiter::Key(key)) => {
                 self.tokens -= 1.0;
                 self.granted.insert(key.clone(), Instant::now());
-                Turn::Granted(key)
+                PumpStep::Granted(key)
             }
             Some(Waiter::Task(task)) => {
                 if task.send(()).is_ok() {
                     self.tokens -= 1.0;
                 }
-                Turn::Again
+                PumpStep::Again
             }
-            None => Turn::Again,
+            None => PumpStep::Again,
         }
     }
 }

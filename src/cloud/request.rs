@@ -8,7 +8,8 @@ use serde_json::Value;
 use std::{fmt, time::Duration};
 
 /// What a call is for; the label in metrics and the word in messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Operation {
     /// Ask for a backup.
     Create,
@@ -25,13 +26,7 @@ pub enum Operation {
 impl Operation {
     /// The operation in metric labels and messages.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::List => "list",
-            Self::Delete => "delete",
-            Self::Token => "token",
-            Self::Projects => "projects",
-        }
+        self.into()
     }
 }
 

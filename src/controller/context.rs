@@ -1,13 +1,13 @@
 //! Everything that the controllers share. This is the only file that knows every store.
 
 use super::{
+    object::version,
     runtime::Runtime,
     store::{accounts::Accounts, backups::Backups, definitions::Definitions, gauges::Snapshot, leadership::Leadership},
 };
 use crate::{
     api::backup::DatabaseBackup,
     cloud,
-    controller::object::version,
     plan::{clock::Moment, settings::Settings},
 };
 use std::sync::Arc;
@@ -65,7 +65,7 @@ impl Context {
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             phases: self.backups.count_by_phase(),
-            standings: self.backups.standings(),
+            summaries: self.backups.summaries(),
             accounts: self.accounts.readiness(),
             leads: self.may_act(),
             failing_watches: self.runtime.health.failing_watches(),

@@ -10,7 +10,7 @@ use crate::{
     api::{
         account::CloudAccountStatus,
         backup::{AccountKind, AccountRef, DatabaseBackup},
-        conditions::{self, Blocked, Standing, Verdict, is_true, types},
+        conditions::{self, Blocked, Kstatus, Verdict, is_true, types},
     },
     cloud::{codes::Class, errors::Error},
 };
@@ -49,7 +49,7 @@ impl std::fmt::Display for AccountKey {
 }
 
 /// Why an account is where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
 pub enum AccountReason {
     /// The cloud accepted the credentials.
     Verified,
@@ -78,27 +78,15 @@ pub enum AccountReason {
 impl AccountReason {
     /// The reason as written in conditions.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Verified => "Verified",
-            Self::SecretNotFound => "SecretNotFound",
-            Self::SecretForbidden => "SecretForbidden",
-            Self::SecretInvalid => "SecretInvalid",
-            Self::AuthenticationFailed => "AuthenticationFailed",
-            Self::AccessDenied => "AccessDenied",
-            Self::ProjectNotFound => "ProjectNotFound",
-            Self::EndpointInsecure => "EndpointInsecure",
-            Self::EndpointMisconfigured => "EndpointMisconfigured",
-            Self::CloudUnavailable => "CloudUnavailable",
-            Self::SecretUnavailable => "SecretUnavailable",
-        }
+        self.into()
     }
 
     /// Which conditions are true with this reason.
-    pub fn standing(self) -> Standing {
+    pub fn kstatus(self) -> Kstatus {
         match self {
-            Self::Verified => Standing::Ready,
-            Self::CloudUnavailable | Self::SecretUnavailable => Standing::OnItsWay,
-            _ => Standing::Blocked,
+            Self::Verified => Kstatus::Current,
+            Self::CloudUnavailable | Self::SecretUnavailable => Kstatus::InProgress,
+            _ => Kstatus::Blocked,
         }
     }
 
@@ -188,7 +176,7 @@ impl AccountMemory {
             self.refusals = self.refusals.saturating_add(1);
             self.retry_at = Some(now.plus(settings.blocked_retry(self.refusals)));
         }
-        if error.reason.standing() == Standing::Blocked {
+        if error.reason.kstatus() == Kstatus::Blocked {
             let stalled_before = !self.failed && status.is_some_and(|s| is_true(&s.conditions, types::STALLED));
             self.blocked.get_or_insert(BlockedSince { since: now, stalled_before });
         } else {
@@ -203,7 +191,7 @@ impl AccountMemory {
     }
 
     /// When an account is looked at again, at the latest: its Secret may have changed, its grace may be over.
-    pub fn wake(&self, settings: &Settings, now: Moment) -> Duration {
+    pub fn requeue_after(&self, settings: &Settings, now: Moment) -> Duration {
         let reread = settings.secret_reread(self.failed);
         let grace = self.blocked.map(|blocked| blocked.grace_left(settings, now)).filter(|left| !left.is_zero());
         grace.map_or(reread, |grace| grace.min(reread))
@@ -247,7 +235,7 @@ pub fn status(
     };
     let grace_over = memory.blocked.is_some_and(|blocked| blocked.grace_left(settings, now).is_zero());
     let blocked = if grace_over { Blocked::PastGrace } else { Blocked::WithinGrace };
-    let verdict = Verdict { standing: reason.standing(), reason: reason.as_str(), message: &message };
+    let verdict = Verdict { kstatus: reason.kstatus(), reason: reason.as_str(), message: &message };
     let mut next = CloudAccountStatus {
         observed_generation: generation.unwrap_or_default(),
         project_id: verification.as_ref().ok().map(|project| project.project_id.clone()).or(before.project_id.clone()),
@@ -263,11 +251,17 @@ pub fn status(
 }
 
 /// What a backup sees of its account.
-pub fn seen_by_backups(verification: &Verification, label: &str, epoch: u64, endpoint: &str, cloud_now: Option<Timestamp>) -> Account {
+pub fn seen_by_backups(
+    verification: &Verification,
+    label: &str,
+    credentials_generation: u64,
+    endpoint: &str,
+    cloud_now: Option<Timestamp>,
+) -> Account {
     match verification {
         Ok(project) => {
             let place = Place { project: project.clone(), endpoint: endpoint.to_owned() };
-            Account::Ready { place, allowed: true, epoch, cloud_now }
+            Account::Ready { place, allowed: true, credentials_generation, cloud_now }
         }
         Err(error) => {
             let message = format!("{label} is not ready: {}: {}", error.reason.as_str(), error.message);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// What to do about the Lease now.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Claim {
+pub enum LeaseStep {
     /// Write this: it takes the Lease or renews it.
     Write(Box<LeaseSpec>),
     /// Another process holds it.
@@ -19,15 +19,15 @@ pub enum Claim {
 
 /// What this process has seen of the Lease, and since when it has not changed.
 #[derive(Clone, Debug, Default)]
-pub struct Watched {
+pub struct ObservedLease {
     record: Option<LeaseSpec>,
     since: Option<Moment>,
 }
 
-impl Watched {
+impl ObservedLease {
     /// Decides on a Lease that was just read. One that another process holds is taken only after it has not changed for its whole duration while
     /// this process was watching.
-    pub fn claim(&mut self, lease: Option<&Lease>, me: &str, duration: Duration, now: Moment) -> Claim {
+    pub fn claim(&mut self, lease: Option<&Lease>, me: &str, duration: Duration, now: Moment) -> LeaseStep {
         let record = lease.and_then(|lease| lease.spec.clone());
         if self.record != record || self.since.is_none() {
             self.record.clone_from(&record);
@@ -35,14 +35,14 @@ impl Watched {
         }
         let holder = record.as_ref().and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
         if holder == me {
-            return Claim::Write(Box::new(written(record, me, duration, now.wall, false)));
+            return LeaseStep::Write(Box::new(written(record, me, duration, now.wall, false)));
         }
         let lasts = record.as_ref().and_then(|spec| spec.lease_duration_seconds).and_then(|seconds| u64::try_from(seconds).ok());
         let unchanged = self.since.map_or(Duration::ZERO, |since| now.since(since));
         if holder.is_empty() || unchanged >= lasts.map_or(duration, Duration::from_secs) {
-            return Claim::Write(Box::new(written(record, me, duration, now.wall, true)));
+            return LeaseStep::Write(Box::new(written(record, me, duration, now.wall, true)));
         }
-        Claim::Wait
+        LeaseStep::Wait
     }
 }
 
@@ -93,21 +93,21 @@ mod tests {
     #[test]
     fn a_lease_that_nobody_holds_is_taken_and_ones_own_is_renewed() {
         for found in [None, Some(lease("", "2026-01-01T00:00:00Z")), Some(lease("me", "2026-01-01T00:00:00Z"))] {
-            assert!(matches!(Watched::default().claim(found.as_ref(), "me", DURATION, at(0)), Claim::Write(_)), "{found:?}");
+            assert!(matches!(ObservedLease::default().claim(found.as_ref(), "me", DURATION, at(0)), LeaseStep::Write(_)), "{found:?}");
         }
     }
 
     #[test]
     fn anothers_is_taken_only_after_it_stood_still_for_its_whole_duration_under_this_ones_eyes() {
-        let mut watched = Watched::default();
+        let mut watched = ObservedLease::default();
         // Its time says that it ran out long ago; but whose clock says so?
         let stale = lease("other", "2020-01-01T00:00:00Z");
-        assert_eq!(watched.claim(Some(&stale), "me", DURATION, at(100)), Claim::Wait);
-        assert_eq!(watched.claim(Some(&stale), "me", DURATION, at(114)), Claim::Wait);
+        assert_eq!(watched.claim(Some(&stale), "me", DURATION, at(100)), LeaseStep::Wait);
+        assert_eq!(watched.claim(Some(&stale), "me", DURATION, at(114)), LeaseStep::Wait);
         let renewed = lease("other", "2020-01-01T00:00:03Z");
-        assert_eq!(watched.claim(Some(&renewed), "me", DURATION, at(115)), Claim::Wait, "it lives");
-        assert_eq!(watched.claim(Some(&renewed), "me", DURATION, at(129)), Claim::Wait);
-        assert!(matches!(watched.claim(Some(&renewed), "me", DURATION, at(130)), Claim::Write(_)));
+        assert_eq!(watched.claim(Some(&renewed), "me", DURATION, at(115)), LeaseStep::Wait, "it lives");
+        assert_eq!(watched.claim(Some(&renewed), "me", DURATION, at(129)), LeaseStep::Wait);
+        assert!(matches!(watched.claim(Some(&renewed), "me", DURATION, at(130)), LeaseStep::Write(_)));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub struct Instance {
 
 /// How its backups stand. All of it is read off the objects that there are, so it survives a restart and goes with them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct Summary {
     /// Completion of the newest backup that was taken well; one that is gone in the cloud does not count, one that expired does.
     pub last_success: Option<Timestamp>,
     /// When a backup was last asked for.
@@ -51,57 +51,57 @@ pub struct Standing {
 }
 
 /// How the backups of each instance stand.
-pub fn standings<'a>(objects: impl Iterator<Item = &'a DatabaseBackup>) -> BTreeMap<Instance, Standing> {
+pub fn summaries<'a>(objects: impl Iterator<Item = &'a DatabaseBackup>) -> BTreeMap<Instance, Summary> {
     let mut by_instance: BTreeMap<Instance, Vec<&DatabaseBackup>> = BTreeMap::new();
     for object in objects {
         let (namespace, source) = (object.namespace().unwrap_or_default(), &object.spec.source);
         let instance = Instance { namespace, engine: source.engine, instance_id: source.instance_id.clone() };
         by_instance.entry(instance).or_default().push(object);
     }
-    by_instance.into_iter().map(|(instance, objects)| (instance, standing(objects))).collect()
+    by_instance.into_iter().map(|(instance, objects)| (instance, summary(objects))).collect()
 }
 
-fn standing(mut objects: Vec<&DatabaseBackup>) -> Standing {
+fn summary(mut objects: Vec<&DatabaseBackup>) -> Summary {
     // Oldest first. The API keeps whole seconds; which of two in one is the newer must not change from scrape to scrape.
     objects.sort_by_key(|object| (created(object), object.metadata.uid.as_deref()));
     let unseen = DatabaseBackupStatus::default();
-    let mut standing = Standing::default();
+    let mut summary = Summary::default();
     let mut newest_there = None;
     for object in objects {
         let status = object.status.as_ref().unwrap_or(&unseen);
         // One that lapsed was never meant to be taken.
         let created = created(object).filter(|_| status.phase != Some(Phase::Lapsed));
         let asked = status.request_time.as_ref().map(|time| time.0).or(created);
-        standing.last_attempt = standing.last_attempt.max(asked);
+        summary.last_attempt = summary.last_attempt.max(asked);
         match status.phase {
             Some(Phase::Completed | Phase::Expired) => {
-                standing.last_status = Some(true);
-                standing.last_success = standing.last_success.max(completed(status));
+                summary.last_status = Some(true);
+                summary.last_success = summary.last_success.max(completed(status));
             }
             Some(Phase::Failed) => {
-                standing.last_status = Some(false);
-                standing.last_failure = standing.last_failure.max(asked);
+                summary.last_status = Some(false);
+                summary.last_failure = summary.last_failure.max(asked);
             }
             Some(Phase::Missing) => {
-                standing.last_status = Some(false);
-                standing.missing += 1;
+                summary.last_status = Some(false);
+                summary.missing += 1;
             }
             // Nothing was taken, and nothing was to be.
             Some(Phase::Lapsed) => {}
-            Some(Phase::Pending | Phase::Running) | None => standing.stalled += usize::from(is_true(&status.conditions, types::STALLED)),
+            Some(Phase::Pending | Phase::Running) | None => summary.stalled += usize::from(is_true(&status.conditions, types::STALLED)),
         }
         if status.phase == Some(Phase::Completed) {
             let completed = completed(status);
-            standing.retained += 1;
-            standing.oldest = [standing.oldest, completed].into_iter().flatten().min();
+            summary.retained += 1;
+            summary.oldest = [summary.oldest, completed].into_iter().flatten().min();
             if completed >= newest_there {
-                (newest_there, standing.size) = (completed, status.size.as_ref().and_then(bytes));
+                (newest_there, summary.size) = (completed, status.size.as_ref().and_then(bytes));
             }
         }
         let is_held = object.metadata.deletion_timestamp.is_some() && object.finalizers().iter().any(|name| name == FINALIZER);
-        standing.deleting += usize::from(is_held);
+        summary.deleting += usize::from(is_held);
     }
-    standing
+    summary
 }
 
 fn created(object: &DatabaseBackup) -> Option<Timestamp> {
@@ -138,10 +138,10 @@ mod tests {
         serde_json::from_value(object).unwrap()
     }
 
-    fn of(objects: &[DatabaseBackup]) -> Standing {
-        let mut standings = standings(objects.iter());
-        assert_eq!(standings.len(), 1);
-        standings.pop_first().unwrap().1
+    fn of(objects: &[DatabaseBackup]) -> Summary {
+        let mut summaries = summaries(objects.iter());
+        assert_eq!(summaries.len(), 1);
+        summaries.pop_first().unwrap().1
     }
 
     fn completed(day: u8, size: &str) -> DatabaseBackup {
@@ -157,10 +157,10 @@ mod tests {
         let mut objects = vec![completed(2, "200"), completed(1, "100"), completed(3, "300")];
         for _ in 0..3 {
             objects.rotate_left(1);
-            let standing = of(&objects);
-            assert_eq!((standing.last_success, standing.oldest), (Some(at("3T00:10")), Some(at("1T00:10"))));
-            assert_eq!((standing.size, standing.retained, standing.last_status), (Some(300), 3, Some(true)));
-            assert_eq!(standing.last_attempt, Some(at("3T00:00")));
+            let summary = of(&objects);
+            assert_eq!((summary.last_success, summary.oldest), (Some(at("3T00:10")), Some(at("1T00:10"))));
+            assert_eq!((summary.size, summary.retained, summary.last_status), (Some(300), 3, Some(true)));
+            assert_eq!(summary.last_attempt, Some(at("3T00:00")));
         }
     }
 
@@ -174,18 +174,18 @@ mod tests {
 
     #[test]
     fn a_failure_after_a_success_is_the_last_status_and_leaves_the_last_success() {
-        let standing = of(&[completed(1, "100"), object(2, &json!({ "phase": "Failed" }))]);
-        assert_eq!((standing.last_status, standing.last_success), (Some(false), Some(at("1T00:10"))));
-        assert_eq!(standing.last_failure, Some(at("2T00:00")));
-        let standing = of(&[object(1, &json!({ "phase": "Failed" })), completed(2, "100")]);
-        assert_eq!((standing.last_status, standing.last_failure), (Some(true), Some(at("1T00:00"))));
+        let summary = of(&[completed(1, "100"), object(2, &json!({ "phase": "Failed" }))]);
+        assert_eq!((summary.last_status, summary.last_success), (Some(false), Some(at("1T00:10"))));
+        assert_eq!(summary.last_failure, Some(at("2T00:00")));
+        let summary = of(&[object(1, &json!({ "phase": "Failed" })), completed(2, "100")]);
+        assert_eq!((summary.last_status, summary.last_failure), (Some(true), Some(at("1T00:00"))));
     }
 
     #[test]
     fn a_completion_that_the_cloud_does_not_date_is_dated_by_the_object() {
         let undated = object(1, &json!({ "phase": "Completed", "conditions": [condition("Ready")] }));
-        let standing = of(&[undated]);
-        assert_eq!((standing.last_success, standing.oldest), (Some(at("1T00:20")), Some(at("1T00:20"))));
+        let summary = of(&[undated]);
+        assert_eq!((summary.last_success, summary.oldest), (Some(at("1T00:20")), Some(at("1T00:20"))));
     }
 
     #[test]
@@ -201,12 +201,12 @@ mod tests {
     #[test]
     fn a_backup_that_is_gone_is_no_success_and_one_that_expired_was_one_and_is_not_there() {
         let gone = object(2, &json!({ "phase": "Missing", "completionTime": "2026-03-02T00:10:00Z", "size": "5" }));
-        let standing = of(&[gone]);
-        assert_eq!((standing.last_success, standing.retained, standing.missing, standing.size), (None, 0, 1, None));
+        let summary = of(&[gone]);
+        assert_eq!((summary.last_success, summary.retained, summary.missing, summary.size), (None, 0, 1, None));
         let expired = object(2, &json!({ "phase": "Expired", "completionTime": "2026-03-02T00:10:00Z" }));
-        let standing = of(&[expired]);
+        let summary = of(&[expired]);
         assert_eq!(
-            (standing.last_success, standing.retained, standing.oldest, standing.last_status),
+            (summary.last_success, summary.retained, summary.oldest, summary.last_status),
             (Some(at("2T00:10")), 0, None, Some(true))
         );
     }
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn an_object_on_its_way_is_an_attempt_and_nothing_else_until_it_stalls() {
         let asked = json!({ "phase": "Running", "requestTime": "2026-03-01T00:05:00.000000Z" });
-        assert_eq!(of(&[object(1, &asked)]), Standing { last_attempt: Some(at("1T00:05")), ..Standing::default() });
+        assert_eq!(of(&[object(1, &asked)]), Summary { last_attempt: Some(at("1T00:05")), ..Summary::default() });
         let stalled = object(1, &json!({ "phase": "Pending", "conditions": [condition("Stalled")] }));
         assert_eq!(of(&[stalled]).stalled, 1);
         let failed = object(1, &json!({ "phase": "Failed", "conditions": [condition("Stalled")] }));
@@ -225,7 +225,7 @@ mod tests {
     fn instances_of_other_namespaces_and_engines_are_others() {
         let mut other = completed(1, "1");
         other.metadata.namespace = Some("billing".into());
-        assert_eq!(standings([&completed(1, "1"), &other].into_iter()).len(), 2);
-        assert!(standings([].into_iter()).is_empty(), "nothing is left of objects that are gone");
+        assert_eq!(summaries([&completed(1, "1"), &other].into_iter()).len(), 2);
+        assert!(summaries([].into_iter()).is_empty(), "nothing is left of objects that are gone");
     }
 }

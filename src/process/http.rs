@@ -37,8 +37,8 @@ pub async fn serve(listener: TcpListener, ctx: Arc<Context>, readiness: Readines
 }
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> (StatusCode, String) {
-    match readiness.trouble().await {
-        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")),
+    match readiness.problem().await {
+        Some(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
         None => (StatusCode::OK, "ok\n".to_owned()),
     }
 }

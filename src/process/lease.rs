@@ -5,7 +5,7 @@ use crate::{
     controller::{clock::Clock, store::leadership::Leadership},
     plan::{
         clock::Moment,
-        lease::{Claim, Watched, held_until, released},
+        lease::{LeaseStep, ObservedLease, held_until, released},
     },
 };
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -22,7 +22,7 @@ pub struct Election {
     me: String,
     duration: Duration,
     clock: Clock,
-    watched: Watched,
+    watched: ObservedLease,
     leadership: Leadership,
 }
 
@@ -38,7 +38,7 @@ impl Election {
             me,
             duration,
             clock,
-            watched: Watched::default(),
+            watched: ObservedLease::default(),
             leadership,
         }
     }
@@ -98,8 +98,8 @@ impl Election {
     async fn swap(&mut self, now: Moment) -> Result<bool, kube::Error> {
         let found = self.api.get_opt(&self.name).await?;
         match self.watched.claim(found.as_ref(), &self.me, self.duration, now) {
-            Claim::Wait => Ok(false),
-            Claim::Write(spec) => self.write(found.as_ref(), *spec).await,
+            LeaseStep::Wait => Ok(false),
+            LeaseStep::Write(spec) => self.write(found.as_ref(), *spec).await,
         }
     }
 

@@ -13,7 +13,7 @@ use database_backup_operator::{
     controller::store::{gauges::Snapshot, metrics::Metrics},
     plan::{
         account::AccountKey,
-        summary::{Instance, Standing},
+        summary::{Instance, Summary},
     },
 };
 use jiff::Timestamp;
@@ -117,14 +117,14 @@ fn series(text: &str) -> BTreeSet<String> {
 /// What an operator exposes to which everything has happened.
 fn everything_exposed() -> String {
     let now = Some(Timestamp::UNIX_EPOCH);
-    let standing = Standing {
+    let summary = Summary {
         last_success: now,
         last_attempt: now,
         last_failure: now,
         last_status: Some(true),
         size: Some(1),
         oldest: now,
-        ..Standing::default()
+        ..Summary::default()
     };
     let instance = Instance { namespace: "shop".into(), engine: Engine::DCS, instance_id: "i-1".into() };
     let account = AccountKey { kind: AccountKind::CloudAccount, namespace: Some("shop".into()), name: "default".into() };
@@ -134,7 +134,7 @@ fn everything_exposed() -> String {
     metrics.call(&Call { service: "dcs", operation: "list", code: "ok", is_throttled: false, elapsed: Duration::ZERO });
     metrics.text(&Snapshot {
         phases: vec![(Phase::Completed, 1)],
-        standings: [(instance, standing)].into(),
+        summaries: [(instance, summary)].into(),
         accounts: vec![(account, true)],
         leads: true,
         failing_watches: 0,

@@ -6,8 +6,8 @@ mod alerts;
 mod chart;
 mod health;
 mod manifests;
+mod permissions;
 mod release;
 mod render;
-mod rights;
 #[path = "../support/mod.rs"]
 mod support;

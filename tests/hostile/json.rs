@@ -68,7 +68,7 @@ fn bodies() -> Vec<(&'static str, String)> {
 #[tokio::test]
 async fn no_shapeless_body_is_taken_for_a_backup_or_for_a_listing() {
     for (what, body) in bodies() {
-        for engine in Engine::ALL {
+        for engine in Engine::all() {
             let (created, listed) = met(what, engine, "200 OK", &body).await;
             assert_eq!(created, None, "{what}, {}", engine.as_str());
             assert!(listed.is_some(), "{what}, {}", engine.as_str());
@@ -86,7 +86,7 @@ async fn bytes_that_are_no_text_are_not_json() {
     })
     .await;
     let session = session(&host).await;
-    for engine in Engine::ALL {
+    for engine in Engine::all() {
         let error = create(&session, engine).await.0.expect_err("no text");
         assert_eq!((error.class(), error.is_definite_rejection()), (Class::Unreadable, false), "{error}");
         check_message(&error.to_string());

@@ -20,12 +20,10 @@ use database_backup_operator::{
         backup::{
             decide::decide,
             events::notices,
-            memory::{
-                Memory,
-                evidence::{Covers, Evidence},
-            },
-            outcome::Circumstances,
-            seen::{Account, Object, Permit, Restored, Seen, Turn},
+            listing_result::{Covers, ListingResult, LookFor},
+            memory::Memory,
+            retry::AttemptContext,
+            seen::{Account, Object, Permit, Position, Restored, Seen},
             step::{Report, Step},
         },
         clock::Moment,
@@ -62,7 +60,7 @@ struct Life<'a> {
     used: usize,
     status: DatabaseBackupStatus,
     has_finalizer: bool,
-    turn: Turn,
+    position: Position,
     permit: Permit,
     memory: Memory,
     settings: Settings,
@@ -78,7 +76,7 @@ impl<'a> Life<'a> {
             used: 0,
             status: object.status.clone().unwrap_or_default(),
             has_finalizer: object.metadata.finalizers.iter().flatten().any(|name| name == "dbbackup.dev/remote-backup"),
-            turn: Turn::NotAsked,
+            position: Position::NotAsked,
             permit: Permit::NotAsked,
             memory: Memory::default(),
             settings: Settings::default(),
@@ -89,17 +87,17 @@ impl<'a> Life<'a> {
     fn lead(mut self) {
         for _ in 0..STEPS {
             match self.next() {
-                Step::TakeTurn => self.turn = Turn::Mine,
+                Step::JoinQueue => self.position = Position::First,
                 Step::TakePermit => self.permit = Permit::Granted,
                 Step::WriteIntent(next) => self.intend(*next),
                 Step::Send(new) => self.send(&new),
-                Step::Look(scope) => self.look(&scope, false),
-                Step::TakeStock(scope) => self.look(&scope, true),
+                Step::Look(scope) => self.look(&scope, LookFor::Backup),
+                Step::TakeInventory(scope) => self.look(&scope, LookFor::Inventory),
                 Step::SetFinalizer(present) => self.has_finalizer = present,
                 Step::Release => self.has_finalizer = false,
                 Step::Delete { backup_id } => self.delete(&backup_id),
                 Step::Report(report) => self.report(*report),
-                Step::Rest(wake) => self.rest(wake),
+                Step::RequeueAfter(requeue_after) => self.requeue_after(requeue_after),
             }
         }
     }
@@ -126,7 +124,7 @@ impl<'a> Life<'a> {
             spec: &self.object.spec,
             status: &self.status,
             account: &self.account,
-            turn: &self.turn,
+            position: &self.position,
             permit: self.permit,
             put_back: None,
             settings: &self.settings,
@@ -141,9 +139,9 @@ impl<'a> Life<'a> {
         self.bodies.get((self.used - 1) % self.bodies.len().max(1)).map_or(&[], |body| body.as_bytes())
     }
 
-    fn circumstances(&self) -> Circumstances<'static> {
+    fn attempt_context(&self) -> AttemptContext<'static> {
         static SETTINGS: std::sync::LazyLock<Settings> = std::sync::LazyLock::new(Settings::default);
-        Circumstances { now: self.now, epoch: Some(1), settings: &SETTINGS }
+        AttemptContext { now: self.now, credentials_generation: Some(1), settings: &SETTINGS }
     }
 
     fn intend(&mut self, next: DatabaseBackupStatus) {
@@ -160,11 +158,11 @@ impl<'a> Life<'a> {
         let (engine, body) = (self.object.spec.source.engine, self.body());
         let request = engine.service().create("p-1", new);
         let refusal = |_| Error::refused(&request, 400, Hints::default(), body);
-        self.memory.answered(engine.service().read_created(body).map_err(refusal), self.circumstances());
+        self.memory.answered(engine.service().read_created(body).map_err(refusal), self.attempt_context());
     }
 
     /// What a listing shows: nothing that counts, if it cannot be read.
-    fn listed(&mut self, scope: &ListScope) -> Option<Evidence> {
+    fn listed(&mut self, scope: &ListScope) -> Option<ListingResult> {
         let place = Arc::new(self.account.place()?.clone());
         let page = self.object.spec.source.engine.service().read_page(200, self.body());
         let covers = match (&page, scope) {
@@ -173,22 +171,18 @@ impl<'a> Life<'a> {
             (Ok(_), _) => Covers::Everything,
         };
         let found = page.map(|page| page.asked_for(scope).records).unwrap_or_default();
-        Some(Evidence { place, started: self.now, covers, found })
+        Some(ListingResult { place, started: self.now, covers, found })
     }
 
-    /// A listing for the object; `stock`: of everything that it has in the cloud.
-    fn look(&mut self, scope: &ListScope, stock: bool) {
+    /// A listing for the object.
+    fn look(&mut self, scope: &ListScope, look_for: LookFor) {
         self.memory.begin_look(Some(1), self.now);
-        let Some(evidence) = self.listed(scope) else { return };
-        let (place, covers) = (evidence.place.clone(), evidence.covers);
-        if stock {
-            self.memory.took_stock(&self.status, evidence);
-        } else {
-            self.memory.saw(&self.status, evidence);
-        }
+        let Some(result) = self.listed(scope) else { return };
+        let (place, covers) = (result.place.clone(), result.covers);
+        self.memory.looked(look_for, &self.status, result);
         if covers == Covers::Nothing {
             let error = ListError::Incomplete(Gap::Shifted);
-            self.memory.could_not_look(&self.status, &place, self.now, &error, self.circumstances());
+            self.memory.could_not_look(&self.status, &place, self.now, &error, self.attempt_context());
         }
     }
 
@@ -203,7 +197,7 @@ impl<'a> Life<'a> {
         let (source, body) = (&self.object.spec.source, self.body());
         let request = source.engine.service().delete("p-1", &source.instance_id, backup_id).expect("it can be deleted");
         let refused = Error::refused(&request, 400, Hints::default(), body);
-        self.memory.deleted(backup_id, if body.is_empty() { Ok(()) } else { Err(refused) }, self.circumstances());
+        self.memory.deleted(backup_id, if body.is_empty() { Ok(()) } else { Err(refused) }, self.attempt_context());
     }
 
     fn report(&mut self, report: Report) {
@@ -211,12 +205,12 @@ impl<'a> Life<'a> {
             self.memory.report(reason, is_true(&self.status.conditions, types::STALLED), self.now);
         }
         self.store(report.status);
-        self.rest(report.wake);
+        self.requeue_after(report.requeue_after);
     }
 
-    fn rest(&mut self, wake: Option<Duration>) {
-        self.now = self.now.plus(wake.unwrap_or(Duration::from_secs(3600)).max(Duration::from_secs(1)));
-        self.turn = Turn::NotAsked;
+    fn requeue_after(&mut self, requeue_after: Option<Duration>) {
+        self.now = self.now.plus(requeue_after.unwrap_or(Duration::from_secs(3600)).max(Duration::from_secs(1)));
+        self.position = Position::NotAsked;
     }
 
     fn store(&mut self, next: DatabaseBackupStatus) {
@@ -266,5 +260,5 @@ pub fn check_account(resolved: &Result<Endpoints, EndpointError>, cloud: Cloud, 
     let now = Moment { wall: Timestamp::UNIX_EPOCH, mono: Duration::ZERO };
     memory.note(&verification, true, None, &settings, now);
     check_conditions(&account_status(&verification, &memory, None, Some(1), Some(Timestamp::MAX), &settings, now).conditions);
-    assert!(!memory.wake(&settings, now).is_zero(), "no account is verified without a pause");
+    assert!(!memory.requeue_after(&settings, now).is_zero(), "no account is verified without a pause");
 }

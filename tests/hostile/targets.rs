@@ -66,7 +66,7 @@ pub const ALL: [Target; 12] = [
 
 /// Answers to create calls, of every engine.
 pub fn created(body: &[u8]) {
-    for engine in Engine::ALL {
+    for engine in Engine::all() {
         let Ok(created) = engine.service().read_created(body) else { continue };
         check_id(&created.backup_id);
         if let Some(id) = &created.job_id {
@@ -81,7 +81,7 @@ pub fn created(body: &[u8]) {
 
 /// Pages of listings, of every engine.
 pub fn page(body: &[u8]) {
-    for engine in Engine::ALL {
+    for engine in Engine::all() {
         for status in [200, 204] {
             if let Ok(page) = engine.service().read_page(status, body) {
                 for record in &page.records {
@@ -94,7 +94,7 @@ pub fn page(body: &[u8]) {
 
 /// Whole listings: the pages of the input one after the other.
 pub fn listing(pages: &[u8]) {
-    for engine in Engine::ALL {
+    for engine in Engine::all() {
         let service = engine.service();
         let (mut listing, mut ids, mut offset) = (Listing::new(service.api().page_size), HashSet::new(), 0);
         for body in divided(pages) {
@@ -164,9 +164,9 @@ pub fn errors(answer: &[u8]) {
     let given = std::str::from_utf8(&answer[..line]).ok().and_then(|line| line.trim().parse().ok());
     let (status, body) = given.map_or((400, answer), |status: u16| (status.clamp(100, 999), &answer[line + 1..]));
     let new = NewBackup { instance_id: "i-1".into(), mark: "dbb-1".into(), description: "d".into(), backup_format: None };
-    let creates = Engine::ALL.map(|engine| engine.service().create("p-1", &new));
+    let creates = Engine::all().map(|engine| engine.service().create("p-1", &new));
     let token = iam::token("d", "u", &SecretString::from("p"), None, "eu-de");
-    for request in creates.into_iter().chain([iam::projects("eu-de"), token]) {
+    for request in creates.chain([iam::projects("eu-de"), token]) {
         check_error(&Error::refused(&request, status, Hints::default(), body));
         check_error(&Error::unreadable(&request, 200 + status % 100, None, "it makes no sense", body));
     }
@@ -273,7 +273,7 @@ fn check_account(cloud: Cloud, region: &str, overrides: &Overrides) {
         let resolved = Endpoints::resolve(cloud, region, overrides, insecure);
         life::check_account(&resolved, cloud, region);
         let Ok(endpoints) = resolved else { continue };
-        for endpoint in Engine::ALL.iter().filter_map(|engine| endpoints.engine(*engine)).chain([&endpoints.iam]) {
+        for endpoint in Engine::all().filter_map(|engine| endpoints.engine(engine)).chain([&endpoints.iam]) {
             let (scheme, host) = (endpoint.scheme.as_str(), endpoint.host.as_str());
             assert!(insecure || scheme == "https", "{scheme}");
             let sent: http::Uri = format!("{scheme}://{host}/v3/p/backups").parse().expect("an address");
@@ -309,15 +309,15 @@ pub fn cluster(input: &[u8]) {
 /// Another's Lease is never taken at first sight, and always after it stood still for as long as it says.
 fn check_lease(found: &Lease) {
     let at = |seconds| Moment { wall: Timestamp::UNIX_EPOCH, mono: Duration::from_secs(seconds) };
-    let (mut watched, duration) = (lease::Watched::default(), Duration::from_secs(15));
+    let (mut watched, duration) = (lease::ObservedLease::default(), Duration::from_secs(15));
     let lasts = found.spec.as_ref().and_then(|spec| spec.lease_duration_seconds).unwrap_or(15);
     let holder = found.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
     let first = watched.claim(Some(found), "me", duration, at(0));
     // The API server takes no Lease of 0 seconds.
-    assert!(first != lease::Claim::Wait || !["", "me"].contains(&holder));
-    assert!(first == lease::Claim::Wait || ["", "me"].contains(&holder) || lasts == 0);
+    assert!(first != lease::LeaseStep::Wait || !["", "me"].contains(&holder));
+    assert!(first == lease::LeaseStep::Wait || ["", "me"].contains(&holder) || lasts == 0);
     let later = watched.claim(Some(found), "me", duration, at(1 << 32));
-    assert!(matches!(later, lease::Claim::Write(spec) if spec.holder_identity.as_deref() == Some("me")));
+    assert!(matches!(later, lease::LeaseStep::Write(spec) if spec.holder_identity.as_deref() == Some("me")));
     if let Some(spec) = &found.spec {
         assert_eq!(lease::released(spec).holder_identity, None);
     }

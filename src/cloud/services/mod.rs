@@ -51,7 +51,7 @@ mod tests {
             br#"{"backups":{},"total_count":-1}"#,
             br#"{"backup":[]}"#,
         ];
-        for engine in Engine::ALL {
+        for engine in Engine::all() {
             for body in bodies {
                 assert!(engine.service().read_created(body).is_err(), "{} took {body:?}", engine.as_str());
                 assert!(engine.service().read_page(200, body).is_err(), "{} took {body:?}", engine.as_str());
@@ -63,7 +63,7 @@ mod tests {
     fn fields_of_a_wrong_type_are_absent_and_the_page_stays_readable() {
         let body = br#"{"backups":[{"id":"b","name":7,"status":{},"size":{},"begin_time":12,"end_time":[],"type":{},"datastore":"x"}],"total_count":"1",
             "backup_record_response":[{"backup_id":"b","remark":{},"status":[],"size":"","created_at":{},"error_code":{},"backup_type":3}],"total_num":"1"}"#;
-        for engine in Engine::ALL {
+        for engine in Engine::all() {
             let page = engine.service().read_page(200, body).unwrap();
             let backup = &page.records[0];
             assert_eq!((page.total, backup.id.as_str(), backup.mark.as_str()), (1, "b", ""), "{}", engine.as_str());
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_single_backup_can_be_asked_for_where_the_service_says_so_whatever_its_type() {
         let scope = ListScope::Backup { instance_id: "i-1".into(), backup_id: "b-1".into() };
-        for engine in Engine::ALL.iter().filter(|engine| engine.api().finds_by_id) {
+        for engine in Engine::all().filter(|engine| engine.api().finds_by_id) {
             let query = engine.service().list("p", &scope, 0).query;
             assert!(query.contains(&("backup_id", "b-1".into())), "{}", engine.as_str());
             assert!(!query.iter().any(|(name, _)| name.contains("type")), "an automatic backup can be asked for, too: {query:?}");
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_project_is_listed_without_automatic_backups_unless_they_are_wanted() {
-        for engine in Engine::ALL.iter().filter(|engine| engine.api().lists == Lists::Project) {
+        for engine in Engine::all().filter(|engine| engine.api().lists == Lists::Project) {
             let has_type = |automatic| {
                 let query = engine.service().list("p", &ListScope::Project { window: None, automatic }, 0).query;
                 query.iter().any(|(name, _)| *name == "backup_type")
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn an_engine_is_written_as_its_service_is_named_and_no_two_share_a_label() {
         let mut labels = std::collections::HashSet::from([crate::cloud::iam::API.label]);
-        for engine in Engine::ALL {
+        for engine in Engine::all() {
             let written = serde_json::to_value(engine).expect("a word");
             assert_eq!(written, engine.api().name);
             assert!(labels.insert(engine.api().label), "{written}");

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     api::{
         account::ClusterCloudAccount,
-        conditions::{Standing, is_true, types},
+        conditions::{Kstatus, is_true, types},
     },
     plan::{
         account::{AccountKey, CLOCKS_DISAGREE, Verification, status},
@@ -134,7 +134,7 @@ async fn renew<K: AccountObject>(ctx: &Context, account: &K) -> Result<Action, k
     let cloud_now = verified.session.as_ref().and_then(|session| session.cloud_now());
     let next = status(&verified.verification, &memory, before, account.meta().generation, cloud_now, settings, now);
     let renew_in = verified.session.as_ref().and_then(|session| session.renew_in());
-    let requeue_after = memory.wake(settings, now);
+    let requeue_after = memory.requeue_after(settings, now);
     let is_skewed = is_true(&next.conditions, types::CLOCK_SKEW);
     let is_new = before != Some(&next);
     if is_new {
@@ -161,7 +161,7 @@ fn log(key: &AccountKey, verification: &Verification, is_old_news: bool) {
     match verification {
         _ if is_old_news => {}
         Ok(place) => tracing::info!(account = %key, namespace = key.namespace, project = place.project_id, "account verified"),
-        Err(error) if error.reason.standing() == Standing::Blocked => {
+        Err(error) if error.reason.kstatus() == Kstatus::Blocked => {
             tracing::warn!(account = %key, namespace = key.namespace, reason = error.reason.as_str(), %error, "account blocked");
         }
         Err(error) => tracing::info!(account = %key, namespace = key.namespace, reason = error.reason.as_str(), %error, "account waits"),

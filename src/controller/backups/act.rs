@@ -21,9 +21,10 @@ use crate::{
         backup::{
             decide::decide,
             events::{Notice, notices},
+            listing_result::LookFor,
             memory::{Memory, Stage},
-            outcome::Circumstances,
-            seen::{Account, Object, Permit, Seen, Turn},
+            retry::AttemptContext,
+            seen::{Account, Object, Permit, Position, Seen},
             step::{Report, Step, carries_intent},
         },
         clock::Moment,
@@ -60,7 +61,7 @@ impl From<kube::Error> for Error {
 pub(super) struct Reconcile<'a> {
     ctx: &'a Arc<Context>,
     uid: &'a str,
-    turn: Turn,
+    position: Position,
     permit: Permit,
     /// Whether the account allows the namespace, once that was looked up.
     allowed: Option<bool>,
@@ -81,13 +82,13 @@ enum Next {
     /// Plan again, on this version of the object.
     Again(Arc<DatabaseBackup>),
     /// Done, until so long has passed or something happens.
-    Rest(Option<Duration>),
+    RequeueAfter(Option<Duration>),
 }
 
 impl<'a> Reconcile<'a> {
     /// A reconcile of the object with this UID.
     pub(super) fn new(ctx: &'a Arc<Context>, uid: &'a str) -> Self {
-        Self { ctx, uid, turn: Turn::NotAsked, permit: Permit::NotAsked, allowed: None }
+        Self { ctx, uid, position: Position::NotAsked, permit: Permit::NotAsked, allowed: None }
     }
 
     /// Takes step after step, until there is a status to write or nothing to do.
@@ -95,7 +96,7 @@ impl<'a> Reconcile<'a> {
         for _ in 0..MAX_STEPS {
             match self.step(&object).await? {
                 Next::Again(newer) => object = newer,
-                Next::Rest(wake) => return Ok(wake.map_or_else(Action::await_change, Action::requeue)),
+                Next::RequeueAfter(requeue_after) => return Ok(requeue_after.map_or_else(Action::await_change, Action::requeue)),
             }
         }
         Err(Error::TooManySteps)
@@ -105,7 +106,7 @@ impl<'a> Reconcile<'a> {
         let ctx = self.ctx;
         // Whoever slept through its lease remembers what is no longer so, and another acts. It ends soon, unless it holds the lease again.
         if !ctx.leadership.is_held(ctx.now()) {
-            return Ok(Next::Rest(Some(PAUSE)));
+            return Ok(Next::RequeueAfter(Some(PAUSE)));
         }
         let mut account = ctx.accounts.for_backup(object, ctx.now());
         self.allow(object, &mut account).await?;
@@ -130,28 +131,28 @@ impl<'a> Reconcile<'a> {
             spec: &object.spec,
             status,
             account: &account.account,
-            turn: &self.turn,
+            position: &self.position,
             permit: self.permit,
             put_back: ctx.backups.was_put_back(),
             settings: &ctx.options.settings,
             now,
             stopping: !ctx.may_act(),
         };
-        let Some(step) = ctx.backups.memory(self.uid, |memory, _| decide(&observed, memory)) else { return Ok(Next::Rest(None)) };
+        let Some(step) = ctx.backups.memory(self.uid, |memory, _| decide(&observed, memory)) else { return Ok(Next::RequeueAfter(None)) };
         match step {
-            Step::TakeTurn => self.take_turn(&account, now),
+            Step::JoinQueue => self.join_queue(&account, now),
             Step::TakePermit => self.take_permit(&account),
             Step::WriteIntent(next) => return self.write_intent(object, *next, now).await,
             Step::Send(new) => self.send(object, &account, &new).await,
-            Step::Look(scope) => self.look(object, &account, scope, false),
-            Step::TakeStock(scope) => self.look(object, &account, scope, true),
+            Step::Look(scope) => self.look(object, &account, scope, LookFor::Backup),
+            Step::TakeInventory(scope) => self.look(object, &account, scope, LookFor::Inventory),
             Step::SetFinalizer(present) => return self.set_finalizer(object, present).await,
             Step::Release => return self.release(object).await,
             Step::Delete { backup_id } if self.has_permit(&account) => self.delete(object, &account, &backup_id, now).await,
             // Woken when it is granted; the look after a while is a belt.
-            Step::Delete { .. } => return Ok(Next::Rest(Some(ctx.options.settings.poll_interval))),
+            Step::Delete { .. } => return Ok(Next::RequeueAfter(Some(ctx.options.settings.poll_interval))),
             Step::Report(report) => return self.report(object, status, *report, now).await,
-            Step::Rest(wake) => return Ok(Next::Rest(wake)),
+            Step::RequeueAfter(requeue_after) => return Ok(Next::RequeueAfter(requeue_after)),
         }
         Ok(Next::Again(object.clone()))
     }
@@ -167,9 +168,9 @@ impl<'a> Reconcile<'a> {
         Ok(())
     }
 
-    fn take_turn(&mut self, account: &Use, now: Moment) {
+    fn join_queue(&mut self, account: &Use, now: Moment) {
         if let Account::Ready { place, .. } = &account.account {
-            self.turn = self.ctx.backups.take_turn(self.uid, &place.project, |key| self.ctx.accounts.project(key), now);
+            self.position = self.ctx.backups.join_queue(self.uid, &place.project, |key| self.ctx.accounts.project(key), now);
         }
     }
 
@@ -194,11 +195,11 @@ impl<'a> Reconcile<'a> {
                 Ok(Next::Again(stored))
             }
             Now::Stored(_) => {
-                self.ctx.definitions.doubt();
+                self.ctx.definitions.suspect();
                 Err(Error::IntentDropped)
             }
             Now::Changed(newer) => Ok(Next::Again(newer)),
-            Now::Gone => Ok(Next::Rest(None)),
+            Now::Gone => Ok(Next::RequeueAfter(None)),
         }
     }
 
@@ -241,16 +242,16 @@ impl<'a> Reconcile<'a> {
         if session.refused() {
             ctx.accounts.recheck(&AccountKey::of(object));
         }
-        let circumstances = self.circumstances(&account.account);
-        ctx.backups.memory(self.uid, |memory, _| memory.answered(answer, circumstances));
+        let attempt_context = self.attempt_context(&account.account);
+        ctx.backups.memory(self.uid, |memory, _| memory.answered(answer, attempt_context));
     }
 
-    /// Starts a listing in the background. `stock`: of everything that the object ever had in the cloud.
-    fn look(&self, object: &DatabaseBackup, account: &Use, scope: ListScope, stock: bool) {
+    /// Starts a listing in the background.
+    fn look(&self, object: &DatabaseBackup, account: &Use, scope: ListScope, look_for: LookFor) {
         if let (Some(session), Some(place)) = (account.session.clone(), account.account.place()) {
-            let (now, epoch) = (self.ctx.now(), account.account.epoch());
-            self.ctx.backups.memory(self.uid, |memory, _| memory.begin_look(epoch, now));
-            listings::look(self.ctx, object, session, place.clone(), scope, stock);
+            let (now, credentials_generation) = (self.ctx.now(), account.account.credentials_generation());
+            self.ctx.backups.memory(self.uid, |memory, _| memory.begin_look(credentials_generation, now));
+            listings::look(self.ctx, object, session, place.clone(), scope, look_for);
         }
     }
 
@@ -268,7 +269,7 @@ impl<'a> Reconcile<'a> {
         let written = write::finalizer(&self.ctx.runtime, object.as_ref(), FINALIZER, present).await?;
         match self.after(object, written).await? {
             Now::Stored(newer) | Now::Changed(newer) => Ok(Next::Again(newer)),
-            Now::Gone => Ok(Next::Rest(None)),
+            Now::Gone => Ok(Next::RequeueAfter(None)),
         }
     }
 
@@ -287,13 +288,13 @@ impl<'a> Reconcile<'a> {
         if session.refused() {
             ctx.accounts.recheck(&AccountKey::of(object));
         }
-        let circumstances = self.circumstances(&account.account);
-        ctx.backups.memory(self.uid, |memory, _| memory.deleted(backup_id, answer, circumstances));
+        let attempt_context = self.attempt_context(&account.account);
+        ctx.backups.memory(self.uid, |memory, _| memory.deleted(backup_id, answer, attempt_context));
     }
 
-    fn circumstances(&self, account: &Account) -> Circumstances<'_> {
+    fn attempt_context(&self, account: &Account) -> AttemptContext<'_> {
         let ctx = self.ctx;
-        Circumstances { now: ctx.now(), epoch: account.epoch(), settings: &ctx.options.settings }
+        AttemptContext { now: ctx.now(), credentials_generation: account.credentials_generation(), settings: &ctx.options.settings }
     }
 
     async fn report(
@@ -307,9 +308,9 @@ impl<'a> Reconcile<'a> {
             let was_stalled = is_true(&before.conditions, types::STALLED);
             self.ctx.backups.memory(self.uid, |memory, _| memory.report(reason, was_stalled, now));
         }
-        let mut told = self.duplicates(before);
+        let mut events = self.duplicates(before);
         if report.is_news(before, &self.ctx.options.settings) {
-            told.extend(notices(before, &report.status));
+            events.extend(notices(before, &report.status));
             match self.write_status(object, report.status).await? {
                 Now::Stored(stored) => {
                     log(&stored);
@@ -318,29 +319,32 @@ impl<'a> Reconcile<'a> {
                     self.ctx.runtime.metrics.written(object.spec.source.engine, before, stored.status.as_ref().unwrap_or(&unseen));
                 }
                 Now::Changed(newer) => return Ok(Next::Again(newer)),
-                Now::Gone => return Ok(Next::Rest(None)),
+                Now::Gone => return Ok(Next::RequeueAfter(None)),
             }
         }
-        write::publish(&self.ctx.runtime, object.as_ref(), told).await;
-        Ok(Next::Rest(report.wake))
+        write::publish(&self.ctx.runtime, object.as_ref(), events).await;
+        Ok(Next::RequeueAfter(report.requeue_after))
     }
 
     /// A second backup under this object's mark, or another id in the status than the one that was answered: nothing doubles silently.
     fn duplicates(&self, status: &DatabaseBackupStatus) -> Vec<Notice> {
         let mark = status.backup_name.as_deref().unwrap_or_default();
-        let in_doubt = status.create_outcome != Some(CreateOutcome::Accepted);
+        let is_unknown = status.create_outcome != Some(CreateOutcome::Accepted);
         let found = self.ctx.backups.memory(self.uid, |memory, _| {
-            let listed = if in_doubt || mark.is_empty() { 0 } else { memory.new_duplicates(mark) };
+            let listed = if is_unknown || mark.is_empty() { 0 } else { memory.new_duplicates(mark) };
             (listed, other_id(memory, status))
         });
         let (listed, other) = found.unwrap_or_default();
         let mut notices = Vec::new();
-        let mut tell = |note| notices.push(Notice { reason: "DuplicateRemote", action: "Watch", is_warning: true, note });
+        let mut publish = |note| notices.push(Notice { reason: "DuplicateRemote", action: "Watch", is_warning: true, note });
         if listed > 0 {
-            tell(format!("{listed} more backup(s) in the cloud are named {mark}; none is touched"));
+            publish(format!("{listed} more backup(s) in the cloud are named {mark}; none is touched"));
         }
         if let Some(id) = other {
-            tell(format!("the cloud answered with backup {id}, but the status holds {}", status.backup_id.as_deref().unwrap_or_default()));
+            publish(format!(
+                "the cloud answered with backup {id}, but the status holds {}",
+                status.backup_id.as_deref().unwrap_or_default()
+            ));
         }
         self.ctx.runtime.metrics.duplicate_remotes.inc_by(notices.len() as u64);
         notices

@@ -12,9 +12,9 @@ use crate::{
     plan::{
         account::AccountKey,
         backup::{
-            memory::evidence::{Covers, Evidence},
+            listing_result::{Covers, ListingResult, LookFor},
             name::own_marks,
-            outcome::Circumstances,
+            retry::AttemptContext,
         },
         clock::Moment,
         place::{Place, Project},
@@ -28,9 +28,9 @@ use std::{
     time::Duration,
 };
 
-/// Looks for one object's backups at a place; or takes stock of everything that it ever had there. What it finds goes into the object's memory, and the
+/// Looks for one object's backups at a place; or for everything that it ever had there. What it finds goes into the object's memory, and the
 /// object is woken. A look at an instance serves all objects that wait for it.
-pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, place: Place, scope: ListScope, stock: bool) {
+pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, place: Place, scope: ListScope, look_for: LookFor) {
     let uid = object.uid().unwrap_or_default();
     let source = &object.spec.source;
     let (engine, instance_id, account) = (source.engine, source.instance_id.clone(), AccountKey::of(object));
@@ -46,21 +46,17 @@ pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, 
         };
         let is_own = |backup: &&RemoteBackup| own.contains(&backup.id) || own.contains(&backup.mark);
         let found = backups.iter().filter(is_own).cloned().collect();
-        let evidence = Evidence { place: Arc::new(place), started, covers, found };
+        let result = ListingResult { place: Arc::new(place), started, covers, found };
         if covers == Covers::Everything {
-            ctx.backups.share_survey(&account, engine, &instance_id, &backups, &evidence);
+            ctx.backups.share_survey(&account, engine, &instance_id, &backups, &result);
         }
         after_listing(&ctx, &session, &account);
-        let circumstances = circumstances(&ctx, &account);
+        let attempt_context = attempt_context(&ctx, &account);
         ctx.backups.memory(&uid, |memory, status| {
-            let place = evidence.place.clone();
-            if stock {
-                memory.took_stock(status, evidence);
-            } else {
-                memory.saw(status, evidence);
-            }
+            let place = result.place.clone();
+            memory.looked(look_for, status, result);
             if let Err(error) = &end {
-                memory.could_not_look(status, &place, started, error, circumstances);
+                memory.could_not_look(status, &place, started, error, attempt_context);
             }
         });
         ctx.backups.wake(&uid);
@@ -70,9 +66,9 @@ pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, 
 /// By what an object's backups are recognised: the ids and the name in its status, the id that it is to adopt, and every name that it may ever have had.
 fn own_names(object: &DatabaseBackup, uid: &str) -> impl Iterator<Item = String> {
     let (status, source) = (object.status.as_ref(), &object.spec.source);
-    let told = status.into_iter().flat_map(|status| [status.backup_id.clone(), status.backup_name.clone()]);
+    let recorded = status.into_iter().flat_map(|status| [status.backup_id.clone(), status.backup_name.clone()]);
     let marks: Vec<String> = own_marks(source.engine, &object.name_any(), uid, &source.instance_id).collect();
-    told.chain([source.existing_backup_id.clone()]).flatten().chain(marks)
+    recorded.chain([source.existing_backup_id.clone()]).flatten().chain(marks)
 }
 
 /// The account is verified again where the cloud refused its credentials, or its clock is no longer where the account says it is.
@@ -82,8 +78,8 @@ fn after_listing(ctx: &Context, session: &Session, account: &AccountKey) {
     }
 }
 
-fn circumstances<'a>(ctx: &'a Context, account: &AccountKey) -> Circumstances<'a> {
-    Circumstances { now: ctx.now(), epoch: ctx.accounts.epoch(account), settings: &ctx.options.settings }
+fn attempt_context<'a>(ctx: &'a Context, account: &AccountKey) -> AttemptContext<'a> {
+    AttemptContext { now: ctx.now(), credentials_generation: ctx.accounts.credentials_generation(account), settings: &ctx.options.settings }
 }
 
 /// What one poll is about: an account and an engine, and for a service that lists per instance, the instance.
@@ -197,14 +193,14 @@ async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, wa
         (Ok(()), _) => Covers::Everything,
     };
     let place = Place { project: project_of(session), endpoint: session.host(topic.engine).unwrap_or_default().to_owned() };
-    let evidence = Evidence { place: Arc::new(place), started, covers, found: Vec::new() };
-    tell(ctx, waiting, &backups, &evidence);
+    let result = ListingResult { place: Arc::new(place), started, covers, found: Vec::new() };
+    hand_out(ctx, waiting, &backups, &result);
     let error = end.err()?;
     tracing::warn!(%error, account = %topic.account, engine = topic.engine.as_str(), "the listing that running backups share is not complete");
-    let circumstances = circumstances(ctx, &topic.account);
+    let attempt_context = attempt_context(ctx, &topic.account);
     let shown: HashSet<&str> = backups.iter().map(|backup| backup.id.as_str()).collect();
     for backup in waiting.iter().filter(|backup| !shown.contains(backup.backup_id.as_str())) {
-        ctx.backups.memory(&backup.uid, |memory, status| memory.could_not_poll(status, &evidence.place, started, &error, circumstances));
+        ctx.backups.memory(&backup.uid, |memory, status| memory.could_not_poll(status, &result.place, started, &error, attempt_context));
         ctx.backups.wake(&backup.uid);
     }
     match error {
@@ -232,7 +228,7 @@ fn scope(topic: &Topic, waiting: &[Polled], cloud_now: Option<Timestamp>, now: M
 }
 
 /// Tells every waiting object what the listing showed of it, and wakes those for which that is news.
-fn tell(ctx: &Context, waiting: &[Polled], backups: &[RemoteBackup], evidence: &Evidence) {
+fn hand_out(ctx: &Context, waiting: &[Polled], backups: &[RemoteBackup], result: &ListingResult) {
     let mut by_key: HashMap<&str, Vec<&RemoteBackup>> = HashMap::new();
     for backup in backups {
         by_key.entry(&backup.id).or_default().push(backup);
@@ -248,9 +244,9 @@ fn tell(ctx: &Context, waiting: &[Polled], backups: &[RemoteBackup], evidence: &
         }
         let still_running = matches!(found.as_slice(), [only] if only.state == RemoteState::Running);
         let was_in_trouble = ctx.backups.memory(&object.uid, |memory, status| {
-            let trouble = memory.trouble.is_some();
-            memory.polled(status, Evidence { found, ..evidence.clone() });
-            trouble
+            let retry = memory.retry.is_some();
+            memory.polled(status, ListingResult { found, ..result.clone() });
+            retry
         });
         if !still_running || was_in_trouble == Some(true) {
             ctx.backups.wake(&object.uid);

@@ -71,7 +71,7 @@ impl Reconciler for BackupController {
         let object = ctx.backups.newest(object);
         let uid = object.uid().unwrap_or_default();
         let result = Reconcile::new(ctx, &uid).run(object).await;
-        ctx.backups.end_turn(&uid, result.is_ok(), |key| ctx.accounts.project(key), ctx.now());
+        ctx.backups.leave_queue(&uid, result.is_ok(), |key| ctx.accounts.project(key), ctx.now());
         result
     }
 

@@ -11,9 +11,9 @@ pub const NOT_SERVED: &str = "the CRDs of this version are not served";
 
 /// Compares again and again, saying what is missing whenever that changes.
 pub async fn watch(ctx: Arc<Context>) -> ! {
-    let mut told = String::new();
+    let mut known_problem = String::new();
     loop {
-        compare(&ctx, &mut told).await;
+        compare(&ctx, &mut known_problem).await;
         let soon = ctx.options.settings.passing_retry(1);
         if !ctx.definitions.are_served() {
             sleep(soon).await;
@@ -22,23 +22,23 @@ pub async fn watch(ctx: Arc<Context>) -> ! {
         tokio::select! {
             () = sleep(ctx.options.settings.secret_reread(false)) => {}
             // What may not be read is taken for good at once: without a pause that would be a circle.
-            () = ctx.definitions.doubted() => sleep(soon).await,
+            () = ctx.definitions.suspected() => sleep(soon).await,
         }
     }
 }
 
 /// Where the definitions may not be read (a Role cannot grant it), they are taken for good: the check of each stored intent is what safety rests on.
 /// An API server that does not answer says nothing about them.
-async fn compare(ctx: &Context, told: &mut String) {
+async fn compare(ctx: &Context, known_problem: &mut String) {
     let (served, problem) = match missing(&ctx.runtime.client).await {
         Ok(missing) => (missing.is_empty(), missing.join("; ")),
         Err(kube::Error::Api(refused)) if refused.is_forbidden() => (true, "they may not be read, so they are not compared".to_owned()),
         Err(_) if ctx.definitions.are_served() => return,
         Err(error) => (false, format!("the Kubernetes API cannot be asked: {error}")),
     };
-    if problem != *told {
+    if problem != *known_problem {
         say(served, &problem);
-        *told = problem;
+        *known_problem = problem;
     }
     if ctx.definitions.compared(served) {
         ctx.backups.wake_unfinished();

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fmt};
 
 /// One verb on one resource, in one place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Right {
+pub struct Permission {
     /// API group; empty for the core.
     pub group: &'static str,
     /// Resource, with its subresource behind a slash.
@@ -26,7 +26,7 @@ pub struct Right {
     pub without: Option<&'static str>,
 }
 
-impl fmt::Display for Right {
+impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.verb, self.resource)?;
         if !self.group.is_empty() {
@@ -40,10 +40,10 @@ impl fmt::Display for Right {
 }
 
 /// Resource of the operator's own group, verbs, and what does not work without them.
-type Row = (&'static str, &'static str, &'static [&'static str], Option<&'static str>);
+type PermissionRow = (&'static str, &'static str, &'static [&'static str], Option<&'static str>);
 
 /// In every namespace that is served.
-const SERVED: [Row; 6] = [
+const SERVED: [PermissionRow; 6] = [
     (GROUP, "cloudaccounts", &["list", "watch"], None),
     (GROUP, "cloudaccounts/status", &["update"], None),
     // patch: the finalizer under deletionPolicy Delete.
@@ -55,7 +55,7 @@ const SERVED: [Row; 6] = [
 ];
 
 /// Of the whole cluster; a Role cannot grant it.
-const CLUSTER: [Row; 3] = [
+const CLUSTER: [PermissionRow; 3] = [
     (GROUP, "clustercloudaccounts", &["list", "watch"], Some(NO_CLUSTER_ACCOUNTS)),
     (GROUP, "clustercloudaccounts/status", &["update"], Some(NO_CLUSTER_ACCOUNTS)),
     // Their labels, which an account may select by.
@@ -73,31 +73,32 @@ pub struct LeaseName {
 }
 
 /// Everything that the operator does with these flags. `lease` is absent without leader election.
-pub fn used(options: &Options, lease: Option<&LeaseName>) -> Vec<Right> {
+pub fn used(options: &Options, lease: Option<&LeaseName>) -> Vec<Permission> {
     let served: BTreeSet<&String> = options.namespaces.iter().collect();
     let mut places: Vec<Option<String>> = served.into_iter().map(|namespace| Some(namespace.clone())).collect();
     if places.is_empty() {
         places.push(None);
     }
-    let mut rights: Vec<Right> = places.iter().flat_map(|place| SERVED.iter().flat_map(|row| expand(row, place.as_ref(), None))).collect();
-    rights.extend(CLUSTER.iter().flat_map(|row| expand(row, None, None)));
+    let mut permissions: Vec<Permission> =
+        places.iter().flat_map(|place| SERVED.iter().flat_map(|row| expand(row, place.as_ref(), None))).collect();
+    permissions.extend(CLUSTER.iter().flat_map(|row| expand(row, None, None)));
     for crd in crds::all() {
         let row = ("apiextensions.k8s.io", "customresourcedefinitions", &["get"][..], Some("the served definitions are not compared"));
-        rights.extend(expand(&row, None, Some(&crd.name_any())));
+        permissions.extend(expand(&row, None, Some(&crd.name_any())));
     }
     if let Some(lease) = lease {
         let row = |verbs: &'static [&'static str]| ("coordination.k8s.io", "leases", verbs, None);
         // A name cannot be granted for what does not exist yet.
-        rights.extend(expand(&row(&["create"]), Some(&lease.namespace), None));
-        rights.extend(expand(&row(&["get", "update"]), Some(&lease.namespace), Some(&lease.name)));
+        permissions.extend(expand(&row(&["create"]), Some(&lease.namespace), None));
+        permissions.extend(expand(&row(&["get", "update"]), Some(&lease.namespace), Some(&lease.name)));
     }
-    rights
+    permissions
 }
 
-fn expand(row: &Row, namespace: Option<&String>, name: Option<&String>) -> impl Iterator<Item = Right> {
+fn expand(row: &PermissionRow, namespace: Option<&String>, name: Option<&String>) -> impl Iterator<Item = Permission> {
     let (group, resource, verbs, without) = *row;
     let (namespace, name) = (namespace.cloned(), name.cloned());
-    verbs.iter().map(move |verb| Right { group, resource, verb, namespace: namespace.clone(), name: name.clone(), without })
+    verbs.iter().map(move |verb| Permission { group, resource, verb, namespace: namespace.clone(), name: name.clone(), without })
 }
 
 /// What a check of the cluster found.
@@ -117,11 +118,11 @@ pub struct Findings {
 /// It did not answer.
 pub async fn check(client: &Client, options: &Options, lease: Option<&LeaseName>) -> Result<Findings, kube::Error> {
     let mut findings = Findings::default();
-    for right in used(options, lease) {
-        match (is_granted(client, &right).await?, right.without) {
+    for permission in used(options, lease) {
+        match (is_granted(client, &permission).await?, permission.without) {
             (true, _) => findings.granted += 1,
-            (false, None) => findings.problems.push(format!("it may not {right}")),
-            (false, Some(without)) => findings.notes.push(format!("it may not {right}: {without}")),
+            (false, None) => findings.problems.push(format!("it may not {permission}")),
+            (false, Some(without)) => findings.notes.push(format!("it may not {permission}: {without}")),
         }
     }
     match definitions::missing(client).await {
@@ -133,15 +134,16 @@ pub async fn check(client: &Client, options: &Options, lease: Option<&LeaseName>
     Ok(findings)
 }
 
-async fn is_granted(client: &Client, right: &Right) -> Result<bool, kube::Error> {
-    let (resource, subresource) = right.resource.split_once('/').map_or((right.resource, None), |(resource, sub)| (resource, Some(sub)));
+async fn is_granted(client: &Client, permission: &Permission) -> Result<bool, kube::Error> {
+    let (resource, subresource) =
+        permission.resource.split_once('/').map_or((permission.resource, None), |(resource, sub)| (resource, Some(sub)));
     let attributes = ResourceAttributes {
-        group: Some(right.group.into()),
+        group: Some(permission.group.into()),
         resource: Some(resource.into()),
         subresource: subresource.map(Into::into),
-        verb: Some(right.verb.into()),
-        namespace: right.namespace.clone(),
-        name: right.name.clone(),
+        verb: Some(permission.verb.into()),
+        namespace: permission.namespace.clone(),
+        name: permission.name.clone(),
         ..ResourceAttributes::default()
     };
     let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..SelfSubjectAccessReviewSpec::default() };
@@ -183,15 +185,15 @@ mod tests {
             "create leases.coordination.k8s.io in namespace operator",
             "update leases.coordination.k8s.io \"leader\" in namespace operator",
         ] {
-            assert_eq!(said.iter().filter(|right| *right == expected).count(), 1, "{expected}: {said:#?}");
+            assert_eq!(said.iter().filter(|permission| *permission == expected).count(), 1, "{expected}: {said:#?}");
         }
     }
 
     #[test]
     fn no_right_lists_secrets_or_touches_the_spec_of_an_account() {
-        for right in used(&options(&[]), None) {
-            assert!(right.resource != "secrets" || right.verb == "get", "{right}");
-            assert!(!right.resource.ends_with("accounts") || ["list", "watch"].contains(&right.verb), "{right}");
+        for permission in used(&options(&[]), None) {
+            assert!(permission.resource != "secrets" || permission.verb == "get", "{permission}");
+            assert!(!permission.resource.ends_with("accounts") || ["list", "watch"].contains(&permission.verb), "{permission}");
         }
     }
 }

@@ -30,9 +30,9 @@ impl Readiness {
     }
 
     /// What keeps the operator from its work now, in one line.
-    pub async fn trouble(&self) -> Option<String> {
-        if let Some(trouble) = self.trouble_with_the_api().await {
-            return Some(trouble);
+    pub async fn problem(&self) -> Option<String> {
+        if let Some(problem) = self.problem_with_the_api().await {
+            return Some(problem);
         }
         if !self.ctx.definitions.are_served() {
             return Some(NOT_SERVED.to_owned());
@@ -43,15 +43,15 @@ impl Readiness {
         (!self.ctx.accounts.are_synced()).then(|| "accounts are being listed".to_owned())
     }
 
-    async fn trouble_with_the_api(&self) -> Option<String> {
+    async fn problem_with_the_api(&self) -> Option<String> {
         // Whoever comes meanwhile waits for this answer.
         let mut asked = self.asked.lock().await;
-        if let Some((_, trouble)) = asked.as_ref().filter(|(at, _)| self.ctx.now().since(*at) < GOOD_FOR) {
-            return trouble.clone();
+        if let Some((_, problem)) = asked.as_ref().filter(|(at, _)| self.ctx.now().since(*at) < GOOD_FOR) {
+            return problem.clone();
         }
-        let trouble = ask(&self.ctx).await;
-        *asked = Some((self.ctx.now(), trouble.clone()));
-        trouble
+        let problem = ask(&self.ctx).await;
+        *asked = Some((self.ctx.now(), problem.clone()));
+        problem
     }
 }
 

@@ -43,7 +43,7 @@ struct State {
     unsynced: HashSet<(AccountKind, Option<String>)>,
     /// The operator may not read cluster accounts.
     cluster_kind_denied: bool,
-    epochs: u64,
+    credentials_generations: u64,
     former: HashMap<AccountKey, Former>,
 }
 
@@ -80,7 +80,7 @@ struct Entry {
     memory: AccountMemory,
     /// What the account says of the clocks.
     is_skewed: bool,
-    epoch: u64,
+    credentials_generation: u64,
     permits: Arc<Permits>,
     allowed: Option<AllowedNamespaces>,
     pump: Arc<Pump>,
@@ -158,7 +158,7 @@ impl Accounts {
         let former = state.former.get(&key).filter(is_good).filter(|_| backup.metadata.deletion_timestamp.is_some());
         if let Some(former) = former.filter(|_| !state.is_ready(&key)) {
             let place = Place { project: former.project.clone(), endpoint: former.session.host(engine).unwrap_or_default().to_owned() };
-            let account = Account::Ready { place, allowed: false, epoch: 0, cloud_now: former.session.cloud_now() };
+            let account = Account::Ready { place, allowed: false, credentials_generation: 0, cloud_now: former.session.cloud_now() };
             let permits = Some(former.session.permits());
             return Use { account, session: Some(former.session.clone()), permits, allowed: None };
         }
@@ -169,7 +169,7 @@ impl Accounts {
         let account = match &entry.verification {
             Some(verification) => {
                 let cloud_now = session.and_then(|session| session.cloud_now());
-                seen_by_backups(verification, &key.to_string(), entry.epoch, host, cloud_now)
+                seen_by_backups(verification, &key.to_string(), entry.credentials_generation, host, cloud_now)
             }
             None => Account::Verifying,
         };
@@ -206,8 +206,8 @@ impl Accounts {
     }
 
     /// The account's epoch: grows with each new session.
-    pub fn epoch(&self, key: &AccountKey) -> Option<u64> {
-        self.lock().entries.get(key).map(|entry| entry.epoch)
+    pub fn credentials_generation(&self, key: &AccountKey) -> Option<u64> {
+        self.lock().entries.get(key).map(|entry| entry.credentials_generation)
     }
 
     /// Has an account verified again soon, since the cloud refused its credentials.
@@ -252,8 +252,8 @@ impl Accounts {
     /// Stores a verification; answers whether backups see anything new.
     pub fn keep(&self, key: &AccountKey, held: Held, allowed: Option<AllowedNamespaces>, is_skewed: bool, now: Moment) -> bool {
         let mut state = self.lock();
-        state.epochs += 1;
-        let epoch = state.epochs;
+        state.credentials_generations += 1;
+        let credentials_generation = state.credentials_generations;
         // Deleted meanwhile: there is nothing to keep.
         let Some(mut entry) = state.entries.remove(key) else { return false };
         match &held.verification {
@@ -268,7 +268,7 @@ impl Accounts {
         };
         let changed = !same_session || entry.verification != held.verification || entry.allowed != allowed;
         if changed {
-            entry.epoch = epoch;
+            entry.credentials_generation = credentials_generation;
         }
         (entry.session, entry.opened_with, entry.verification, entry.memory) =
             (held.session, held.opened_with, held.verification, held.memory);
@@ -361,7 +361,7 @@ impl Entry {
             opened_with: None,
             memory: AccountMemory::default(),
             is_skewed: false,
-            epoch: 0,
+            credentials_generation: 0,
             pump: Arc::new(Pump { permits: permits.clone(), _task: AbortOnDropHandle::new(pump) }),
             permits,
             allowed: None,

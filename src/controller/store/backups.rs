@@ -16,15 +16,16 @@ use crate::{
     plan::{
         account::AccountKey,
         backup::{
-            memory::{Memory, evidence::Evidence},
+            listing_result::ListingResult,
+            memory::Memory,
             name::own_marks,
-            queue::{Claim, Contender, crowd, turn},
-            seen::Turn,
+            queue::{Claim, Contender, crowd, position},
+            seen::Position,
         },
         clock::Moment,
         place::Project,
         settings::Settings,
-        summary::{self, Instance, standings},
+        summary::{self, Instance, summaries},
     },
 };
 pub use entries::Polled;
@@ -123,7 +124,7 @@ impl Backups {
 
     /// A listing of an instance, read on behalf of one object, serves all others that wait to be asked for: each is told what it has there under any name
     /// that it may ever have had. Those that have something are woken.
-    pub fn share_survey(&self, account: &AccountKey, engine: Engine, instance_id: &str, backups: &[RemoteBackup], evidence: &Evidence) {
+    pub fn share_survey(&self, account: &AccountKey, engine: Engine, instance_id: &str, backups: &[RemoteBackup], result: &ListingResult) {
         let by_mark: HashMap<&str, &RemoteBackup> = backups.iter().map(|backup| (backup.mark.as_str(), backup)).collect();
         let mut entries = lock(&self.entries);
         let entries = &mut *entries;
@@ -137,15 +138,15 @@ impl Backups {
             if !own.is_empty() {
                 found.push(entry.reference());
             }
-            entry.memory.surveyed(&Evidence { found: own, ..evidence.clone() });
+            entry.memory.surveyed(&ListingResult { found: own, ..result.clone() });
         }
         self.waker.wake(&found);
     }
 
     /// Whether it is this object's turn on its instance; if so, it keeps the turn until [`Backups::end_turn`].
-    pub fn take_turn(&self, uid: &str, place: &Project, place_of: impl Fn(&AccountKey) -> Option<Project>, now: Moment) -> Turn {
+    pub fn join_queue(&self, uid: &str, place: &Project, place_of: impl Fn(&AccountKey) -> Option<Project>, now: Moment) -> Position {
         let mut entries = lock(&self.entries);
-        let Some(me) = entries.by_uid.get(uid) else { return Turn::NotAsked };
+        let Some(me) = entries.by_uid.get(uid) else { return Position::NotAsked };
         let mine = me.contender(now);
         // Whoever asks wants it.
         let mine = if mine.claim == Claim::Nothing { Contender { claim: Claim::Waits, ..mine } } else { mine };
@@ -156,17 +157,17 @@ impl Backups {
             .filter(|peer| peer.is_of(place, &place_of))
             .map(|peer| peer.contender(now))
             .collect();
-        let turn = crowd(&mine, others.iter()).map_or_else(|| turn(&mine, others.iter()), Turn::TooMany);
-        if let Some(me) = entries.by_uid.get_mut(uid).filter(|_| turn == Turn::Mine) {
+        let position = crowd(&mine, others.iter()).map_or_else(|| position(&mine, others.iter()), Position::TooMany);
+        if let Some(me) = entries.by_uid.get_mut(uid).filter(|_| position == Position::First) {
             me.submitting = true;
             me.shown = Some(Claim::Holds);
         }
-        turn
+        position
     }
 
     /// The reconcile has ended, well or not, and the turn with it, if it had taken it. Whoever waits for the instance is woken if the object claims something else
     /// of it than they were last woken for: not only a reconcile changes that, but also the time and the account, and a turn may end unused.
-    pub fn end_turn(&self, uid: &str, well: bool, place_of: impl Fn(&AccountKey) -> Option<Project>, now: Moment) {
+    pub fn leave_queue(&self, uid: &str, well: bool, place_of: impl Fn(&AccountKey) -> Option<Project>, now: Moment) {
         let mut entries = lock(&self.entries);
         let Some(me) = entries.by_uid.get_mut(uid) else { return };
         me.submitting = false;
@@ -241,8 +242,8 @@ impl Backups {
     }
 
     /// How the backups of each instance stand.
-    pub fn standings(&self) -> BTreeMap<Instance, summary::Standing> {
-        standings(lock(&self.entries).by_uid.values().map(|entry| entry.object.as_ref()))
+    pub fn summaries(&self) -> BTreeMap<Instance, summary::Summary> {
+        summaries(lock(&self.entries).by_uid.values().map(|entry| entry.object.as_ref()))
     }
 }
 

@@ -5,12 +5,12 @@ use tokio::sync::{Notify, watch::Sender};
 /// What is known of the served definitions.
 pub struct Definitions {
     served: Sender<bool>,
-    doubted: Notify,
+    suspected: Notify,
 }
 
 impl Default for Definitions {
     fn default() -> Self {
-        Self { served: Sender::new(false), doubted: Notify::new() }
+        Self { served: Sender::new(false), suspected: Notify::new() }
     }
 }
 
@@ -26,14 +26,14 @@ impl Definitions {
     }
 
     /// A stored object lacks what was written. Nothing new is begun before they were compared again.
-    pub fn doubt(&self) {
+    pub fn suspect(&self) {
         self.served.send_replace(false);
-        self.doubted.notify_one();
+        self.suspected.notify_one();
     }
 
     /// Waits until there is a doubt.
-    pub async fn doubted(&self) {
-        self.doubted.notified().await;
+    pub async fn suspected(&self) {
+        self.suspected.notified().await;
     }
 
     /// Waits until everything is served.

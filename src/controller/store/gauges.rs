@@ -4,7 +4,7 @@ use crate::{
     api::status::Phase,
     plan::{
         account::AccountKey,
-        summary::{Instance, Standing},
+        summary::{Instance, Summary},
     },
 };
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ pub struct Snapshot {
     /// Objects in each phase.
     pub phases: Vec<(Phase, usize)>,
     /// How the backups of each instance stand.
-    pub standings: BTreeMap<Instance, Standing>,
+    pub summaries: BTreeMap<Instance, Summary>,
     /// Every account, and whether it is ready.
     pub accounts: Vec<(AccountKey, bool)>,
     /// Whether this replica acts.
@@ -49,10 +49,10 @@ struct ByAccount {
 }
 
 /// Name, help, and the value where there is one.
-type Row = (&'static str, &'static str, fn(&Standing) -> Option<i64>);
+type InstanceGauge = (&'static str, &'static str, fn(&Summary) -> Option<i64>);
 
 /// About each instance.
-const INSTANCE: [Row; 10] = [
+const INSTANCE: [InstanceGauge; 10] = [
     ("last_success_timestamp_seconds", "When the newest backup of the instance was completed", |it| seconds(it.last_success)),
     ("last_attempt_timestamp_seconds", "When a backup of the instance was last asked for", |it| seconds(it.last_attempt)),
     ("last_failure_timestamp_seconds", "When the newest backup that failed for good was asked for", |it| seconds(it.last_failure)),
@@ -84,8 +84,8 @@ pub fn registry(snapshot: &Snapshot) -> Registry {
 
     for (name, help, value) in INSTANCE {
         let family = Family::<ByInstance, Gauge>::default();
-        for (instance, standing) in &snapshot.standings {
-            if let Some(value) = value(standing) {
+        for (instance, summary) in &snapshot.summaries {
+            if let Some(value) = value(summary) {
                 let Instance { namespace, engine, instance_id } = instance.clone();
                 family.get_or_create(&ByInstance { namespace, engine: engine.as_str(), instance_id }).set(value);
             }

@@ -29,7 +29,7 @@ use std::time::Duration;
 /// What is counted.
 pub struct Metrics {
     registry: Registry,
-    reconciles: Family<Reconcile, Counter>,
+    reconciles: Family<ByKindAndResult, Counter>,
     reconcile_seconds: Histograms<ByKind>,
     cloud_requests: Family<CloudRequest, Counter>,
     cloud_seconds: Histograms<CloudOperation>,
@@ -44,7 +44,7 @@ pub struct Metrics {
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reconcile {
+struct ByKindAndResult {
     kind: &'static str,
     result: &'static str,
 }
@@ -116,7 +116,7 @@ impl Metrics {
             backup_seconds: Family::new_with_constructor(|| Histogram::new(BACKUP_BUCKETS)),
             duplicate_remotes: Counter::default(),
         };
-        for engine in Engine::ALL.map(Engine::as_str) {
+        for engine in Engine::all().map(Engine::as_str) {
             for result in RESULTS {
                 metrics.results.get_or_create(&ByResult { engine, result }).inc_by(0);
             }
@@ -127,10 +127,10 @@ impl Metrics {
         }
         for kind in [DatabaseBackup::NAME, CloudAccount::NAME, ClusterCloudAccount::NAME] {
             for result in ["ok", "error"] {
-                metrics.reconciles.get_or_create(&Reconcile { kind, result }).inc_by(0);
+                metrics.reconciles.get_or_create(&ByKindAndResult { kind, result }).inc_by(0);
             }
         }
-        for service in Engine::ALL.map(|engine| engine.api().label).into_iter().chain([iam::API.label]) {
+        for service in Engine::all().map(|engine| engine.api().label).chain([iam::API.label]) {
             metrics.throttled.get_or_create(&ByService { service }).inc_by(0);
         }
         metrics.registered()
@@ -164,7 +164,7 @@ impl Metrics {
 
     /// A reconcile of a kind ended with `ok` or `error`.
     pub fn reconciled(&self, kind: &'static str, result: &'static str) {
-        self.reconciles.get_or_create(&Reconcile { kind, result }).inc();
+        self.reconciles.get_or_create(&ByKindAndResult { kind, result }).inc();
     }
 
     /// A reconcile of a kind took so long.
@@ -235,7 +235,7 @@ mod tests {
         api::{backup::AccountKind, status::FailedAttempt},
         plan::{
             account::AccountKey,
-            summary::{Instance, Standing},
+            summary::{Instance, Summary},
         },
     };
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -244,11 +244,11 @@ mod tests {
         Instance { namespace: "shop".into(), engine: Engine::DCS, instance_id: instance_id.into() }
     }
 
-    fn snapshot(standings: &[(&str, Standing)]) -> Snapshot {
+    fn snapshot(summaries: &[(&str, Summary)]) -> Snapshot {
         let key = AccountKey { kind: AccountKind::CloudAccount, namespace: Some("shop".into()), name: "default".into() };
         Snapshot {
             phases: vec![(Phase::Completed, 1)],
-            standings: standings.iter().map(|(id, standing)| (instance(id), standing.clone())).collect(),
+            summaries: summaries.iter().map(|(id, summary)| (instance(id), summary.clone())).collect(),
             accounts: vec![(key, false)],
             leads: true,
             failing_watches: 0,
@@ -258,8 +258,8 @@ mod tests {
     #[test]
     fn series_come_and_go_with_what_they_are_about() {
         let metrics = Metrics::new();
-        let standing = Standing { last_success: Some("2026-03-01T00:00:10Z".parse().unwrap()), retained: 1, ..Standing::default() };
-        let text = metrics.text(&snapshot(&[("i-1", standing)]));
+        let summary = Summary { last_success: Some("2026-03-01T00:00:10Z".parse().unwrap()), retained: 1, ..Summary::default() };
+        let text = metrics.text(&snapshot(&[("i-1", summary)]));
         for line in [
             "dbbackup_last_success_timestamp_seconds{namespace=\"shop\",engine=\"DCS\",instance_id=\"i-1\"} 1772323210\n",
             "dbbackup_backups_retained{namespace=\"shop\",engine=\"DCS\",instance_id=\"i-1\"} 1\n",

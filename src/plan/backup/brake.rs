@@ -13,20 +13,20 @@ use std::time::Duration;
 /// The step, or a rest where it comes too soon; and never a rest beyond the next moment on which something depends.
 pub(super) fn braked(o: &Observed<'_>, step: Step) -> Step {
     let step = match step {
-        Step::Look(_) | Step::TakeStock(_) => match look_pause(o) {
+        Step::Look(_) | Step::TakeInventory(_) => match look_pause(o) {
             Duration::ZERO => return step,
-            left => Step::Rest(Some(left)),
+            left => Step::RequeueAfter(Some(left)),
         },
         Step::Report(report) => match words_pause(o, &report) {
             Duration::ZERO => Step::Report(report),
-            left => Step::Rest(earliest(report.wake, Some(left))),
+            left => Step::RequeueAfter(earliest(report.requeue_after, Some(left))),
         },
         other => other,
     };
     let timer = earliest(annotations_due(o), restored::too_late_in(o));
     match step {
-        Step::Rest(wake) => Step::Rest(earliest(wake, timer)),
-        Step::Report(report) => Step::Report(Box::new(Report { wake: earliest(report.wake, timer), ..*report })),
+        Step::RequeueAfter(requeue_after) => Step::RequeueAfter(earliest(requeue_after, timer)),
+        Step::Report(report) => Step::Report(Box::new(Report { requeue_after: earliest(report.requeue_after, timer), ..*report })),
         other => other,
     }
 }

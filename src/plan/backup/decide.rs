@@ -55,9 +55,9 @@ fn next(o: &Observed<'_>) -> Step {
 /// The backup was seen at another host of the same project: from now on that is where it is.
 fn rebound(o: &Observed<'_>) -> Option<Step> {
     let there = o.account.place().filter(|place| place.whereabouts(o.status) == Whereabouts::OtherHost)?;
-    let sighting = o.memory.sighting.as_ref().filter(|sighting| *sighting.place == *there)?;
+    let latest = o.memory.latest_result.as_ref().filter(|latest| *latest.place == *there)?;
     let has_mark = |mark: &String| o.status.backup_name.as_ref() == Some(mark);
-    let is_there = sighting.record(o.status).is_some() || sighting.found.iter().any(|backup| has_mark(&backup.mark));
+    let is_there = latest.record(o.status).is_some() || latest.found.iter().any(|backup| has_mark(&backup.mark));
     let next = DatabaseBackupStatus { endpoint: Some(there.endpoint.clone()), ..restated(o) };
-    is_there.then(|| Step::Report(Box::new(Report { status: next, reason: None, wake: Some(Duration::ZERO) })))
+    is_there.then(|| Step::Report(Box::new(Report { status: next, reason: None, requeue_after: Some(Duration::ZERO) })))
 }

@@ -22,31 +22,31 @@ pub struct Notice {
 pub fn notices(before: &DatabaseBackupStatus, after: &DatabaseBackupStatus) -> Vec<Notice> {
     let mut notices = Vec::new();
     let message = ready_message(after);
-    let mut tell = |reason, action, is_warning, note: &str| {
+    let mut publish = |reason, action, is_warning, note: &str| {
         notices.push(Notice { reason, action, is_warning, note: note.to_owned() });
     };
     if let Some(id) = after.backup_id.as_deref().filter(|_| before.backup_id.is_none()) {
         match after.origin {
-            Some(Origin::Reattached) => tell("Reattached", "LookUp", false, &format!("found backup {id} after its answer was lost")),
-            Some(Origin::Imported) => tell("Imported", "Import", false, &format!("adopted backup {id}")),
-            _ => tell("Submitted", "CreateBackup", false, &format!("the cloud took on backup {id}")),
+            Some(Origin::Reattached) => publish("Reattached", "LookUp", false, &format!("found backup {id} after its answer was lost")),
+            Some(Origin::Imported) => publish("Imported", "Import", false, &format!("adopted backup {id}")),
+            _ => publish("Submitted", "CreateBackup", false, &format!("the cloud took on backup {id}")),
         }
     }
     for attempt in after.failed_attempts.iter().skip(before.failed_attempts.len()) {
-        tell("AttemptFailed", "CreateBackup", true, &attempt.message);
+        publish("AttemptFailed", "CreateBackup", true, &attempt.message);
     }
     if before.phase != after.phase {
         match after.phase {
-            Some(Phase::Completed) => tell("Completed", "CreateBackup", false, &message),
-            Some(Phase::Failed) => tell("Failed", "CreateBackup", true, &message),
-            Some(Phase::Missing) => tell("RemoteMissing", "Watch", true, &message),
-            Some(Phase::Expired) => tell("Expired", "DeleteBackup", false, &message),
+            Some(Phase::Completed) => publish("Completed", "CreateBackup", false, &message),
+            Some(Phase::Failed) => publish("Failed", "CreateBackup", true, &message),
+            Some(Phase::Missing) => publish("RemoteMissing", "Watch", true, &message),
+            Some(Phase::Expired) => publish("Expired", "DeleteBackup", false, &message),
             _ => {}
         }
     }
     let stalled = |status: &DatabaseBackupStatus| is_true(&status.conditions, types::STALLED);
     if stalled(after) && !stalled(before) && !matches!(after.phase, Some(Phase::Failed | Phase::Missing)) {
-        tell("Stalled", "Reconcile", true, &message);
+        publish("Stalled", "Reconcile", true, &message);
     }
     notices
 }

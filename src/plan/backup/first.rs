@@ -4,12 +4,12 @@
 //! or that wrote its latest intent, knows all of that object's life; any other has to look.
 
 use super::{
-    gate::trouble,
-    memory::evidence::Evidence,
+    gate::retry_state,
+    listing_result::ListingResult,
     name::{MAX_ATTEMPTS, backup_name, own_marks},
     observed::Observed,
     reason::Reason,
-    report::{hold, told},
+    report::{hold, message_of},
     rule::{Rule, is_kept},
     step::Step,
     unknown, watch,
@@ -42,7 +42,7 @@ pub(super) fn plan(o: &Observed<'_>, place: &Place) -> Option<Step> {
 fn knows_its_life(o: &Observed<'_>) -> bool {
     let young = o.settings.young();
     let is_young = o.object.born.is_some_and(|born| o.now.since(born) < young) && o.now.since_wall(o.object.created) < young;
-    let was_searched_for = o.memory.doubt.as_ref().is_some_and(|doubt| doubt.is_settled(o.settings));
+    let was_searched_for = o.memory.unknown_outcome.as_ref().is_some_and(|unknown| unknown.is_settled(o.settings));
     is_young || was_searched_for || o.memory.own_intent(o.status).is_some()
 }
 
@@ -53,23 +53,23 @@ pub(super) fn never_asked(o: &Observed<'_>) -> bool {
 }
 
 /// A call that was sent right before the store was put back may take a settle delay to show up.
-fn is_late_enough(o: &Observed<'_>, survey: &Evidence) -> bool {
+fn is_late_enough(o: &Observed<'_>, survey: &ListingResult) -> bool {
     o.put_back.is_none_or(|noticed| survey.started.since(noticed) >= o.settings.settle_delay)
 }
 
 fn look(o: &Observed<'_>) -> Step {
-    if let Some(trouble) = trouble(o) {
-        return hold(o, trouble.reason, told(o, trouble), Some(o.now.until(trouble.retry_at)));
+    if let Some(retry) = retry_state(o) {
+        return hold(o, retry.reason, message_of(o, retry), Some(o.now.until(retry.retry_at)));
     }
     let settles_in = o.put_back.map_or(Duration::ZERO, |noticed| o.now.until(noticed.plus(o.settings.settle_delay)));
     if settles_in.is_zero() && !o.memory.looks.under_way {
         return Step::Look(ListScope::Instance { instance_id: o.spec.source.instance_id.clone() });
     }
-    let wake = Some(settles_in).filter(|left| !left.is_zero());
-    if !o.status.conditions.is_empty() && wake.is_none() {
-        return Step::Rest(None);
+    let requeue_after = Some(settles_in).filter(|left| !left.is_zero());
+    if !o.status.conditions.is_empty() && requeue_after.is_none() {
+        return Step::RequeueAfter(None);
     }
-    hold(o, Reason::Submitting, "looking whether the cloud has a backup of this object already", wake)
+    hold(o, Reason::Submitting, "looking whether the cloud has a backup of this object already", requeue_after)
 }
 
 fn mark(o: &Observed<'_>, attempt: i32) -> String {
@@ -84,7 +84,7 @@ pub(super) fn is_own(o: &Observed<'_>, wanted: &str) -> bool {
 }
 
 /// The object is told of its backup from an earlier life. Attempts before it must have failed, or it would not have been made.
-fn adopt(o: &Observed<'_>, survey: &Evidence, attempt: i32, backup: &RemoteBackup) -> Step {
+fn adopt(o: &Observed<'_>, survey: &ListingResult, attempt: i32, backup: &RemoteBackup) -> Step {
     let mut failed_attempts = o.status.failed_attempts.clone();
     for earlier in o.attempt()..attempt {
         let backup_name = mark(o, earlier);

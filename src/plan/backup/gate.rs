@@ -2,9 +2,9 @@
 
 use super::{
     observed::Observed,
-    outcome::Trouble,
     reason::Reason,
     report::hold,
+    retry::RetryState,
     rule::{Rule, is_kept},
     seen::Account,
     status::blocked_pause,
@@ -61,22 +61,23 @@ pub(super) fn wait_at(o: &Observed<'_>, gate: Gate) -> Step {
             let account = &o.spec.account_ref;
             hold(o, Reason::AccountNotReady, &format!("{} {} is being verified", account.kind.as_str(), account.name), None)
         }
-        Gate::Verifying => Step::Rest(None),
+        Gate::Verifying => Step::RequeueAfter(None),
         Gate::Closed(reason, message) => hold(o, reason, &message, None),
     }
 }
 
 /// What stands in the way of another try, if it is not time for one.
-pub(super) fn trouble<'a>(o: &Observed<'a>) -> Option<&'a Trouble> {
+pub(super) fn retry_state<'a>(o: &Observed<'a>) -> Option<&'a RetryState> {
     let memory = o.memory;
-    memory.trouble.as_ref().filter(|trouble| trouble.is_current(o.account.epoch(), memory.counted_annotations(), o.now))
+    memory.retry.as_ref().filter(|retry| retry.is_current(o.account.credentials_generation(), memory.counted_annotations(), o.now))
 }
 
 /// How long until a blocked object looks again that its last look left blocked; zero if it is due. The pause was chosen at that look, and grows with each
 /// further one; a changed annotation or a newly verified account ends it.
 pub(super) fn look_again_in(o: &Observed<'_>) -> Duration {
     let looks = &o.memory.looks;
-    let is_changed = looks.epoch != o.account.epoch() || looks.annotations != o.memory.counted_annotations();
+    let is_changed =
+        looks.credentials_generation != o.account.credentials_generation() || looks.annotations != o.memory.counted_annotations();
     match looks.last {
         Some(last) if !is_changed => {
             let pause = if is_kept(Rule::PauseSinceTheLook) { o.settings.blocked_retry(looks.in_a_row) } else { blocked_pause(o) };

@@ -1,10 +1,10 @@
 //! A backup that exists is adopted: never created, never deleted.
 
 use super::{
-    gate::{look_again_in, place, trouble, wait_at},
+    gate::{look_again_in, place, retry_state, wait_at},
     observed::Observed,
     reason::Reason,
-    report::{hold, told},
+    report::{hold, message_of},
     step::Step,
     watch,
 };
@@ -22,19 +22,19 @@ pub(super) fn plan(o: &Observed<'_>) -> Step {
         Err(gate) => return wait_at(o, gate),
     };
     // What was seen while the account pointed elsewhere says nothing.
-    let sighting = o.memory.sighting.as_ref().filter(|sighting| *sighting.place == *place);
-    if let Some(backup) = sighting.and_then(|sighting| sighting.found.iter().find(|backup| backup.id == id)) {
+    let latest = o.memory.latest_result.as_ref().filter(|latest| *latest.place == *place);
+    if let Some(backup) = latest.and_then(|latest| latest.found.iter().find(|backup| backup.id == id)) {
         return found(o, place, backup);
     }
-    if let Some(trouble) = trouble(o) {
-        return hold(o, trouble.reason, told(o, trouble), Some(o.now.until(trouble.retry_at)));
+    if let Some(retry) = retry_state(o) {
+        return hold(o, retry.reason, message_of(o, retry), Some(o.now.until(retry.retry_at)));
     }
     let message = format!("{} has no backup {id} of instance {} in this project", o.spec.source.engine.as_str(), o.spec.source.instance_id);
-    match sighting {
+    match latest {
         Some(_) => look_or(o, id, Reason::ImportNotFound, &message),
         None if !o.memory.looks.under_way => Step::Look(watch::lookup(o, id)),
         None if o.status.conditions.is_empty() => hold(o, Reason::Submitting, &format!("looking for backup {id}"), None),
-        None => Step::Rest(None),
+        None => Step::RequeueAfter(None),
     }
 }
 

@@ -1,22 +1,23 @@
 //! What this process did and saw for one object. Nothing here survives a restart, and nothing needs to: what must is in the status.
 //!
-//! What listings showed, and what that means, is in [`evidence`].
+//! What listings showed, and what that means, is in [`super::listing_result`]; what they do to the memory, in `looks`.
 
-pub mod evidence;
+mod looks;
 
 use super::{
-    outcome::{Circumstances, Trouble, refused, undeleted},
+    listing_result::{Absence, ListingResult},
     reason::Reason,
+    retry::{AttemptContext, RetryState, refused, undeleted},
     rule::{Rule, is_kept},
     seen::Seen,
 };
 use crate::{
-    api::{conditions::Standing, status::DatabaseBackupStatus},
+    api::{conditions::Kstatus, status::DatabaseBackupStatus},
     cloud::{backup::CreatedBackup, codes::Class, errors::Error},
     plan::{clock::Moment, settings::Settings},
 };
-use evidence::{Absence, Evidence};
 use jiff::Timestamp;
+
 use std::time::Duration;
 
 /// What this process did and saw for one object.
@@ -25,11 +26,11 @@ pub struct Memory {
     /// The latest intent that this process wrote, and how far its create call got.
     pub own: Option<OwnIntent>,
     /// The search for a backup whose create call was not answered.
-    pub doubt: Option<Doubt>,
+    pub unknown_outcome: Option<UnknownOutcome>,
     /// What the latest listing showed that said anything of the object's backups.
-    pub sighting: Option<Evidence>,
+    pub latest_result: Option<ListingResult>,
     /// The latest complete listing of the instance that was searched for all names that the object may ever have had.
-    pub survey: Option<Evidence>,
+    pub survey: Option<ListingResult>,
     /// Since when listings have lacked the backup.
     pub absence: Option<Absence>,
     /// Listings in a row that should have shown the backup, did not, and prove nothing: they were not complete, or went back only so far.
@@ -39,7 +40,7 @@ pub struct Memory {
     /// How many attempts have failed, and since when this process has known that.
     pub failures: Option<(usize, Moment)>,
     /// What stands in the way, and when it is tried again.
-    pub trouble: Option<Trouble>,
+    pub retry: Option<RetryState>,
     /// The deletion in the cloud that is under way.
     pub removal: Option<Removal>,
     /// The look-ups that this object caused.
@@ -68,7 +69,7 @@ pub struct Looks {
     /// How many there were in a row that left the object blocked.
     pub in_a_row: u32,
     /// The account's epoch at the latest.
-    pub epoch: Option<u64>,
+    pub credentials_generation: Option<u64>,
     /// What had counted of the annotations at the latest.
     pub annotations: u64,
 }
@@ -115,7 +116,7 @@ pub enum Stage {
 
 /// The search for a backup whose create call was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Doubt {
+pub struct UnknownOutcome {
     /// The intent in question.
     pub request_time: Timestamp,
     /// When this process first saw it.
@@ -128,7 +129,7 @@ pub struct Doubt {
     pub last_miss: Option<Moment>,
 }
 
-impl Doubt {
+impl UnknownOutcome {
     /// Whether the backup is known not to exist: two complete listings of this process lack it, the later one started a settle delay after the
     /// intent by the wall clock, and after this process first saw it by its own.
     ///
@@ -157,11 +158,11 @@ impl Doubt {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Removal {
     /// Everything that the object has in the cloud, by a listing since the deletion began and since the last DELETE call.
-    pub inventory: Option<Evidence>,
+    pub inventory: Option<ListingResult>,
     /// Since when the cloud has said that the instance is gone, where that means that all its backups are.
     pub instance_missing: Option<Absence>,
     /// What it answered since then when it was asked for the backup by its id.
-    pub by_id: Option<Evidence>,
+    pub by_id: Option<ListingResult>,
     /// The next listing may begin.
     pub not_before: Moment,
     /// The backup whose deletion the cloud has accepted, and when: it takes a while, and is not asked for again meanwhile.
@@ -242,7 +243,7 @@ impl Memory {
             self.survey = None;
         }
         let Some(request_time) = request_time.filter(|_| status.intent_is_open()) else {
-            self.doubt = None;
+            self.unknown_outcome = None;
             return;
         };
         let since = match self.own.as_ref().filter(|own| own.request_time == request_time) {
@@ -250,9 +251,9 @@ impl Memory {
             Some(_) => return,
             None => now,
         };
-        if self.doubt.as_ref().is_none_or(|doubt| doubt.request_time != request_time) {
-            self.doubt = Some(Doubt { request_time, since, looks: 0, misses: 0, last_miss: None });
-            self.sighting = None;
+        if self.unknown_outcome.as_ref().is_none_or(|unknown| unknown.request_time != request_time) {
+            self.unknown_outcome = Some(UnknownOutcome { request_time, since, looks: 0, misses: 0, last_miss: None });
+            self.latest_result = None;
         }
     }
 
@@ -264,26 +265,26 @@ impl Memory {
             (true, None) => {
                 self.removal = Some(Removal::begin(now));
                 // What stood in the way of a create call or a look does not stand in the way of this.
-                self.trouble = None;
+                self.retry = None;
             }
         }
     }
 
     /// A DELETE call came to an end. Whatever it said, only a new listing says what is left.
-    pub fn deleted(&mut self, backup_id: &str, answer: Result<(), Error>, place: Circumstances<'_>) {
+    pub fn deleted(&mut self, backup_id: &str, answer: Result<(), Error>, context: AttemptContext<'_>) {
         let annotations = self.counted_annotations();
         let Some(removal) = &mut self.removal else { return };
-        let not_before = place.now.plus(place.settings.look_pause());
-        let accepted = answer.is_ok().then(|| (backup_id.to_owned(), place.now));
+        let not_before = context.now.plus(context.settings.look_pause());
+        let accepted = answer.is_ok().then(|| (backup_id.to_owned(), context.now));
         let mut marks = std::mem::take(&mut removal.marks);
         let listed = removal.inventory.iter().flat_map(|inventory| &inventory.found);
         marks.extend(listed.filter(|backup| accepted.is_some() && backup.id == backup_id).map(|backup| backup.mark.clone()));
-        *removal = Removal { not_before, accepted, marks, ..Removal::begin(place.now) };
-        self.trouble = match answer {
+        *removal = Removal { not_before, accepted, marks, ..Removal::begin(context.now) };
+        self.retry = match answer {
             Ok(()) => None,
             // It is gone, or was not asked for: the next listing says what there is to do.
             Err(error) if matches!(error.class(), Class::BackupNotFound | Class::Cancelled) => None,
-            Err(error) => Some(undeleted(&error, self.trouble.as_ref(), annotations, place)),
+            Err(error) => Some(undeleted(&error, self.retry.as_ref(), annotations, context)),
         };
     }
 
@@ -302,7 +303,7 @@ impl Memory {
         {
             self.searched_for.push(refusal);
         }
-        self.sighting = None;
+        self.latest_result = None;
         self.absence = None;
     }
 
@@ -314,7 +315,7 @@ impl Memory {
     }
 
     /// The create call came to an end.
-    pub fn answered(&mut self, answer: Result<CreatedBackup, Error>, place: Circumstances<'_>) {
+    pub fn answered(&mut self, answer: Result<CreatedBackup, Error>, context: AttemptContext<'_>) {
         let annotations = self.counted_annotations();
         let Some(own) = &mut self.own else { return };
         let is_refused = |error: &Error| {
@@ -323,7 +324,7 @@ impl Memory {
         };
         own.stage = match answer {
             Ok(created) => {
-                self.trouble = None;
+                self.retry = None;
                 Stage::Accepted(created)
             }
             // The last check before the socket said no: nothing was sent, and the plan decides anew.
@@ -333,7 +334,7 @@ impl Memory {
                 Stage::Unanswered { what: error.to_string(), refusal: error.unknown_refusal() }
             }
             Err(error) => {
-                self.trouble = Some(refused(&error, self.trouble.as_ref(), annotations, place));
+                self.retry = Some(refused(&error, self.retry.as_ref(), annotations, context));
                 Stage::Rejected
             }
         };
@@ -341,7 +342,7 @@ impl Memory {
 
     /// A status with this reason is about to be reported.
     pub fn report(&mut self, reason: Reason, was_stalled: bool, now: Moment) {
-        if reason.standing() == Standing::Blocked {
+        if reason.kstatus() == Kstatus::Blocked {
             let stalled_before = was_stalled && self.reported.is_none();
             self.blocked.get_or_insert(BlockedSince { since: now, stalled_before });
         } else {

@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_name_is_legal_for_every_service_whatever_the_object_is_called() {
         for object in ["a", "orders-before-v42", "1.2.3", "x.y", &"long".repeat(60), &"-".repeat(253)] {
-            for engine in Engine::ALL {
+            for engine in Engine::all() {
                 let name = backup_name(engine, object, UID, "i-1", 1);
                 assert!((4..=64).contains(&name.len()), "{name}");
                 assert!(name.starts_with("dbb-"), "{name}");

@@ -2,10 +2,10 @@
 //!
 //! This is a courtesy to the instance and keeps the cloud's "busy" answers rare; nothing's safety rests on it.
 
-use super::{memory::Memory, reason::Reason, seen::Turn};
+use super::{memory::Memory, reason::Reason, seen::Position};
 use crate::{
     api::{
-        conditions::Standing,
+        conditions::Kstatus,
         status::{DatabaseBackupStatus, Phase},
     },
     cloud::backup::RemoteState,
@@ -62,7 +62,7 @@ pub fn claim(status: &DatabaseBackupStatus, life: Life, memory: &Memory, now: Mo
         return Claim::Nothing;
     }
     if status.backup_id.is_some() || status.intent_is_open() {
-        let record = memory.sighting.as_ref().and_then(|sighting| sighting.record(status));
+        let record = memory.latest_result.as_ref().and_then(|latest| latest.record(status));
         // One that is being deleted may be told nothing any more of what the cloud has finished.
         let has_ended = life.deleting && record.is_some_and(|record| record.state != RemoteState::Running);
         return if now.since_wall(life.created) < life.deadline && !has_ended { Claim::Holds } else { Claim::Nothing };
@@ -70,7 +70,7 @@ pub fn claim(status: &DatabaseBackupStatus, life: Life, memory: &Memory, now: Mo
     match memory.reported {
         _ if life.deleting => Claim::Nothing,
         Some(Reason::BackoffAfterFailure) => Claim::Nothing,
-        Some(reason) if matches!(reason.standing(), Standing::Blocked | Standing::Stopped) => Claim::Nothing,
+        Some(reason) if matches!(reason.kstatus(), Kstatus::Blocked | Kstatus::Failed) => Claim::Nothing,
         _ => Claim::Waits,
     }
 }
@@ -78,10 +78,10 @@ pub fn claim(status: &DatabaseBackupStatus, life: Life, memory: &Memory, now: Mo
 /// Whose turn it is: that of the oldest who holds the instance, else of the oldest who waits. `me` wants it, so it waits at least; if it holds the
 /// instance itself, as one does whose call is known to have made nothing, only an older holder is ahead. Everybody comes to the same answer, or two
 /// might wait for each other.
-pub fn turn<'a>(me: &Contender, others: impl Iterator<Item = &'a Contender>) -> Turn {
+pub fn position<'a>(me: &Contender, others: impl Iterator<Item = &'a Contender>) -> Position {
     let order = |c: &Contender| (c.claim != Claim::Holds, c.created, c.uid.clone());
     let ahead = others.filter(|c| c.claim != Claim::Nothing && order(c) < order(me)).min_by_key(|c| order(c));
-    ahead.map_or(Turn::Mine, |other| Turn::Behind(other.label.clone()))
+    ahead.map_or(Position::First, |other| Position::Behind(other.label.clone()))
 }
 
 /// Whether so many of the instance were never asked for that `me` is not in line yet; and how many they are.
@@ -111,27 +111,27 @@ mod tests {
     #[test]
     fn the_oldest_goes_first() {
         let (a, b) = (contender("a", 1, Claim::Waits), contender("b", 2, Claim::Waits));
-        assert_eq!(turn(&a, [&b].into_iter()), Turn::Mine);
-        assert_eq!(turn(&b, [&a].into_iter()), Turn::Behind("shop/a".into()));
+        assert_eq!(position(&a, [&b].into_iter()), Position::First);
+        assert_eq!(position(&b, [&a].into_iter()), Position::Behind("shop/a".into()));
     }
 
     #[test]
     fn a_younger_one_that_holds_the_instance_is_waited_for() {
         let (a, b) = (contender("a", 1, Claim::Waits), contender("b", 2, Claim::Holds));
-        assert_eq!(turn(&a, [&b].into_iter()), Turn::Behind("shop/b".into()));
+        assert_eq!(position(&a, [&b].into_iter()), Position::Behind("shop/b".into()));
     }
 
     #[test]
     fn one_that_is_stuck_is_passed() {
         let (a, b) = (contender("a", 1, Claim::Nothing), contender("b", 2, Claim::Waits));
-        assert_eq!(turn(&b, [&a].into_iter()), Turn::Mine);
+        assert_eq!(position(&b, [&a].into_iter()), Position::First);
     }
 
     #[test]
     fn of_two_that_hold_the_instance_the_older_goes_first() {
         let (a, b) = (contender("a", 1, Claim::Holds), contender("b", 2, Claim::Holds));
-        assert_eq!(turn(&a, [&b].into_iter()), Turn::Mine);
-        assert_eq!(turn(&b, [&a].into_iter()), Turn::Behind("shop/a".into()));
+        assert_eq!(position(&a, [&b].into_iter()), Position::First);
+        assert_eq!(position(&b, [&a].into_iter()), Position::Behind("shop/a".into()));
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
         for (a, b, c) in CLAIMS.iter().flat_map(|a| CLAIMS.iter().flat_map(move |b| CLAIMS.iter().map(move |c| (*a, *b, *c)))) {
             let all = [contender("a", 1, a), contender("b", 1, b), contender("c", 2, c)];
             let wanting = all.iter().filter(|me| me.claim != Claim::Nothing);
-            let first = wanting.clone().filter(|me| turn(me, all.iter().filter(|other| other.uid != me.uid)) == Turn::Mine);
+            let first = wanting.clone().filter(|me| position(me, all.iter().filter(|other| other.uid != me.uid)) == Position::First);
             assert_eq!(first.count(), wanting.count().min(1), "{a:?} {b:?} {c:?}");
         }
     }

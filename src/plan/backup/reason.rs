@@ -1,9 +1,9 @@
 //! The reasons that a `DatabaseBackup`'s conditions give, and what each of them means for the conditions.
 
-use crate::api::conditions::Standing;
+use crate::api::conditions::Kstatus;
 
 /// Why a backup is where it is; independent of its phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
 pub enum Reason {
     /// The cloud is being asked.
     Submitting,
@@ -80,47 +80,11 @@ pub enum Reason {
 impl Reason {
     /// The reason as written in conditions.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Submitting => "Submitting",
-            Self::InstanceBusy => "InstanceBusy",
-            Self::RateLimited => "RateLimited",
-            Self::OutcomeUnknown => "OutcomeUnknown",
-            Self::BackoffAfterFailure => "BackoffAfterFailure",
-            Self::CloudUnavailable => "CloudUnavailable",
-            Self::Running => "Running",
-            Self::AccountNotFound => "AccountNotFound",
-            Self::AccountNotReady => "AccountNotReady",
-            Self::AccountKindUnavailable => "AccountKindUnavailable",
-            Self::AccountMismatch => "AccountMismatch",
-            Self::NamespaceNotAllowed => "NamespaceNotAllowed",
-            Self::AuthenticationFailed => "AuthenticationFailed",
-            Self::AccessDenied => "AccessDenied",
-            Self::QuotaExceeded => "QuotaExceeded",
-            Self::EndpointMisconfigured => "EndpointMisconfigured",
-            Self::InstanceNotFound => "InstanceNotFound",
-            Self::ImportNotFound => "ImportNotFound",
-            Self::InstanceMismatch => "InstanceMismatch",
-            Self::AmbiguousRemote => "AmbiguousRemote",
-            Self::RequestRefused => "RequestRefused",
-            Self::RestoredObject => "RestoredObject",
-            Self::TooManyQueued => "TooManyQueued",
-            Self::ProgressDeadlineExceeded => "ProgressDeadlineExceeded",
-            Self::Completed => "Completed",
-            Self::BackupFailed => "BackupFailed",
-            Self::InvalidRequest => "InvalidRequest",
-            Self::Unsupported => "Unsupported",
-            Self::RemoteMissing => "RemoteMissing",
-            Self::Expired => "Expired",
-            Self::TooLate => "TooLate",
-            Self::Deleting => "Deleting",
-            Self::DeleteBlocked => "DeleteBlocked",
-            Self::CredentialsUnavailable => "CredentialsUnavailable",
-            Self::DeleteUnsupported => "DeleteUnsupported",
-        }
+        self.into()
     }
 
     /// Which conditions are true with this reason.
-    pub fn standing(self) -> Standing {
+    pub fn kstatus(self) -> Kstatus {
         match self {
             Self::Submitting
             | Self::InstanceBusy
@@ -128,7 +92,7 @@ impl Reason {
             | Self::OutcomeUnknown
             | Self::BackoffAfterFailure
             | Self::CloudUnavailable
-            | Self::Running => Standing::OnItsWay,
+            | Self::Running => Kstatus::InProgress,
             Self::AccountNotFound
             | Self::AccountNotReady
             | Self::AccountKindUnavailable
@@ -144,12 +108,12 @@ impl Reason {
             | Self::AmbiguousRemote
             | Self::RequestRefused
             | Self::RestoredObject
-            | Self::TooManyQueued => Standing::Blocked,
+            | Self::TooManyQueued => Kstatus::Blocked,
             Self::ProgressDeadlineExceeded | Self::BackupFailed | Self::InvalidRequest | Self::Unsupported | Self::RemoteMissing => {
-                Standing::Stopped
+                Kstatus::Failed
             }
-            Self::Completed | Self::Expired | Self::TooLate => Standing::Ready,
-            Self::Deleting | Self::DeleteBlocked | Self::CredentialsUnavailable | Self::DeleteUnsupported => Standing::Leaving,
+            Self::Completed | Self::Expired | Self::TooLate => Kstatus::Current,
+            Self::Deleting | Self::DeleteBlocked | Self::CredentialsUnavailable | Self::DeleteUnsupported => Kstatus::Terminating,
         }
     }
 }

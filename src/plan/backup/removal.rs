@@ -5,15 +5,13 @@
 
 use super::{
     first,
-    gate::{Gate, look_again_in, place, trouble},
-    memory::{
-        Removal, Stage,
-        evidence::{Covers, Evidence},
-    },
+    gate::{Gate, look_again_in, place, retry_state},
+    listing_result::{Covers, ListingResult},
+    memory::{Removal, Stage},
     observed::Observed,
-    outcome::Trouble,
     reason::Reason,
-    report::{report, told},
+    report::{message_of, report},
+    retry::RetryState,
     rule::{Rule, is_kept},
     seen::Seen,
     status::{conclude, take_over},
@@ -52,7 +50,7 @@ fn is_due(seen: &Seen<'_>) -> bool {
 /// The object is being deleted.
 pub(super) fn of_object(o: &Observed<'_>) -> Step {
     if !o.object.has_finalizer {
-        return Step::Rest(None);
+        return Step::RequeueAfter(None);
     }
     // Flipped to Retain, or never asked for: nothing in the cloud goes with it.
     if !wants_finalizer(o) || first::never_asked(o) {
@@ -82,14 +80,14 @@ fn remove(o: &Observed<'_>, why: DeleteReason) -> Step {
     if why == DeleteReason::Expired && !clocks_agree(o) {
         return wait_for_clocks(o, why);
     }
-    let Some(removal) = o.memory.removal.as_ref() else { return Step::Rest(Some(o.settings.poll_interval)) };
+    let Some(removal) = o.memory.removal.as_ref() else { return Step::RequeueAfter(Some(o.settings.poll_interval)) };
     if removal.instance_missing.is_some_and(|missing| missing.is_long(o.settings)) {
         return let_go(o, why);
     }
-    if let Some(trouble) = trouble(o) {
-        return refused(o, why, trouble);
+    if let Some(retry) = retry_state(o) {
+        return refused(o, why, retry);
     }
-    let Some(inventory) = removal.inventory.as_ref() else { return take_stock(o, removal) };
+    let Some(inventory) = removal.inventory.as_ref() else { return take_inventory(o, removal) };
     if let Some(backup) = made_by_an_earlier_object(o, removal) {
         return leave_alone(o, why, backup);
     }
@@ -143,7 +141,7 @@ fn leave_alone(o: &Observed<'_>, why: DeleteReason, backup: &RemoteBackup) -> St
 /// Looks again after a blocked object's pause, and says why until then.
 fn look_or(o: &Observed<'_>, why: DeleteReason, reason: Reason, message: &str, scope: ListScope) -> Step {
     match look_again_in(o) {
-        Duration::ZERO if !o.memory.looks.under_way => Step::TakeStock(scope),
+        Duration::ZERO if !o.memory.looks.under_way => Step::TakeInventory(scope),
         wait => say(o, why, reason, message, Some(wait).filter(|wait| !wait.is_zero())),
     }
 }
@@ -152,16 +150,16 @@ fn instance(o: &Observed<'_>) -> ListScope {
     ListScope::Instance { instance_id: o.spec.source.instance_id.clone() }
 }
 
-fn take_stock(o: &Observed<'_>, removal: &Removal) -> Step {
+fn take_inventory(o: &Observed<'_>, removal: &Removal) -> Step {
     match o.now.until(removal.not_before) {
         Duration::ZERO => look(o, instance(o)),
-        wait => Step::Rest(Some(wait)),
+        wait => Step::RequeueAfter(Some(wait)),
     }
 }
 
 /// One listing at a time; the object is woken when it is there.
 fn look(o: &Observed<'_>, scope: ListScope) -> Step {
-    if o.memory.looks.under_way { Step::Rest(None) } else { Step::TakeStock(scope) }
+    if o.memory.looks.under_way { Step::RequeueAfter(None) } else { Step::TakeInventory(scope) }
 }
 
 /// One that runs, or goes already, is waited for; any other is deleted, once the status says so. `age`: of the listing.
@@ -182,7 +180,7 @@ fn delete(o: &Observed<'_>, why: DeleteReason, backup: &RemoteBackup, age: Durat
     }
     if o.status.delete_reason != Some(why) {
         let next = DatabaseBackupStatus { delete_reason: Some(why), ..o.status.clone() };
-        return tell(o, next, why, Reason::Deleting, &format!("deleting backup {id}"), None);
+        return report_on(o, next, why, Reason::Deleting, &format!("deleting backup {id}"), None);
     }
     Step::Delete { backup_id: id.clone() }
 }
@@ -195,7 +193,7 @@ fn is_going(o: &Observed<'_>, id: &str) -> bool {
 
 /// A listing shows nothing of this object. It is asked for by its id, too, where that can be done; a call without an answer may still turn up; and what was
 /// made just now may not be listed yet.
-fn nothing_left(o: &Observed<'_>, why: DeleteReason, removal: &Removal, inventory: &Evidence) -> Step {
+fn nothing_left(o: &Observed<'_>, why: DeleteReason, removal: &Removal, inventory: &ListingResult) -> Step {
     let listed = inventory.started;
     if inventory.covers != Covers::Everything {
         let message = "the cloud's listing does not hold together, so nobody knows whether the backup is gone; it is read again";
@@ -206,17 +204,17 @@ fn nothing_left(o: &Observed<'_>, why: DeleteReason, removal: &Removal, inventor
     }
     let was_deleted = o.status.backup_name.as_ref().is_some_and(|mark| removal.marks.contains(mark));
     if !was_deleted && found_since(o, listed) {
-        return take_stock(o, removal);
+        return take_inventory(o, removal);
     }
     if let Some(id) = o.status.backup_id.as_ref().filter(|_| o.spec.source.engine.api().finds_by_id && removal.by_id.is_none()) {
         return look(o, ListScope::Backup { instance_id: o.spec.source.instance_id.clone(), backup_id: id.clone() });
     }
-    if !was_deleted && is_in_doubt(o) {
+    if !was_deleted && outcome_is_unknown(o) {
         match unknown::plan(o) {
             None => {}
             Some(Step::Report(report)) => {
                 let message = "the answer to a create call was lost; looking for the backup before the object is let go";
-                return say(o, why, Reason::Deleting, message, report.wake);
+                return say(o, why, Reason::Deleting, message, report.requeue_after);
             }
             Some(step) => return step,
         }
@@ -229,7 +227,7 @@ fn nothing_left(o: &Observed<'_>, why: DeleteReason, removal: &Removal, inventor
 
 /// Whether a look for a lost answer has found the backup that a listing begun at `listed` lacks.
 fn found_since(o: &Observed<'_>, listed: Moment) -> bool {
-    !unknown::hits(o).is_empty() && o.memory.sighting.as_ref().is_some_and(|sighting| sighting.started >= listed)
+    !unknown::hits(o).is_empty() && o.memory.latest_result.as_ref().is_some_and(|latest| latest.started >= listed)
 }
 
 /// Whether what the latest create call made must have been in a listing begun at `moment`: a settle delay after it by every clock there is; or twice that
@@ -246,7 +244,7 @@ fn is_settled(o: &Observed<'_>, moment: Moment) -> bool {
 /// A young backup that is not listed is looked for again once it must be listed.
 fn await_listing(o: &Observed<'_>, why: DeleteReason, removal: &Removal, id: &str) -> Step {
     if is_settled(o, o.now) {
-        return take_stock(o, removal);
+        return take_inventory(o, removal);
     }
     let asked = o.status.request_time.as_ref().map_or(o.now.wall, |asked| asked.0);
     let wait = o.settings.settle_delay.saturating_sub(o.now.since_wall(asked)).max(o.settings.poll_interval);
@@ -267,7 +265,7 @@ fn let_go(o: &Observed<'_>, why: DeleteReason) -> Step {
 }
 
 /// Whether a create call may still turn up: it has no answer, and its backup was never seen.
-fn is_in_doubt(o: &Observed<'_>) -> bool {
+fn outcome_is_unknown(o: &Observed<'_>) -> bool {
     let answered = matches!(o.memory.own_intent(o.status).map(|own| &own.stage), Some(Stage::Written | Stage::Rejected));
     o.intent_is_open() && !answered && unknown::hits(o).is_empty()
 }
@@ -276,7 +274,7 @@ fn is_in_doubt(o: &Observed<'_>) -> bool {
 fn shut_out(o: &Observed<'_>, why: DeleteReason, gate: Gate) -> Step {
     let is_at_another_host = o.account.place().is_some_and(|place| place.whereabouts(o.status) == Whereabouts::OtherHost);
     match gate {
-        Gate::Verifying => Step::Rest(None),
+        Gate::Verifying => Step::RequeueAfter(None),
         Gate::Closed(Reason::AccountMismatch, message) => {
             let message = with_way_out(why, &message, "; or ");
             match (is_at_another_host, look_again_in(o)) {
@@ -300,32 +298,32 @@ fn with_way_out(why: DeleteReason, message: &str, joint: &str) -> String {
 }
 
 /// The cloud does not delete it, or cannot be asked.
-fn refused(o: &Observed<'_>, why: DeleteReason, trouble: &Trouble) -> Step {
-    let (wake, message) = (Some(o.now.until(trouble.retry_at)), told(o, trouble));
+fn refused(o: &Observed<'_>, why: DeleteReason, retry: &RetryState) -> Step {
+    let (requeue_after, message) = (Some(o.now.until(retry.retry_at)), message_of(o, retry));
     let message = message.strip_prefix("tried again: ").unwrap_or(message);
-    match trouble.reason {
+    match retry.reason {
         Reason::EndpointMisconfigured | Reason::Unsupported => {
-            say(o, why, Reason::DeleteUnsupported, &with_way_out(why, message, "; "), wake)
+            say(o, why, Reason::DeleteUnsupported, &with_way_out(why, message, "; "), requeue_after)
         }
-        Reason::AuthenticationFailed => say(o, why, Reason::CredentialsUnavailable, &with_way_out(why, message, "; or "), wake),
-        Reason::AccessDenied => say(o, why, Reason::DeleteBlocked, &with_way_out(why, message, "; allow it, or "), wake),
-        _ => say(o, why, Reason::Deleting, &format!("tried again: {message}"), wake),
+        Reason::AuthenticationFailed => say(o, why, Reason::CredentialsUnavailable, &with_way_out(why, message, "; or "), requeue_after),
+        Reason::AccessDenied => say(o, why, Reason::DeleteBlocked, &with_way_out(why, message, "; allow it, or "), requeue_after),
+        _ => say(o, why, Reason::Deleting, &format!("tried again: {message}"), requeue_after),
     }
 }
 
 /// Reports on a deletion.
-fn say(o: &Observed<'_>, why: DeleteReason, reason: Reason, message: &str, wake: Option<Duration>) -> Step {
-    tell(o, o.status.clone(), why, reason, message, wake)
+fn say(o: &Observed<'_>, why: DeleteReason, reason: Reason, message: &str, requeue_after: Option<Duration>) -> Step {
+    report_on(o, o.status.clone(), why, reason, message, requeue_after)
 }
 
 /// Reports on a deletion. An expired backup stays Ready while the cloud refuses: it is there. One whose object goes is followed on the way.
-fn tell(
+fn report_on(
     o: &Observed<'_>,
     mut next: DatabaseBackupStatus,
     why: DeleteReason,
     reason: Reason,
     message: &str,
-    wake: Option<Duration>,
+    requeue_after: Option<Duration>,
 ) -> Step {
     let phase = follow(o, &mut next);
     let (reason, message) = match (why, reason) {
@@ -333,14 +331,14 @@ fn tell(
         (DeleteReason::Expired, _) => (Reason::Completed, format!("its time is up: {message}")),
         (DeleteReason::ObjectDeleted | DeleteReason::Retention, _) => (reason, message.to_owned()),
     };
-    Step::Report(Box::new(Report { status: conclude(o, next, phase, reason, &message), reason: Some(reason), wake }))
+    Step::Report(Box::new(Report { status: conclude(o, next, phase, reason, &message), reason: Some(reason), requeue_after }))
 }
 
 /// A backup that runs while its object waits for something else comes to its end there, too.
 fn follow(o: &Observed<'_>, next: &mut DatabaseBackupStatus) -> Phase {
     let phase = o.status.phase.unwrap_or(Phase::Pending);
     let removal = o.memory.removal.as_ref();
-    let listings = [o.memory.sighting.as_ref(), removal.and_then(|removal| removal.inventory.as_ref())];
+    let listings = [o.memory.latest_result.as_ref(), removal.and_then(|removal| removal.inventory.as_ref())];
     let records = listings.into_iter().flatten().filter_map(|listing| listing.record(o.status));
     match records.into_iter().find(|record| record.state == RemoteState::Completed) {
         Some(record) if phase == Phase::Running => {

@@ -13,7 +13,7 @@ pub(super) fn wait(o: &Observed<'_>) -> Option<Step> {
     let age = o.object.born.map_or_else(|| o.now.since_wall(o.object.created), |born| o.now.since(born));
     let silent = o.settings.restore_pause().saturating_sub(age);
     if !silent.is_zero() && o.status.conditions.is_empty() {
-        return Some(Step::Rest(Some(silent)));
+        return Some(Step::RequeueAfter(Some(silent)));
     }
     if o.spec.source.existing_backup_id.is_some() {
         return None;

@@ -13,7 +13,7 @@ pub enum Rule {
     /// Deleted is only what carries one of the object's own marks.
     OwnMarks,
     /// What was seen elsewhere than where the status says the backup is says nothing.
-    EvidenceHasAPlace,
+    ResultHasAPlace,
     /// An object that may have lived before is looked for before its first create call.
     LookFirst,
     /// A backup under the stored id that an earlier object named is there, and not this one's to delete.

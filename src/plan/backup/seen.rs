@@ -19,7 +19,7 @@ pub struct Seen<'a> {
     /// The account that it names.
     pub account: &'a Account,
     /// Whether it is this object's turn on its instance.
-    pub turn: &'a Turn,
+    pub position: &'a Position,
     /// Whether the account's request rate has room for a create call.
     pub permit: Permit,
     /// When this process noticed that the API server's store was put back to an earlier state; its call of before may still turn up in the cloud.
@@ -81,7 +81,7 @@ pub enum Account {
         /// A cluster account may deny the namespace: then nothing is created, and watching goes on.
         allowed: bool,
         /// Grows whenever the account was verified anew.
-        epoch: u64,
+        credentials_generation: u64,
         /// The cloud's time now, by its latest answer; absent where none had a date.
         cloud_now: Option<Timestamp>,
     },
@@ -104,9 +104,9 @@ impl Account {
     }
 
     /// Its epoch, if it is ready.
-    pub fn epoch(&self) -> Option<u64> {
+    pub fn credentials_generation(&self) -> Option<u64> {
         match self {
-            Self::Ready { epoch, .. } => Some(*epoch),
+            Self::Ready { credentials_generation, .. } => Some(*credentials_generation),
             Self::Verifying | Self::Blocked { .. } => None,
         }
     }
@@ -122,11 +122,11 @@ impl Account {
 
 /// Whose turn it is on the instance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Turn {
+pub enum Position {
     /// Not asked for yet.
     NotAsked,
     /// This object's.
-    Mine,
+    First,
     /// Another object's, by namespace and name.
     Behind(String),
     /// There are so many of the instance without an intent, and this one is not among the oldest.

@@ -3,13 +3,13 @@
 use super::{observed::Observed, reason::Reason};
 use crate::{
     api::{
-        conditions::{self, Blocked, Standing, Verdict, types},
+        conditions::{self, Blocked, Kstatus, Verdict, types},
         status::{DatabaseBackupStatus, FailedAttempt, Phase},
     },
     cloud::{backup::RemoteBackup, parse::clean},
     plan::settings::Settings,
 };
-use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time};
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ pub const STILL_WATCHING: &str = "still watching: ";
 
 /// `next` with the phase and the conditions that a reason stands for. What is on its way past its deadline is reported as overdue.
 pub fn conclude(o: &Observed<'_>, next: DatabaseBackupStatus, phase: Phase, reason: Reason, message: &str) -> DatabaseBackupStatus {
-    let overdue = reason.standing() == Standing::OnItsWay && time_left(o).is_zero();
+    let overdue = reason.kstatus() == Kstatus::InProgress && time_left(o).is_zero();
     if overdue {
-        let seconds = o.spec.progress_deadline_seconds;
+        let seconds = o.spec.progress_deadline().as_secs();
         let message = format!("not Completed within {seconds} s, {STILL_WATCHING}{message}");
         return with_conditions(o, next, phase, Reason::ProgressDeadlineExceeded, &message);
     }
@@ -28,7 +28,7 @@ pub fn conclude(o: &Observed<'_>, next: DatabaseBackupStatus, phase: Phase, reas
 }
 
 fn with_conditions(o: &Observed<'_>, mut next: DatabaseBackupStatus, phase: Phase, reason: Reason, message: &str) -> DatabaseBackupStatus {
-    let verdict = Verdict { standing: reason.standing(), reason: reason.as_str(), message };
+    let verdict = Verdict { kstatus: reason.kstatus(), reason: reason.as_str(), message };
     next.conditions = conditions::conditions(&o.status.conditions, verdict, blocked(o), o.object.generation, o.now.wall);
     next.observed_generation = o.object.generation.unwrap_or_default();
     next.phase = Some(phase);
@@ -47,8 +47,7 @@ pub fn restated(o: &Observed<'_>) -> DatabaseBackupStatus {
 
 /// What is left until the progress deadline; zero once it has passed.
 pub fn time_left(o: &Observed<'_>) -> Duration {
-    let deadline = Duration::from_secs(u64::try_from(o.spec.progress_deadline_seconds).unwrap_or_default());
-    deadline.saturating_sub(o.now.since_wall(o.object.created))
+    o.spec.progress_deadline().saturating_sub(o.now.since_wall(o.object.created))
 }
 
 /// How long a blocked object waits before it looks again: as long as it has been blocked, which doubles each time, from 2 polls to 120.
@@ -77,7 +76,7 @@ pub fn take_over(o: &Observed<'_>, next: &mut DatabaseBackupStatus, remote: &Rem
     next.completion_time = remote.completion_time.map(stored);
     next.size = remote.size.map(quantity);
     next.engine_version = remote.engine_version.clone().or(next.engine_version.take());
-    next.last_sync_time = o.memory.sighting.as_ref().map(|sighting| stored(sighting.started.wall));
+    next.last_sync_time = o.memory.latest_result.as_ref().map(|latest| stored(latest.started.wall));
     next.expiration_time = expiration(o, next);
 }
 
@@ -107,10 +106,10 @@ pub fn bytes(quantity: &Quantity) -> Option<u64> {
 /// When the backup is due to be deleted: `expireAfterDays` after its completion, or after the last sync where the cloud gives no completion time.
 /// A completion before the request is a mistake of the cloud's, and no reason to delete anything early.
 pub fn expiration(o: &Observed<'_>, status: &DatabaseBackupStatus) -> Option<Time> {
-    let days = o.spec.expire_after_days?;
+    let expires_after = o.spec.expires_after()?;
     let completed = status.completion_time.as_ref().or(status.last_sync_time.as_ref())?.0;
     let completed = status.request_time.as_ref().map_or(completed, |requested| requested.0.max(completed));
-    completed.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).ok().map(stored)
+    completed.checked_add(expires_after).ok().map(stored)
 }
 
 /// Moves the current attempt to the failed ones: its ids make room for the next attempt's.

@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Ask whether it is this object's turn on its instance, and plan again.
-    TakeTurn,
+    JoinQueue,
     /// Ask for a permit for one create call, and plan again.
     TakePermit,
     /// Write this status, which holds the intent to create; if exactly this was stored, plan again at once.
@@ -26,7 +26,7 @@ pub enum Step {
     /// Take the finalizer off: the cloud holds nothing of this object any more. Plan again.
     Release,
     /// Start a complete listing of everything that the object ever had in the cloud, in the background; the object is woken when it is there.
-    TakeStock(ListScope),
+    TakeInventory(ListScope),
     /// Delete this backup in the cloud, keep what comes of it in memory, and plan again.
     Delete {
         /// The cloud's id of the backup.
@@ -35,7 +35,7 @@ pub enum Step {
     /// Write this status if it says anything new, and rest.
     Report(Box<Report>),
     /// Nothing to do but wait, at most so long; absent: until something changes.
-    Rest(Option<Duration>),
+    RequeueAfter(Option<Duration>),
 }
 
 /// A status to write.
@@ -46,7 +46,7 @@ pub struct Report {
     /// The reason in its conditions; absent where an earlier one is restated.
     pub reason: Option<Reason>,
     /// Look again after so long, if nothing happens before.
-    pub wake: Option<Duration>,
+    pub requeue_after: Option<Duration>,
 }
 
 impl Report {

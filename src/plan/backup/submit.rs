@@ -2,16 +2,16 @@
 
 use super::{
     first,
-    gate::{place, trouble, wait_at},
+    gate::{place, retry_state, wait_at},
     memory::{OwnIntent, Stage},
     name::{backup_name, default_description},
     observed::Observed,
     queue::OLDEST,
     reason::Reason,
-    report::{hold, ready_message, rejected, report, told},
+    report::{hold, message_of, ready_message, rejected, report},
     restored,
     rule::{Rule, is_kept},
-    seen::{Account, Permit, Seen, Turn},
+    seen::{Account, Permit, Position, Seen},
     status::{blocked_pause, conclude, stored},
     step::Step,
     unknown, watch,
@@ -60,7 +60,7 @@ fn lapse(o: &Observed<'_>) -> Option<Step> {
 /// The object is being deleted, and somebody else's finalizer keeps it: no call is made for it any more. One whose call turned out to have made nothing says so.
 fn nothing_more(o: &Observed<'_>) -> Step {
     if !o.intent_is_open() {
-        return Step::Rest(None);
+        return Step::RequeueAfter(None);
     }
     let message = "nothing was made in the cloud, and nothing is asked for any more: the object is being deleted";
     report(o, rejected(o), Phase::Pending, Reason::Deleting, message, None)
@@ -108,11 +108,11 @@ fn accepted(o: &Observed<'_>, created: &CreatedBackup) -> Step {
 /// Every attempt that `backoffLimit` allows was reported as FAILED; or one was, and it is too late for another.
 fn failed_for_good(o: &Observed<'_>) -> Option<Step> {
     let failed = &o.status.failed_attempts;
-    let allowed = usize::try_from(o.spec.backoff_limit).unwrap_or_default();
+    let allowed = o.spec.attempts_allowed();
     let is_too_late = restored::is_too_late(o) && !o.intent_is_current();
-    let last = failed.last().filter(|_| failed.len() > allowed || is_too_late)?;
-    let late = if failed.len() > allowed { "" } else { ", and takeBefore has passed" };
-    let message = format!("{} of {} attempts failed{late}; the last: {}", failed.len(), allowed + 1, last.message);
+    let last = failed.last().filter(|_| failed.len() >= allowed || is_too_late)?;
+    let late = if failed.len() >= allowed { "" } else { ", and takeBefore has passed" };
+    let message = format!("{} of {} attempts failed{late}; the last: {}", failed.len(), allowed, last.message);
     Some(report(o, o.status.clone(), Phase::Failed, Reason::BackupFailed, &message, None))
 }
 
@@ -138,12 +138,12 @@ impl Seen<'_> {
 
 /// The last try did not get through, and it is not time for another.
 fn in_trouble(o: &Observed<'_>) -> Option<Step> {
-    let trouble = trouble(o)?;
+    let retry = retry_state(o)?;
     let answered = o.intent_is_open() && o.memory.own_intent(o.status).is_some_and(|own| own.stage == Stage::Rejected);
     let next = if answered { rejected(o) } else { o.status.clone() };
-    let phase = if trouble.is_final { Phase::Failed } else { Phase::Pending };
-    let wake = (!trouble.is_final).then(|| o.now.until(trouble.retry_at));
-    Some(report(o, next, phase, trouble.reason, told(o, trouble), wake))
+    let phase = if retry.is_final { Phase::Failed } else { Phase::Pending };
+    let requeue_after = (!retry.is_final).then(|| o.now.until(retry.retry_at));
+    Some(report(o, next, phase, retry.reason, message_of(o, retry), requeue_after))
 }
 
 /// Everything first, then the intent.
@@ -160,16 +160,16 @@ fn ask(o: &Observed<'_>) -> Step {
         return hold(o, Reason::NamespaceNotAllowed, &message, Some(blocked_pause(o)));
     }
     if o.stopping {
-        return Step::Rest(None);
+        return Step::RequeueAfter(None);
     }
-    match (o.turn, o.permit) {
-        (Turn::NotAsked, _) => Step::TakeTurn,
-        (Turn::Behind(other), _) => {
+    match (o.position, o.permit) {
+        (Position::NotAsked, _) => Step::JoinQueue,
+        (Position::Behind(other), _) => {
             let message = format!("waiting for the backup {other} of the same instance");
             hold(o, Reason::InstanceBusy, &message, None)
         }
-        (Turn::TooMany(count), _) => too_many(o, *count),
-        (Turn::Mine, permit) => first::plan(o, place).unwrap_or_else(|| submit(o, place, permit)),
+        (Position::TooMany(count), _) => too_many(o, *count),
+        (Position::First, permit) => first::plan(o, place).unwrap_or_else(|| submit(o, place, permit)),
     }
 }
 
@@ -204,8 +204,8 @@ fn intent(o: &Observed<'_>, place: &Place) -> DatabaseBackupStatus {
     let source = &o.spec.source;
     let name = backup_name(source.engine, o.object.name, o.object.uid, &source.instance_id, o.attempt());
     let message = format!("asking {} to back up instance {} as {name}", source.engine.as_str(), source.instance_id);
-    let (reason, message) = match &o.memory.trouble {
-        Some(trouble) => (trouble.reason, trouble.message.as_str()),
+    let (reason, message) = match &o.memory.retry {
+        Some(retry) => (retry.reason, retry.message.as_str()),
         None => (Reason::Submitting, message.as_str()),
     };
     let next = DatabaseBackupStatus {

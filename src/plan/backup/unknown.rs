@@ -1,11 +1,11 @@
 //! The cloud was asked and did not answer: look before anything is asked again.
 
 use super::{
-    gate::{Gate, look_again_in, place, trouble, wait_at},
-    memory::{Doubt, Stage},
+    gate::{Gate, look_again_in, place, retry_state, wait_at},
+    memory::{Stage, UnknownOutcome},
     observed::Observed,
     reason::Reason,
-    report::{hold, ready_message, report, told},
+    report::{hold, message_of, ready_message, report},
     rule::{Rule, is_kept},
     step::Step,
     watch,
@@ -20,22 +20,22 @@ use std::time::Duration;
 /// The next step of the search; `None` once it is certain that there is no backup.
 pub(super) fn plan(o: &Observed<'_>) -> Option<Step> {
     // The memory notices every open intent before a decision is made; without its notice there is nothing certain to say.
-    let Some(doubt) = &o.memory.doubt else { return Some(Step::Rest(Some(o.settings.poll_interval))) };
+    let Some(unknown) = &o.memory.unknown_outcome else { return Some(Step::RequeueAfter(Some(o.settings.poll_interval))) };
     match hits(o).as_slice() {
         [] => {}
         [backup] => return Some(reattached(o, backup)),
         several => return Some(ambiguous(o, o.status.backup_name.as_deref().unwrap_or_default(), several)),
     }
-    if doubt.is_settled(o.settings) {
+    if unknown.is_settled(o.settings) {
         return None;
     }
-    Some(search(o, doubt))
+    Some(search(o, unknown))
 }
 
 /// Backups that carry exactly this attempt's mark.
 pub(super) fn hits<'a>(o: &Observed<'a>) -> Vec<&'a RemoteBackup> {
     let mark = o.seen.status.backup_name.as_deref().unwrap_or_default();
-    let found = o.memory.sighting.iter().flat_map(|sighting| &sighting.found);
+    let found = o.memory.latest_result.iter().flat_map(|latest| &latest.found);
     found.filter(|backup| backup.mark == mark).collect()
 }
 
@@ -54,8 +54,8 @@ pub(super) fn ambiguous(o: &Observed<'_>, name: &str, backups: &[&RemoteBackup])
     let ids: Vec<&str> = backups.iter().map(|backup| backup.id.as_str()).collect();
     let message =
         format!("{} backups in the cloud are named {name}: {}. None is touched; delete all but one there", ids.len(), ids.join(", "));
-    if let Some(trouble) = trouble(o) {
-        return hold(o, Reason::AmbiguousRemote, &message, Some(o.now.until(trouble.retry_at)));
+    if let Some(retry) = retry_state(o) {
+        return hold(o, Reason::AmbiguousRemote, &message, Some(o.now.until(retry.retry_at)));
     }
     match look_again_in(o) {
         Duration::ZERO if !o.memory.looks.under_way && place(o).is_ok() => Step::Look(scope(o)),
@@ -63,37 +63,37 @@ pub(super) fn ambiguous(o: &Observed<'_>, name: &str, backups: &[&RemoteBackup])
     }
 }
 
-fn search(o: &Observed<'_>, doubt: &Doubt) -> Step {
+fn search(o: &Observed<'_>, unknown: &UnknownOutcome) -> Step {
     // At another host of the same project it is looked for, too: that is how it shows that the host only has another name.
     let is_at_another_host = o.account.place().is_some_and(|place| place.whereabouts(o.status) == Whereabouts::OtherHost);
     let gate = place(o).err();
     if let Some(Gate::Verifying) = gate {
         return wait_at(o, Gate::Verifying);
     }
-    let trouble = trouble(o);
-    let wait = o.now.until(doubt.next_look(o.settings)).max(trouble.map(|trouble| o.now.until(trouble.retry_at)).unwrap_or_default());
+    let retry = retry_state(o);
+    let wait = o.now.until(unknown.next_look(o.settings)).max(retry.map(|retry| o.now.until(retry.retry_at)).unwrap_or_default());
     if wait.is_zero() && !o.memory.looks.under_way && (gate.is_none() || is_at_another_host) {
         return Step::Look(scope(o));
     }
-    let wake = Some(wait).filter(|wait| !wait.is_zero());
+    let requeue_after = Some(wait).filter(|wait| !wait.is_zero());
     if let Some(Gate::Closed(reason, message)) = gate {
-        return hold(o, reason, &message, wake.filter(|_| is_at_another_host));
+        return hold(o, reason, &message, requeue_after.filter(|_| is_at_another_host));
     }
     let name = o.status.backup_name.as_deref().unwrap_or_default();
-    let (reason, message) = if let Some(trouble) = trouble.filter(|trouble| !trouble.is_incomplete_listing()) {
-        (trouble.reason, told(o, trouble).to_owned())
+    let (reason, message) = if let Some(retry) = retry.filter(|retry| !retry.is_incomplete_listing()) {
+        (retry.reason, message_of(o, retry).to_owned())
     } else {
         // A takeover writes nothing first: until the first look is done, what stands in the status is as good as what could be said.
-        let Some(message) = unanswered(o, doubt, name) else { return Step::Rest(wake) };
+        let Some(message) = unanswered(o, unknown, name) else { return Step::RequeueAfter(requeue_after) };
         (Reason::OutcomeUnknown, message)
     };
     let next = DatabaseBackupStatus { create_outcome: Some(CreateOutcome::Unknown), ..o.status.clone() };
-    report(o, next, o.status.phase.unwrap_or(Phase::Pending), reason, &message, wake)
+    report(o, next, o.status.phase.unwrap_or(Phase::Pending), reason, &message, requeue_after)
 }
 
 /// Why the outcome is unknown, if that is known or there was a look. What the status says already stays: whoever sent the call knew it best, and two
 /// processes that each told what they remember would take turns for ever.
-fn unanswered(o: &Observed<'_>, doubt: &Doubt, name: &str) -> Option<String> {
+fn unanswered(o: &Observed<'_>, unknown: &UnknownOutcome, name: &str) -> Option<String> {
     let said = ready_message(o, Reason::OutcomeUnknown).filter(|_| is_kept(Rule::MessageOfTheStatus));
     let is_said = said.filter(|said| said.contains(name) && o.status.create_outcome == Some(CreateOutcome::Unknown));
     if let Some(said) = is_said {
@@ -101,7 +101,7 @@ fn unanswered(o: &Observed<'_>, doubt: &Doubt, name: &str) -> Option<String> {
     }
     let happened = match o.memory.own_intent(o.status).map(|own| &own.stage) {
         Some(Stage::Unanswered { what, .. }) => what.as_str(),
-        _ => (doubt.looks > 0).then_some("the operator stopped before the cloud's answer was stored")?,
+        _ => (unknown.looks > 0).then_some("the operator stopped before the cloud's answer was stored")?,
     };
     Some(format!("looking for {name} before asking again: {happened}"))
 }

@@ -1,17 +1,17 @@
 //! The backup's id is known: say truthfully where it stands.
 
 use super::{
-    gate::{Gate, place, trouble},
-    memory::evidence::OVERLOOKED,
+    gate::{Gate, place, retry_state},
+    listing_result::OVERLOOKED,
     observed::Observed,
     reason::Reason,
-    report::{hold, report, settled, told},
+    report::{hold, message_of, report, settled},
     status::{conclude, expiration, spend_attempt, take_over, time_left},
     step::{Report, Step},
 };
 use crate::{
     api::{
-        conditions::Standing,
+        conditions::Kstatus,
         status::{DatabaseBackupStatus, DeleteReason, Origin, Phase},
     },
     cloud::backup::{ListScope, RemoteBackup, RemoteState},
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub(super) fn plan(o: &Observed<'_>) -> Step {
     let id = o.status.backup_id.as_deref().unwrap_or_default();
-    let record = o.memory.sighting.as_ref().and_then(|sighting| sighting.record(o.status));
+    let record = o.memory.latest_result.as_ref().and_then(|latest| latest.record(o.status));
     // One that was last seen running, and is known to: what keeps the operator from looking again is of more interest.
     let is_known = |backup: &&RemoteBackup| {
         matches!(backup.state, RemoteState::Running | RemoteState::Deleting) && o.status.phase == Some(Phase::Running)
@@ -64,9 +64,11 @@ fn ask_by_id(o: &Observed<'_>, id: &str) -> Step {
     if o.memory.looks.under_way || place(o).is_err() {
         return unchanged(o, id);
     }
-    match (trouble(o), unchanged(o, id)) {
+    match (retry_state(o), unchanged(o, id)) {
         (None, _) => Step::Look(lookup(o, id)),
-        (Some(trouble), Step::Report(report)) => Step::Report(Box::new(Report { wake: Some(o.now.until(trouble.retry_at)), ..*report })),
+        (Some(retry), Step::Report(report)) => {
+            Step::Report(Box::new(Report { requeue_after: Some(o.now.until(retry.retry_at)), ..*report }))
+        }
         (Some(_), step) => step,
     }
 }
@@ -74,7 +76,7 @@ fn ask_by_id(o: &Observed<'_>, id: &str) -> Step {
 /// What a listing says of the backup decides the phase.
 pub(super) fn follow(o: &Observed<'_>, mut next: DatabaseBackupStatus, backup: &RemoteBackup) -> Step {
     // An earlier version of this program did not say at which host.
-    let seen_at = o.memory.sighting.as_ref().map(|sighting| sighting.place.endpoint.clone()).filter(|host| !host.is_empty());
+    let seen_at = o.memory.latest_result.as_ref().map(|latest| latest.place.endpoint.clone()).filter(|host| !host.is_empty());
     next.endpoint = next.endpoint.or(seen_at);
     match backup.state {
         RemoteState::Completed => {
@@ -124,7 +126,7 @@ fn failed(o: &Observed<'_>, mut next: DatabaseBackupStatus, id: &str, message: &
         return report(o, next, Phase::Failed, Reason::BackupFailed, message, None);
     }
     spend_attempt(&mut next, Some(id.to_owned()), message, o.now.wall);
-    let (failed, allowed) = (next.failed_attempts.len(), usize::try_from(o.spec.backoff_limit).unwrap_or_default() + 1);
+    let (failed, allowed) = (next.failed_attempts.len(), o.spec.attempts_allowed());
     if failed >= allowed {
         let message = format!("{failed} of {allowed} attempts failed; the last: {message}");
         return report(o, next, Phase::Failed, Reason::BackupFailed, &message, None);
@@ -165,11 +167,11 @@ fn unchanged(o: &Observed<'_>, id: &str) -> Step {
 fn unseen(o: &Observed<'_>, id: &str) -> Step {
     match place(o) {
         Err(Gate::Closed(reason, message)) => return hold(o, reason, &message, None),
-        Err(Gate::Verifying) => return Step::Rest(Some(time_left(o)).filter(|left| !left.is_zero())),
+        Err(Gate::Verifying) => return Step::RequeueAfter(Some(time_left(o)).filter(|left| !left.is_zero())),
         Ok(_) => {}
     }
-    match trouble(o).filter(|trouble| trouble.reason.standing() == Standing::Blocked || trouble.failures >= 3) {
-        Some(trouble) => hold(o, trouble.reason, told(o, trouble), None),
+    match retry_state(o).filter(|retry| retry.reason.kstatus() == Kstatus::Blocked || retry.failures >= 3) {
+        Some(retry) => hold(o, retry.reason, message_of(o, retry), None),
         None => as_before(o, id),
     }
 }
@@ -178,8 +180,8 @@ fn unseen(o: &Observed<'_>, id: &str) -> Step {
 fn as_before(o: &Observed<'_>, id: &str) -> Step {
     let message = running_message(o, id);
     let status = conclude(o, o.status.clone(), Phase::Running, Reason::Running, &message);
-    let wake = Some(time_left(o)).filter(|left| !left.is_zero());
-    Step::Report(Box::new(Report { status, reason: Some(Reason::Running), wake }))
+    let requeue_after = Some(time_left(o)).filter(|left| !left.is_zero());
+    Step::Report(Box::new(Report { status, reason: Some(Reason::Running), requeue_after }))
 }
 
 /// How a single backup is looked up: by its id where the service can, else among those of its instance.

@@ -3,7 +3,7 @@
 use crate::{
     api::{
         backup::DatabaseBackup,
-        conditions::Standing,
+        conditions::Kstatus,
         status::{DatabaseBackupStatus, Phase},
     },
     cloud::engine::Engine,
@@ -25,7 +25,6 @@ use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Duration,
 };
 
 /// A backup that somebody has to look at.
@@ -150,14 +149,14 @@ impl Entry {
 
     pub(super) fn contender(&self, now: Moment) -> Contender {
         let created = created(self.object.as_ref());
-        let deadline = Duration::from_secs(u64::try_from(self.object.spec.progress_deadline_seconds).unwrap_or_default());
+        let deadline = self.object.spec.progress_deadline();
         let importing = self.object.spec.source.existing_backup_id.is_some();
         let deleting = self.object.metadata.deletion_timestamp.is_some();
         let unseen = DatabaseBackupStatus::default();
         let status = self.status().unwrap_or(&unseen);
         let claim = claim(status, Life { created, deadline, importing, deleting }, &self.memory, now);
         let waits = match self.memory.reported {
-            Some(reason) => reason == Reason::TooManyQueued || reason.standing() == Standing::OnItsWay,
+            Some(reason) => reason == Reason::TooManyQueued || reason.kstatus() == Kstatus::InProgress,
             None => true,
         };
         Contender {
@@ -205,7 +204,7 @@ impl Entry {
         if let Some(absence) = self.memory.absence.filter(|absence| !absence.is_long(settings)) {
             return now.since(absence.last) >= settings.gone_after;
         }
-        let seen_lately = self.memory.sighting.as_ref().is_some_and(|seen| now.since(seen.started) < settings.resync_interval / 2);
+        let seen_lately = self.memory.latest_result.as_ref().is_some_and(|seen| now.since(seen.started) < settings.resync_interval / 2);
         let lot = uid.bytes().fold(0_u64, |lot, byte| lot.wrapping_mul(31).wrapping_add(byte.into()));
         let synced = status.last_sync_time.as_ref().map_or_else(|| created(self.object.as_ref()), |time| time.0);
         !seen_lately && now.since_wall(synced) >= settings.resync_after(lot)
@@ -230,7 +229,7 @@ impl Entry {
             is_imported: self.object.spec.source.existing_backup_id.is_some(),
             object: self.object.clone(),
             is_running: status.phase == Some(Phase::Running),
-            seen: self.memory.sighting.as_ref().map(|sighting| sighting.started).or(sent),
+            seen: self.memory.latest_result.as_ref().map(|latest| latest.started).or(sent),
             is_due: self.is_due(uid, settings, now),
         })
     }

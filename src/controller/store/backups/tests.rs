@@ -30,7 +30,7 @@ fn two(younger: &serde_json::Value) -> (Backups, UnboundedReceiver<ObjectRef<Dat
     backups.track(object("older", 1, &json!({})), now());
     backups.track(object("younger", 2, younger), now());
     for uid in ["older", "younger"] {
-        backups.end_turn(uid, true, |_| Some(place()), now());
+        backups.leave_queue(uid, true, |_| Some(place()), now());
     }
     let receiver = backups.waker.open(None);
     (backups, receiver)
@@ -43,32 +43,32 @@ fn woken(receiver: &mut UnboundedReceiver<ObjectRef<DatabaseBackup>>) -> Vec<Str
 #[test]
 fn a_turn_that_ends_unused_wakes_who_was_told_to_wait_for_it() {
     let (backups, mut receiver) = two(&json!({}));
-    let turn = |uid| backups.take_turn(uid, &place(), |_| Some(place()), now());
+    let position = |uid| backups.join_queue(uid, &place(), |_| Some(place()), now());
     // The older one is not in the way: it backs off, say.
     backups.memory("older", |memory, _| memory.reported = Some(crate::plan::backup::reason::Reason::BackoffAfterFailure));
-    assert_eq!(turn("younger"), Turn::Mine);
+    assert_eq!(position("younger"), Position::First);
     backups.memory("older", |memory, _| memory.reported = None);
-    assert_eq!(turn("older"), Turn::Behind("shop/younger".into()));
+    assert_eq!(position("older"), Position::Behind("shop/younger".into()));
     // The younger one's reconcile failed before anything was written, so it claims what it did before.
-    backups.end_turn("younger", true, |_| Some(place()), now());
+    backups.leave_queue("younger", true, |_| Some(place()), now());
     assert_eq!(woken(&mut receiver), ["older"]);
-    assert_eq!(turn("older"), Turn::Mine);
+    assert_eq!(position("older"), Position::First);
 }
 
 #[test]
 fn one_that_holds_the_instance_no_longer_since_its_deadline_is_over_wakes_who_waits() {
     let (backups, mut receiver) = two(&json!({ "phase": "Running", "backupId": "b-1" }));
     let late = now().plus(Duration::from_secs(7200));
-    backups.end_turn("younger", true, |_| Some(place()), late);
+    backups.leave_queue("younger", true, |_| Some(place()), late);
     assert_eq!(woken(&mut receiver), ["older"]);
-    backups.end_turn("younger", true, |_| Some(place()), late);
+    backups.leave_queue("younger", true, |_| Some(place()), late);
     assert_eq!(woken(&mut receiver), [] as [&str; 0], "once");
 }
 
 #[test]
 fn one_whose_account_can_no_longer_be_used_wakes_who_waits() {
     let (backups, mut receiver) = two(&json!({ "phase": "Running", "backupId": "b-1" }));
-    backups.end_turn("younger", true, |_| None, now());
+    backups.leave_queue("younger", true, |_| None, now());
     assert_eq!(woken(&mut receiver), ["older"]);
 }
 
@@ -76,10 +76,10 @@ fn one_whose_account_can_no_longer_be_used_wakes_who_waits() {
 fn a_write_whose_answer_comes_after_the_object_is_gone_does_not_bring_it_back() {
     let holding = json!({ "phase": "Pending", "backupName": "dbb-b", "attempts": 1 });
     let (backups, mut receiver) = two(&holding);
-    let turn = || backups.take_turn("older", &place(), |_| Some(place()), now());
-    assert_eq!(turn(), Turn::Behind("shop/younger".into()), "its call is in doubt");
+    let position = || backups.join_queue("older", &place(), |_| Some(place()), now());
+    assert_eq!(position(), Position::Behind("shop/younger".into()), "its call is in doubt");
     backups.forget("younger");
     assert_eq!(woken(&mut receiver), ["older"]);
     backups.newest(object("younger", 2, &holding));
-    assert_eq!(turn(), Turn::Mine);
+    assert_eq!(position(), Position::First);
 }

@@ -320,7 +320,7 @@ fn each_of_the_faults_that_were_found_in_the_field_is_noticed_when_it_is_put_bac
     let one = Bounds { operators: 1, watching: true, crashes: 0, faults: 0, ..Bounds::creation() };
     let anew = Bounds { flips: 1, deletion: true, recreations: 1, ..one.clone() };
     let bounds = |rule| match rule {
-        Rule::EvidenceHasAPlace => Bounds { engine: Engine::DCS, moves: 2, ..one.clone() },
+        Rule::ResultHasAPlace => Bounds { engine: Engine::DCS, moves: 2, ..one.clone() },
         Rule::LookFirst => Bounds { rollbacks: 1, ..one.clone() },
         Rule::EarlierLife => anew.clone(),
         Rule::DeletedIsNotGone => Bounds { held: true, deletion: true, ..one.clone() },
@@ -335,7 +335,7 @@ fn each_of_the_faults_that_were_found_in_the_field_is_noticed_when_it_is_put_bac
     for (rule, property) in [
         (Rule::LookPause, NO_REPEAT),
         (Rule::MessageOfTheStatus, NO_REPEAT),
-        (Rule::EvidenceHasAPlace, NOT_GONE),
+        (Rule::ResultHasAPlace, NOT_GONE),
         (Rule::LookFirst, ONE_BACKUP),
         (Rule::EarlierLife, CLEAN),
         (Rule::DeletedIsNotGone, ALIVE),

@@ -14,10 +14,10 @@ use crate::{
     plan::{
         backup::{
             decide::decide,
-            memory::evidence::{Covers, Evidence},
-            outcome::Circumstances,
+            listing_result::{Covers, ListingResult, LookFor},
+            retry::AttemptContext,
             rule::{Rule, is_kept},
-            seen::{Account, Object, Permit, Restored, Seen, Turn},
+            seen::{Account, Object, Permit, Position, Restored, Seen},
             status::says_the_same,
             step::{Report, Step, carries_intent},
         },
@@ -37,8 +37,8 @@ pub(super) enum Listing {
     TakesTime,
 }
 
-fn circumstances(now: Moment, settings: &Settings) -> Circumstances<'_> {
-    Circumstances { now, epoch: Some(1), settings }
+fn attempt_context(now: Moment, settings: &Settings) -> AttemptContext<'_> {
+    AttemptContext { now, credentials_generation: Some(1), settings }
 }
 
 fn no_answer() -> Error {
@@ -61,8 +61,8 @@ impl World {
         let before = self.clone();
         let status = self.status.clone();
         match self.decision(which, &status.0, bounds) {
-            Step::Look(scope) => self.look(which, &scope, false, listing, bounds),
-            Step::TakeStock(scope) => self.look(which, &scope, true, listing, bounds),
+            Step::Look(scope) => self.look(which, &scope, LookFor::Backup, listing, bounds),
+            Step::TakeInventory(scope) => self.look(which, &scope, LookFor::Inventory, listing, bounds),
             _ if listing != Listing::Whole => *self = before,
             Step::WriteIntent(next) => {
                 let next = Arc::new(Stored::plain(*next));
@@ -73,8 +73,8 @@ impl World {
             Step::Release => self.set_finalizer(false, true),
             Step::Delete { backup_id } => self.operator(which).doing = Doing::Delete { id: backup_id, decided: now },
             Step::Report(report) => self.report(which, &report, &settings, bounds),
-            Step::Rest(_) => {}
-            Step::TakeTurn | Step::TakePermit => unreachable!("both are in hand"),
+            Step::RequeueAfter(_) => {}
+            Step::JoinQueue | Step::TakePermit => unreachable!("both are in hand"),
         }
     }
 
@@ -113,7 +113,7 @@ impl World {
     /// What an operator decides for this status.
     fn decision(&mut self, which: usize, status: &DatabaseBackupStatus, bounds: &Bounds) -> Step {
         let (now, place) = (self.moment(which), self.spot.place());
-        let account = Account::Ready { place, allowed: true, epoch: 1, cloud_now: Some(moment(self.now).wall) };
+        let account = Account::Ready { place, allowed: true, credentials_generation: 1, cloud_now: Some(moment(self.now).wall) };
         let (spec, uid) = (bounds.spec(self.object.policy), self.uid());
         let seen = Seen {
             object: Object {
@@ -131,7 +131,7 @@ impl World {
             spec: &spec,
             status,
             account: &account,
-            turn: &Turn::Mine,
+            position: &Position::First,
             permit: Permit::Granted,
             put_back: self.put_back.map(moment),
             settings: &bounds.settings,
@@ -141,9 +141,9 @@ impl World {
         decide(&seen, &mut self.operator(which).memory)
     }
 
-    fn look(&mut self, which: usize, scope: &ListScope, stock: bool, listing: Listing, bounds: &Bounds) {
+    fn look(&mut self, which: usize, scope: &ListScope, look_for: LookFor, listing: Listing, bounds: &Bounds) {
         let now = self.moment(which);
-        let found = self.list(scope, stock, bounds);
+        let found = self.list(scope, look_for, bounds);
         let covers = match (listing, scope) {
             (Listing::Fails, _) => Covers::Nothing,
             (_, ListScope::Backup { .. }) => Covers::TheBackup,
@@ -151,10 +151,10 @@ impl World {
             _ => Covers::Everything,
         };
         let found = if listing == Listing::Fails { Vec::new() } else { found };
-        let evidence = Evidence { place: self.spot.place().into(), started: now, covers, found };
+        let result = ListingResult { place: self.spot.place().into(), started: now, covers, found };
         let operator = self.operator(which);
         operator.memory.begin_look(Some(1), now);
-        operator.listing = Some(Found { evidence, stock });
+        operator.listing = Some(Found { result, look_for });
         if listing == Listing::TakesTime {
             return;
         }
@@ -163,7 +163,7 @@ impl World {
             // Neither time nor what the cloud holds has moved since: nothing else could come of looking again.
             let status = self.status.clone();
             let next = self.clone().decision(which, &status.0, bounds);
-            self.wrongs.repeated |= matches!(next, Step::Look(_) | Step::TakeStock(_));
+            self.wrongs.repeated |= matches!(next, Step::Look(_) | Step::TakeInventory(_));
         }
     }
 
@@ -171,26 +171,22 @@ impl World {
     pub fn listed(&mut self, which: usize, bounds: &Bounds) {
         let (now, status, settings) = (self.moment(which), self.status.clone(), bounds.settings);
         let operator = self.operator(which);
-        let Some(Found { evidence, stock }) = operator.listing.take() else { return };
-        let (place, started, covers) = (evidence.place.clone(), evidence.started, evidence.covers);
-        if stock {
-            operator.memory.took_stock(&status.0, evidence);
-        } else {
-            operator.memory.saw(&status.0, evidence);
-        }
+        let Some(Found { result, look_for }) = operator.listing.take() else { return };
+        let (place, started, covers) = (result.place.clone(), result.started, result.covers);
+        operator.memory.looked(look_for, &status.0, result);
         if covers == Covers::Nothing {
             let error = ListError::Incomplete(Gap::Shifted);
-            operator.memory.could_not_look(&status.0, &place, started, &error, circumstances(now, &settings));
+            operator.memory.could_not_look(&status.0, &place, started, &error, attempt_context(now, &settings));
         }
     }
 
     /// The poll that running backups share.
     pub fn poll(&mut self, which: usize, bounds: &Bounds) {
         let (status, started) = (self.status.clone(), self.moment(which));
-        let found = self.list(&ListScope::Project { window: None, automatic: false }, false, bounds);
+        let found = self.list(&ListScope::Project { window: None, automatic: false }, LookFor::Backup, bounds);
         let covers = if bounds.never_complete { Covers::Nothing } else { Covers::Everything };
-        let evidence = Evidence { place: self.spot.place().into(), started, covers, found };
-        self.operator(which).memory.polled(&status.0, evidence);
+        let result = ListingResult { place: self.spot.place().into(), started, covers, found };
+        self.operator(which).memory.polled(&status.0, result);
     }
 
     /// Whether a poll is due: for a running backup that was not seen for an interval.
@@ -199,19 +195,19 @@ impl World {
         let is_followed = !self.object.deleting || is_kept(Rule::DeletedIsNotGone);
         let is_running = status.phase == Some(Phase::Running) && status.backup_id.is_some() && is_followed;
         // Nothing is polled in another project.
-        let is_here = self.spot.place().whereabouts(status) != Whereabouts::Elsewhere || !is_kept(Rule::EvidenceHasAPlace);
-        let seen = self.operators[which].memory.sighting.as_ref().map(|sighting| sighting.started);
+        let is_here = self.spot.place().whereabouts(status) != Whereabouts::Elsewhere || !is_kept(Rule::ResultHasAPlace);
+        let seen = self.operators[which].memory.latest_result.as_ref().map(|latest| latest.started);
         is_running && is_here && seen.is_none_or(|seen| self.moment(which).since(seen) >= settings.poll_interval)
     }
 
     /// Writes an intent, by compare-and-swap. Who is told that it is stored decides at once, on what was stored; who is not told tries again later.
-    pub fn write_intent(&mut self, which: usize, told: bool, bounds: &Bounds) {
+    pub fn write_intent(&mut self, which: usize, answered: bool, bounds: &Bounds) {
         let Doing::Intent { next, begun, stale } = std::mem::take(&mut self.operator(which).doing) else { return };
         if stale {
             return;
         }
         self.store(next.clone());
-        if told
+        if answered
             && carries_intent(Some(&self.status.0), &next.0)
             && let Some(request_time) = &next.0.request_time
         {
@@ -249,7 +245,7 @@ impl World {
             self.calls.push(Call { mark, by, caller: Some(which) });
         } else {
             let cancelled = Error::not_sent(Engine::TaurusDB.api(), Operation::Create, NotSent::Cancelled, "late");
-            operator.memory.answered(Err(cancelled), circumstances(now, &settings));
+            operator.memory.answered(Err(cancelled), attempt_context(now, &settings));
         }
     }
 
@@ -257,7 +253,7 @@ impl World {
     pub fn answer(&mut self, which: usize, answer: Result<CreatedBackup, Error>, bounds: &Bounds) {
         let (now, settings) = (self.moment(which), bounds.settings);
         let operator = self.operator(which);
-        operator.memory.answered(answer, circumstances(now, &settings));
+        operator.memory.answered(answer, attempt_context(now, &settings));
         operator.doing = Doing::Nothing;
     }
 
@@ -303,7 +299,7 @@ impl World {
             (true, false) => Err(refusal(Operation::Delete, "DBS.201203")),
             (false, _) => Err(no_answer()),
         };
-        self.operator(which).memory.deleted(&id, answer, circumstances(now, &settings));
+        self.operator(which).memory.deleted(&id, answer, attempt_context(now, &settings));
     }
 
     /// An operator dies, and another process starts in its place. Its call goes on.

@@ -12,7 +12,8 @@ use crate::{
     },
     plan::{
         backup::{
-            memory::{Looks, Memory, evidence::Evidence},
+            listing_result::{ListingResult, LookFor},
+            memory::{Looks, Memory},
             name::own_marks,
         },
         clock::Moment,
@@ -307,8 +308,8 @@ pub(super) enum Doing {
 /// A listing under way, and what it will show: whatever was visible when it began.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Found {
-    pub evidence: Evidence,
-    pub stock: bool,
+    pub result: ListingResult,
+    pub look_for: LookFor,
 }
 
 /// A status in a plain form: of the conditions only the reason, no texts, and no times that nothing depends on.
@@ -429,8 +430,8 @@ impl World {
         found.map(|(_, backup)| backup.state = RemoteState::Deleting).is_some()
     }
 
-    /// What a listing shows that begins now, where the account points. `stock`: everything of the instance; else what is the object's by id or mark.
-    pub fn list(&self, scope: &ListScope, stock: bool, bounds: &Bounds) -> Vec<RemoteBackup> {
+    /// What a listing shows that begins now, where the account points. For the inventory everything of the instance; else what is the object's by id or mark.
+    pub fn list(&self, scope: &ListScope, look_for: LookFor, bounds: &Bounds) -> Vec<RemoteBackup> {
         let own =
             self.backups.iter().enumerate().filter(|(_, backup)| backup.hidden_until <= self.now && backup.state != RemoteState::Gone);
         let own = own.map(|(at, backup)| (id(at), backup.mark.as_str(), backup.state));
@@ -444,7 +445,12 @@ impl World {
         };
         let is_asked = |id: &str, mark: &str| match scope {
             ListScope::Backup { backup_id, .. } => id == backup_id,
-            _ => stock || Some(id) == status.backup_id.as_deref() || Some(mark) == status.backup_name.as_deref() || self.is_own(mark),
+            _ => {
+                look_for == LookFor::Inventory
+                    || Some(id) == status.backup_id.as_deref()
+                    || Some(mark) == status.backup_name.as_deref()
+                    || self.is_own(mark)
+            }
         };
         all.filter(|(id, mark, _)| is_here && is_asked(id, mark)).map(|(id, mark, state)| record(id, mark, state)).collect()
     }
@@ -536,7 +542,7 @@ impl World {
             }
             if status.0.backup_id.is_none() && !bounds.import {
                 memory.absence = None;
-                memory.sighting = memory.sighting.take().filter(|sighting| !sighting.found.is_empty());
+                memory.latest_result = memory.latest_result.take().filter(|latest| !latest.found.is_empty());
             }
             // Whether the store was put back or the object is not known from its birth, a survey matters only before there is an id.
             let is_young = u64::from(self.now) < bounds.settings.young().as_secs();

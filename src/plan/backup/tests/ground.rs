@@ -4,8 +4,8 @@ use super::*;
 
 /// The account points there from now on.
 fn move_to(world: &mut World, project_id: &str, host: &str) {
-    let epoch = world.account.epoch().unwrap_or_default() + 1;
-    world.account = ready(place_in(project_id, host), epoch);
+    let credentials_generation = world.account.credentials_generation().unwrap_or_default() + 1;
+    world.account = ready(place_in(project_id, host), credentials_generation);
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn what_is_seen_in_another_project_says_nothing_however_long_it_is_seen() {
         }
         assert!(world.memory.absence.is_none() && world.status.failed_attempts.is_empty(), "{state:?}");
         move_to(&mut world, "p-1", HOST);
-        world.memory.trouble = None;
+        world.memory.retry = None;
         world.poll(Covers::Everything, vec![RemoteBackup { state: RemoteState::Completed, ..seen }]);
         let report = world.report_in_time();
         assert_eq!((report.status.phase, report.status.attempts), (Some(Phase::Completed), Some(1)), "{state:?}");
@@ -80,7 +80,7 @@ fn a_lost_answer_is_looked_for_at_another_host_too_but_its_absence_there_settles
         }
         assert!(!matches!(world.plan(), Step::WriteIntent(_)));
     }
-    assert_eq!(world.memory.doubt.as_ref().map(|doubt| doubt.misses), Some(0));
+    assert_eq!(world.memory.unknown_outcome.as_ref().map(|unknown| unknown.misses), Some(0));
     let found = remote(&world, RemoteState::Running);
     world.see(vec![found]);
     assert_eq!(world.report().status.endpoint.as_deref(), Some("new.example.com"));
@@ -103,13 +103,13 @@ fn a_backup_that_an_earlier_object_made_is_not_this_ones_to_delete() {
         let (mut world, record) = of_an_earlier_life(engine);
         world.spec.deletion_policy = DeletionPolicy::Delete;
         (world.has_finalizer, world.deleting) = (true, true);
-        assert!(matches!(world.plan(), Step::TakeStock(_)));
+        assert!(matches!(world.plan(), Step::TakeInventory(_)));
         // By its own names nothing is listed; where it can be asked for by its id, it is there.
         let (listed, asked) = if engine == Engine::DCS { (vec![record.clone()], vec![]) } else { (vec![], vec![record.clone()]) };
-        world.stock(listed, false);
+        world.inventory(listed, false);
         if engine != Engine::DCS {
-            assert!(matches!(world.plan(), Step::TakeStock(ListScope::Backup { .. })));
-            world.stock(asked, true);
+            assert!(matches!(world.plan(), Step::TakeInventory(ListScope::Backup { .. })));
+            world.inventory(asked, true);
         }
         let report = world.report();
         assert_eq!(reason(&report), "DeleteBlocked");
@@ -117,11 +117,11 @@ fn a_backup_that_an_earlier_object_made_is_not_this_ones_to_delete() {
         assert!(message.contains("b-1 is named dbb-orders-0123456789abcdef0123, made by an earlier object"), "{message}");
         let looks = (0..600).filter(|_| {
             world.pass(1);
-            let looks = matches!(world.plan(), Step::TakeStock(_));
+            let looks = matches!(world.plan(), Step::TakeInventory(_));
             if looks {
-                world.memory.begin_look(world.account.epoch(), world.now);
-                let evidence = world.evidence(Covers::Everything, vec![record.clone()]);
-                world.memory.took_stock(&world.status, evidence);
+                world.memory.begin_look(world.account.credentials_generation(), world.now);
+                let result = world.result(Covers::Everything, vec![record.clone()]);
+                world.memory.looked(LookFor::Inventory, &world.status, result);
             }
             looks
         });
@@ -137,8 +137,8 @@ fn a_backup_that_an_earlier_object_made_does_not_expire() {
     world.spec.expire_after_days = Some(1);
     world.report();
     world.pass(2 * 86_400);
-    assert!(matches!(world.plan(), Step::TakeStock(_)));
-    world.stock(vec![record], false);
+    assert!(matches!(world.plan(), Step::TakeInventory(_)));
+    world.inventory(vec![record], false);
     let report = world.report();
     assert_eq!((reason(&report), report.status.phase), ("Completed", Some(Phase::Completed)));
     assert!(report.status.conditions[0].message.contains("made by an earlier object"));
@@ -219,7 +219,7 @@ fn nothing_is_deleted_while_this_machines_clock_and_the_clouds_disagree() {
     world.spec.deletion_policy = DeletionPolicy::Delete;
     (world.has_finalizer, world.deleting) = (true, true);
     world.plan();
-    world.stock(vec![seen], false);
+    world.inventory(vec![seen], false);
     assert_eq!(reason(&world.report()), "DeleteBlocked");
     world.cloud_ahead = jiff::SignedDuration::ZERO;
     world.report_in_time();
@@ -264,9 +264,9 @@ fn an_import_is_looked_for_again_after_a_pause_and_at_once_when_somebody_asks() 
     for second in 0..600 {
         if matches!(world.plan(), Step::Look(_)) {
             looked.push(second);
-            world.memory.begin_look(world.account.epoch(), world.now);
-            let evidence = world.evidence(Covers::TheBackup, vec![]);
-            world.memory.saw(&world.status, evidence);
+            world.memory.begin_look(world.account.credentials_generation(), world.now);
+            let result = world.result(Covers::TheBackup, vec![]);
+            world.memory.looked(LookFor::Backup, &world.status, result);
         }
         if let Step::Report(_) = world.plan() {
             world.report();
@@ -276,9 +276,9 @@ fn an_import_is_looked_for_again_after_a_pause_and_at_once_when_somebody_asks() 
     assert_eq!(looked, [0, 30, 90, 210, 450], "30 s, and twice as long each time");
     world.annotations = 1;
     assert!(matches!(world.plan(), Step::Look(_)), "an annotation counts at once");
-    world.memory.begin_look(world.account.epoch(), world.now);
-    let evidence = world.evidence(Covers::TheBackup, vec![]);
-    world.memory.saw(&world.status, evidence);
+    world.memory.begin_look(world.account.credentials_generation(), world.now);
+    let result = world.result(Covers::TheBackup, vec![]);
+    world.memory.looked(LookFor::Backup, &world.status, result);
     world.pass(5);
     assert!(!matches!(world.plan(), Step::Look(_)));
     world.account = ready(place(), 2);
@@ -317,14 +317,14 @@ fn two_processes_that_see_the_same_status_say_the_same_of_it() {
     let mut world = World::new();
     world.write_intent();
     world.answer(Err(lost()));
-    let told = world.report().status;
+    let before = world.report().status;
     // Another one remembers nothing of the call, and looked for it once.
     world.restart();
     world.plan();
     world.pass(5);
     world.see(vec![]);
     let Step::Report(report) = world.plan() else { panic!("{:?}", world.plan()) };
-    assert!(!report.is_news(&told, &Settings::default()), "{:?}", report.status.conditions);
+    assert!(!report.is_news(&before, &Settings::default()), "{:?}", report.status.conditions);
 }
 
 #[test]
@@ -332,22 +332,22 @@ fn a_trouble_that_goes_on_is_told_once_although_each_request_has_another_id() {
     let mut world = World::new();
     world.write_intent();
     world.answer(Err(refusal(413, "DBS.200046")));
-    let told = world.report().status;
+    let before = world.report().status;
     world.pass(3600);
     world.write_intent();
     let hints = Hints { request_id: Some("r-2".into()), ..Hints::default() };
     let again = refused(Engine::TaurusDB, Operation::Create, 413, hints, r#"{"error_code":"DBS.200046","error_msg":"said so"}"#);
     world.answer(Err(again));
-    assert_eq!(world.report().status.conditions[0].message, told.conditions[0].message);
+    assert_eq!(world.report().status.conditions[0].message, before.conditions[0].message);
 }
 
 #[test]
 fn words_alone_wait_a_poll_interval() {
     let mut world = World::new();
-    world.turn = Turn::Behind("shop/a".into());
+    world.position = Position::Behind("shop/a".into());
     world.report();
-    world.turn = Turn::Behind("shop/b".into());
-    assert!(matches!(world.plan(), Step::Rest(Some(left)) if left <= Duration::from_secs(15)));
+    world.position = Position::Behind("shop/b".into());
+    assert!(matches!(world.plan(), Step::RequeueAfter(Some(left)) if left <= Duration::from_secs(15)));
     world.pass(15);
     assert!(world.report().status.conditions[0].message.contains("shop/b"));
 }
@@ -398,7 +398,7 @@ fn a_deletion_whose_credentials_the_cloud_refuses_names_the_flip() {
 fn what_velero_restored_without_a_status_is_left_alone_and_then_asks_a_person() {
     let mut world = World { restored: Restored::Yes, ..World::new() };
     world.spec.deletion_policy = DeletionPolicy::Delete;
-    assert!(matches!(world.plan(), Step::Rest(Some(_))), "nothing is written, not even a finalizer");
+    assert!(matches!(world.plan(), Step::RequeueAfter(Some(_))), "nothing is written, not even a finalizer");
     world.pass(60);
     assert_eq!(reason(&world.report()), "RestoredObject");
     world.pass(86_400);
@@ -428,7 +428,7 @@ fn an_object_for_which_nothing_was_made_in_time_lapses() {
     refused.write_intent();
     refused.answer(Err(refusal(413, "DBS.200046")));
     let report = refused.report();
-    assert!(report.wake.is_some_and(|wake| wake <= Duration::from_secs(590)), "{:?}", report.wake);
+    assert!(report.requeue_after.is_some_and(|requeue_after| requeue_after <= Duration::from_secs(590)), "{:?}", report.requeue_after);
     refused.now.wall += jiff::SignedDuration::from_hours(24);
     refused.cloud_ahead = jiff::SignedDuration::from_hours(-24);
     assert!(!matches!(refused.plan(), Step::Report(report) if report.status.phase == Some(Phase::Lapsed)));
@@ -446,11 +446,11 @@ fn an_object_for_which_nothing_was_made_in_time_lapses() {
 #[test]
 fn beyond_the_oldest_of_a_crowd_an_object_says_how_many_there_are_and_what_to_do() {
     let mut world = World::new();
-    world.turn = Turn::TooMany(300);
+    world.position = Position::TooMany(300);
     let report = world.report();
     let message = report.status.conditions[0].message.clone();
     assert!(reason(&report) == "TooManyQueued" && message.contains("300") && message.contains("takeBefore"), "{message}");
-    world.turn = Turn::TooMany(299);
+    world.position = Position::TooMany(299);
     world.pass(60);
     assert_eq!(world.report().status.conditions[0].message, message, "the number changes all the time");
 }

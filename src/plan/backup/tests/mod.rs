@@ -8,13 +8,11 @@ mod watch;
 
 use super::{
     decide::decide,
-    memory::{
-        Memory, Stage,
-        evidence::{Covers, Evidence},
-    },
-    outcome::Circumstances,
+    listing_result::{Covers, ListingResult, LookFor},
+    memory::{Memory, Stage},
     reason::Reason,
-    seen::{Account, Object, Permit, Restored, Seen, Turn},
+    retry::AttemptContext,
+    seen::{Account, Object, Permit, Position, Restored, Seen},
     step::{Report, Step, carries_intent},
 };
 use crate::{
@@ -43,7 +41,7 @@ struct World {
     spec: DatabaseBackupSpec,
     status: DatabaseBackupStatus,
     account: Account,
-    turn: Turn,
+    position: Position,
     permit: Permit,
     memory: Memory,
     settings: Settings,
@@ -71,8 +69,8 @@ fn place_in(project_id: &str, host: &str) -> Place {
 }
 
 /// An account that is ready, for this place.
-fn ready(place: Place, epoch: u64) -> Account {
-    Account::Ready { place, allowed: true, epoch, cloud_now: None }
+fn ready(place: Place, credentials_generation: u64) -> Account {
+    Account::Ready { place, allowed: true, credentials_generation, cloud_now: None }
 }
 
 impl World {
@@ -97,7 +95,7 @@ impl World {
             },
             status: DatabaseBackupStatus::default(),
             account: ready(place(), 1),
-            turn: Turn::Mine,
+            position: Position::First,
             permit: Permit::Granted,
             memory: Memory::default(),
             settings: Settings::default(),
@@ -133,7 +131,7 @@ impl World {
             spec: &self.spec,
             status: &self.status,
             account: &self.account,
-            turn: &self.turn,
+            position: &self.position,
             permit: self.permit,
             put_back: self.put_back,
             settings: &self.settings,
@@ -159,8 +157,8 @@ impl World {
     fn answer(&mut self, answer: Result<CreatedBackup, Error>) {
         assert!(matches!(self.plan(), Step::Send(_)), "{:?}", self.plan());
         self.memory.sending();
-        let circumstances = circumstances(self.now, &self.settings);
-        self.memory.answered(answer, circumstances);
+        let attempt_context = attempt_context(self.now, &self.settings);
+        self.memory.answered(answer, attempt_context);
     }
 
     /// The same after the pause that words alone have to wait for.
@@ -185,9 +183,9 @@ impl World {
     }
 
     /// What a listing shows that begins now, where the account points.
-    fn evidence(&self, covers: Covers, found: Vec<RemoteBackup>) -> Evidence {
+    fn result(&self, covers: Covers, found: Vec<RemoteBackup>) -> ListingResult {
         let place = self.account.place().cloned().unwrap_or_else(place);
-        Evidence { place: place.into(), started: self.now, covers, found }
+        ListingResult { place: place.into(), started: self.now, covers, found }
     }
 
     /// A listing that is complete shows these.
@@ -198,37 +196,37 @@ impl World {
     /// A look begins, and shows these.
     fn look(&mut self, covers: Covers, found: Vec<RemoteBackup>) {
         self.begin_look();
-        let evidence = self.evidence(covers, found);
-        self.memory.saw(&self.status, evidence);
+        let result = self.result(covers, found);
+        self.memory.looked(LookFor::Backup, &self.status, result);
     }
 
     /// A poll that many share shows these.
     fn poll(&mut self, covers: Covers, found: Vec<RemoteBackup>) {
-        let evidence = self.evidence(covers, found);
-        self.memory.polled(&self.status, evidence);
+        let result = self.result(covers, found);
+        self.memory.polled(&self.status, result);
     }
 
     /// Stock is taken, and shows these; `by_id`: it was asked for the one backup.
-    fn stock(&mut self, found: Vec<RemoteBackup>, by_id: bool) {
+    fn inventory(&mut self, found: Vec<RemoteBackup>, by_id: bool) {
         self.begin_look();
-        let evidence = self.evidence(if by_id { Covers::TheBackup } else { Covers::Everything }, found);
-        self.memory.took_stock(&self.status, evidence);
+        let result = self.result(if by_id { Covers::TheBackup } else { Covers::Everything }, found);
+        self.memory.looked(LookFor::Inventory, &self.status, result);
     }
 
     /// A look began so long ago that the next one may begin: most sentences are about the order of steps, not about the pause between two looks.
     fn begin_look(&mut self) {
         let begun = Moment { mono: self.now.mono.saturating_sub(self.settings.look_pause()), ..self.now };
-        self.memory.begin_look(self.account.epoch(), begun);
+        self.memory.begin_look(self.account.credentials_generation(), begun);
     }
 
     /// A look fails like this.
     fn fail_look(&mut self, error: Error) {
         let (place, settings) = (self.account.place().cloned().unwrap_or_else(place), self.settings);
         self.begin_look();
-        let evidence = self.evidence(Covers::Nothing, vec![]);
-        self.memory.saw(&self.status, evidence);
+        let result = self.result(Covers::Nothing, vec![]);
+        self.memory.looked(LookFor::Backup, &self.status, result);
         let error = crate::cloud::session::ListError::Cloud(error);
-        self.memory.could_not_look(&self.status, &place, self.now, &error, circumstances(self.now, &settings));
+        self.memory.could_not_look(&self.status, &place, self.now, &error, attempt_context(self.now, &settings));
     }
 
     /// The process ends, and another takes over.
@@ -326,6 +324,6 @@ fn instance_is_missing(world: &mut World) {
     world.fail_look(error);
 }
 
-fn circumstances(now: Moment, settings: &Settings) -> Circumstances<'_> {
-    Circumstances { now, epoch: Some(1), settings }
+fn attempt_context(now: Moment, settings: &Settings) -> AttemptContext<'_> {
+    AttemptContext { now, credentials_generation: Some(1), settings }
 }

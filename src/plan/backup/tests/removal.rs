@@ -17,21 +17,21 @@ fn going_with_a_lost_answer() -> World {
 /// The DELETE call for the backup comes to this end.
 fn deleted(world: &mut World, answer: Result<(), Error>) {
     let settings = world.settings;
-    world.memory.deleted("b-1", answer, circumstances(world.now, &settings));
+    world.memory.deleted("b-1", answer, attempt_context(world.now, &settings));
 }
 
 #[test]
 fn a_lost_backup_that_turns_up_while_its_object_goes_is_deleted_too() {
     let mut world = going_with_a_lost_answer();
-    assert!(matches!(world.plan(), Step::TakeStock(_)));
-    world.stock(vec![], false);
+    assert!(matches!(world.plan(), Step::TakeInventory(_)));
+    world.inventory(vec![], false);
     world.pass(5);
     assert!(matches!(world.plan(), Step::Look(_)));
     // Only now does a listing show it.
     let late = remote(&world, RemoteState::Completed);
     world.see(vec![late.clone()]);
-    assert!(matches!(world.plan(), Step::TakeStock(_)), "the inventory is out of date");
-    world.stock(vec![late], false);
+    assert!(matches!(world.plan(), Step::TakeInventory(_)), "the inventory is out of date");
+    world.inventory(vec![late], false);
     world.report();
     assert_eq!(world.plan(), Step::Delete { backup_id: "b-1".into() });
 }
@@ -49,13 +49,13 @@ fn a_lost_backup_that_was_seen_and_went_by_an_unanswered_deletion_keeps_nobody_w
     world.deleting = true;
     world.plan();
     world.pass(1);
-    world.stock(vec![seen], false);
+    world.inventory(vec![seen], false);
     world.report();
     assert!(matches!(world.plan(), Step::Delete { .. }));
     deleted(&mut world, Err(lost()));
     world.pass(60);
-    assert!(matches!(world.plan(), Step::TakeStock(_)));
-    world.stock(vec![], false);
+    assert!(matches!(world.plan(), Step::TakeInventory(_)));
+    world.inventory(vec![], false);
     assert_eq!(world.plan(), Step::Release);
 }
 
@@ -68,7 +68,7 @@ fn an_answer_that_is_not_stored_yet_is_stored_before_the_object_goes() {
     world.answer(Ok(created()));
     world.deleting = true;
     assert_eq!(world.report().status.backup_id.as_deref(), Some("b-1"));
-    assert!(matches!(world.plan(), Step::TakeStock(_)));
+    assert!(matches!(world.plan(), Step::TakeInventory(_)));
 }
 
 #[test]
@@ -80,10 +80,10 @@ fn a_backup_too_young_to_be_listed_is_waited_for_before_its_object_is_let_go() {
     let mut listings = 0;
     while world.plan() != Step::Release {
         match world.plan() {
-            Step::TakeStock(ListScope::Backup { .. }) => world.stock(vec![], true),
-            Step::TakeStock(_) => {
+            Step::TakeInventory(ListScope::Backup { .. }) => world.inventory(vec![], true),
+            Step::TakeInventory(_) => {
                 listings += 1;
-                world.stock(vec![], false);
+                world.inventory(vec![], false);
             }
             Step::Report(report) => {
                 let message = &report.status.conditions[0].message;
@@ -111,11 +111,11 @@ fn an_object_whose_dcs_instance_went_with_all_its_backups_is_let_go() {
             };
         }
         world.deleting = true;
-        assert!(matches!(world.plan(), Step::TakeStock(_)));
+        assert!(matches!(world.plan(), Step::TakeInventory(_)));
         instance_is_missing(&mut world);
         assert_eq!(reason(&world.report()), "Deleting", "it may come back");
         world.pass(600);
-        assert!(matches!(world.plan(), Step::TakeStock(_)), "asked again");
+        assert!(matches!(world.plan(), Step::TakeInventory(_)), "asked again");
         instance_is_missing(&mut world);
         assert_eq!(world.plan(), Step::Release, "lost answer: {lost_answer}");
     }
@@ -126,7 +126,7 @@ fn a_backup_that_a_restore_uses_is_deleted_later() {
     let mut world = being_deleted();
     world.plan();
     let seen = remote(&world, RemoteState::Completed);
-    world.stock(vec![seen.clone()], false);
+    world.inventory(vec![seen.clone()], false);
     world.report();
     assert!(matches!(world.plan(), Step::Delete { .. }));
     let in_use =
@@ -136,8 +136,8 @@ fn a_backup_that_a_restore_uses_is_deleted_later() {
     let said = &report.status.conditions[0].message;
     assert!(reason(&report) == "Deleting" && said.contains("DBS.201319"), "{said}");
     world.pass(60);
-    assert!(matches!(world.plan(), Step::TakeStock(_)), "what is there is looked at anew");
-    world.stock(vec![seen], false);
+    assert!(matches!(world.plan(), Step::TakeInventory(_)), "what is there is looked at anew");
+    world.inventory(vec![seen], false);
     assert!(matches!(world.plan(), Step::Delete { .. }), "and asked for again");
 }
 
@@ -167,7 +167,7 @@ fn with_retain_a_deleted_object_that_somebody_else_holds_is_followed_to_its_end(
 fn an_object_that_is_being_deleted_makes_no_create_call_whoever_holds_it() {
     let mut fresh = World::new();
     fresh.deleting = true;
-    assert_eq!(fresh.plan(), Step::Rest(None), "nothing was asked for");
+    assert_eq!(fresh.plan(), Step::RequeueAfter(None), "nothing was asked for");
     let mut intended = World::new();
     intended.write_intent();
     intended.deleting = true;
@@ -232,35 +232,35 @@ fn being_deleted() -> World {
 #[test]
 fn only_what_a_fresh_listing_shows_under_this_objects_mark_and_instance_is_deleted() {
     let mut world = being_deleted();
-    assert!(matches!(world.plan(), Step::TakeStock(ListScope::Instance { .. })), "nothing is deleted on memory");
+    assert!(matches!(world.plan(), Step::TakeInventory(ListScope::Instance { .. })), "nothing is deleted on memory");
     let mine = remote(&world, RemoteState::Completed);
     let another = RemoteBackup { id: "b-9".into(), mark: "somebody-elses".into(), ..mine.clone() };
     let elsewhere = RemoteBackup { id: "b-8".into(), instance_id: "another".into(), ..mine.clone() };
-    world.stock(vec![another.clone(), elsewhere.clone(), mine.clone()], false);
+    world.inventory(vec![another.clone(), elsewhere.clone(), mine.clone()], false);
     assert_eq!(world.report().status.delete_reason, Some(crate::api::status::DeleteReason::ObjectDeleted), "told before it is done");
     assert_eq!(world.plan(), Step::Delete { backup_id: "b-1".into() });
     deleted(&mut world, Ok(()));
     world.pass(5);
-    assert!(matches!(world.plan(), Step::TakeStock(_)), "confirmed by a listing");
-    world.stock(vec![mine], false);
+    assert!(matches!(world.plan(), Step::TakeInventory(_)), "confirmed by a listing");
+    world.inventory(vec![mine], false);
     assert_eq!(reason(&world.report_in_time()), "Deleting", "the cloud takes a while, and is not asked again at once");
     world.pass(15);
-    assert!(matches!(world.plan(), Step::TakeStock(_)));
-    world.stock(vec![another, elsewhere], false);
-    assert_eq!(world.plan(), Step::TakeStock(by_id("b-1")), "and by its id");
-    world.stock(vec![], true);
+    assert!(matches!(world.plan(), Step::TakeInventory(_)));
+    world.inventory(vec![another, elsewhere], false);
+    assert_eq!(world.plan(), Step::TakeInventory(by_id("b-1")), "and by its id");
+    world.inventory(vec![], true);
     assert_eq!(world.plan(), Step::Release);
 }
 
 #[test]
 fn a_running_backup_is_waited_for_before_it_is_deleted() {
     let mut world = being_deleted();
-    assert!(matches!(world.plan(), Step::TakeStock(_)));
+    assert!(matches!(world.plan(), Step::TakeInventory(_)));
     let mine = remote(&world, RemoteState::Running);
-    world.stock(vec![mine], false);
+    world.inventory(vec![mine], false);
     assert_eq!(reason(&world.report()), "Deleting");
     world.pass(15);
-    assert!(matches!(world.plan(), Step::TakeStock(_)));
+    assert!(matches!(world.plan(), Step::TakeInventory(_)));
 }
 
 #[test]
@@ -269,12 +269,12 @@ fn a_call_without_an_answer_is_cleared_up_before_the_object_is_let_go() {
     let mut looks = 0;
     for _ in 0..1000 {
         match world.plan() {
-            Step::TakeStock(_) => world.stock(vec![], false),
+            Step::TakeInventory(_) => world.inventory(vec![], false),
             Step::Look(_) => {
                 looks += 1;
                 world.see(vec![]);
             }
-            Step::Report(_) | Step::Rest(_) => world.pass(1),
+            Step::Report(_) | Step::RequeueAfter(_) => world.pass(1),
             Step::Release => break,
             step => panic!("{step:?}"),
         }
@@ -296,14 +296,14 @@ fn a_call_without_an_answer_whose_backup_was_found_and_deleted_is_in_doubt_no_lo
             world.see(vec![mine.clone()]);
         }
         world.deleting = true;
-        assert!(matches!(world.plan(), Step::TakeStock(_)));
-        world.stock(vec![mine], false);
+        assert!(matches!(world.plan(), Step::TakeInventory(_)));
+        world.inventory(vec![mine], false);
         world.report();
         assert!(matches!(world.plan(), Step::Delete { .. }));
         deleted(&mut world, Ok(()));
         world.pass(5);
-        assert!(matches!(world.plan(), Step::TakeStock(_)));
-        world.stock(vec![], false);
+        assert!(matches!(world.plan(), Step::TakeInventory(_)));
+        world.inventory(vec![], false);
         assert_eq!(world.plan(), Step::Release, "seen before: {seen_before}");
     }
 }
@@ -343,8 +343,8 @@ fn an_expired_backup_is_deleted_whatever_the_policy_and_the_object_stays() {
     world.see(vec![seen.clone()]);
     world.report();
     world.pass(2 * 86_400);
-    assert!(matches!(world.plan(), Step::TakeStock(_)));
-    world.stock(vec![seen], false);
+    assert!(matches!(world.plan(), Step::TakeInventory(_)));
+    world.inventory(vec![seen], false);
     let report = world.report();
     assert!(has(&report, types::READY) && report.status.phase == Some(Phase::Completed), "it is there until it is gone");
     assert_eq!(world.plan(), Step::Delete { backup_id: "b-1".into() });
@@ -352,9 +352,9 @@ fn an_expired_backup_is_deleted_whatever_the_policy_and_the_object_stays() {
     let report = world.report_in_time();
     assert!(has(&report, types::READY) && report.status.conditions[0].message.contains("DBS.201208"), "it says why it waits");
     world.pass(60);
-    assert!(matches!(world.plan(), Step::TakeStock(_)));
-    world.stock(vec![], false);
-    world.stock(vec![], true);
+    assert!(matches!(world.plan(), Step::TakeInventory(_)));
+    world.inventory(vec![], false);
+    world.inventory(vec![], true);
     let report = world.report();
     assert_eq!((reason(&report), report.status.phase), ("Expired", Some(Phase::Expired)));
     assert!(has(&report, types::READY));

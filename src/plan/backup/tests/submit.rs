@@ -5,9 +5,9 @@ use super::*;
 #[test]
 fn everything_is_in_hand_before_the_intent_is_written() {
     let mut world = World::new();
-    (world.turn, world.permit) = (Turn::NotAsked, Permit::NotAsked);
-    assert_eq!(world.plan(), Step::TakeTurn);
-    world.turn = Turn::Mine;
+    (world.position, world.permit) = (Position::NotAsked, Permit::NotAsked);
+    assert_eq!(world.plan(), Step::JoinQueue);
+    world.position = Position::First;
     assert_eq!(world.plan(), Step::TakePermit);
     world.permit = Permit::Granted;
     let intent = world.write_intent();
@@ -28,7 +28,7 @@ fn the_call_is_sent_only_on_a_fresh_intent_of_this_process() {
     world.pass(11);
     assert!(matches!(world.plan(), Step::WriteIntent(_)), "this process knows that it sent nothing, so it decides anew at once");
     world.restart();
-    assert!(matches!(world.plan(), Step::Rest(_)), "another process does not know that");
+    assert!(matches!(world.plan(), Step::RequeueAfter(_)), "another process does not know that");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_blocked_object_stalls_when_the_grace_is_over_and_recovers_when_the_cause_is
     world.account = Account::Blocked { reason: Reason::AccountNotFound, message: "there is no CloudAccount default".into() };
     let report = world.report();
     assert!(has(&report, types::RECONCILING) && !has(&report, types::STALLED));
-    assert_eq!(report.wake, Some(Duration::from_secs(300)), "a timer ends the grace");
+    assert_eq!(report.requeue_after, Some(Duration::from_secs(300)), "a timer ends the grace");
     world.pass(300);
     let report = world.report();
     assert!(!has(&report, types::RECONCILING) && has(&report, types::STALLED));
@@ -208,7 +208,7 @@ fn an_account_that_is_being_verified_is_waited_for_and_only_a_fresh_object_is_to
     assert_eq!(reason(&world.report()), "AccountNotReady");
     let mut world = World::running();
     world.account = Account::Verifying;
-    assert!(matches!(world.plan(), Step::Rest(_)));
+    assert!(matches!(world.plan(), Step::RequeueAfter(_)));
 }
 
 #[test]
@@ -222,10 +222,10 @@ fn an_account_that_points_elsewhere_is_a_mismatch_and_nothing_is_created_there()
 #[test]
 fn a_namespace_that_is_not_allowed_creates_nothing_but_is_still_watched() {
     let mut world = World::new();
-    world.account = Account::Ready { place: place(), allowed: false, epoch: 1, cloud_now: None };
+    world.account = Account::Ready { place: place(), allowed: false, credentials_generation: 1, cloud_now: None };
     assert_eq!(reason(&world.report()), "NamespaceNotAllowed");
     let mut world = World::running();
-    world.account = Account::Ready { place: place(), allowed: false, epoch: 1, cloud_now: None };
+    world.account = Account::Ready { place: place(), allowed: false, credentials_generation: 1, cloud_now: None };
     let seen = remote(&world, RemoteState::Completed);
     world.see(vec![seen]);
     assert_eq!(reason(&world.report()), "Completed");
@@ -234,7 +234,7 @@ fn a_namespace_that_is_not_allowed_creates_nothing_but_is_still_watched() {
 #[test]
 fn behind_another_backup_of_the_instance_it_says_so() {
     let mut world = World::new();
-    world.turn = Turn::Behind("shop/other".into());
+    world.position = Position::Behind("shop/other".into());
     let report = world.report();
     assert_eq!(reason(&report), "InstanceBusy");
     assert!(report.status.conditions[0].message.contains("shop/other"));

@@ -8,7 +8,7 @@ fn an_intent_whose_write_was_not_answered_is_not_taken_for_ones_own() {
     let Step::WriteIntent(next) = world.plan() else { panic!("an intent") };
     // It is stored; but another process may have written the same at the same microsecond.
     world.status = *next;
-    assert!(matches!(world.plan(), Step::Rest(_)), "it may be theirs to send");
+    assert!(matches!(world.plan(), Step::RequeueAfter(_)), "it may be theirs to send");
     world.pass(5);
     assert!(matches!(world.plan(), Step::Look(_)));
 }
@@ -60,7 +60,7 @@ fn a_miss_needs_two_listings_and_a_settle_delay() {
                 assert_eq!(next.attempts, Some(1), "no attempt is spent");
                 break;
             }
-            Step::Report(_) | Step::Rest(_) => {
+            Step::Report(_) | Step::RequeueAfter(_) => {
                 world.pass(1);
                 waited += 1;
             }
@@ -77,7 +77,7 @@ fn an_intent_without_an_outcome_found_after_a_restart_is_looked_for_before_anyth
     let mut world = World::new();
     world.write_intent();
     world.restart();
-    assert!(matches!(world.plan(), Step::Rest(Some(_))));
+    assert!(matches!(world.plan(), Step::RequeueAfter(Some(_))));
     world.pass(5);
     assert!(matches!(world.plan(), Step::Look(_)));
     world.see(vec![]);

@@ -33,7 +33,7 @@ fn a_completed_backup_stays_so_whatever_an_older_listing_or_an_unknown_word_says
     world.see(vec![complete]);
     assert_eq!(world.report().status.phase, Some(Phase::Completed));
     let running = remote(&world, RemoteState::Running);
-    let older = Evidence { started: begun, ..world.evidence(Covers::Everything, vec![running.clone()]) };
+    let older = ListingResult { started: begun, ..world.result(Covers::Everything, vec![running.clone()]) };
     world.memory.polled(&world.status, older);
     assert_eq!(world.report().status.phase, Some(Phase::Completed), "that one had begun before");
     world.pass(1);
@@ -154,7 +154,7 @@ fn a_look_that_fails_is_not_repeated_at_once() {
     world.see(vec![]);
     assert!(matches!(world.plan(), Step::Look(_)));
     fail(&mut world);
-    assert!(matches!(world.plan(), Step::Report(report) if report.wake.is_some()));
+    assert!(matches!(world.plan(), Step::Report(report) if report.requeue_after.is_some()));
     world.pass(60);
     assert!(matches!(world.plan(), Step::Look(_)));
     // For one of several under one mark.
@@ -168,7 +168,7 @@ fn a_look_that_fails_is_not_repeated_at_once() {
     world.pass(1800);
     assert!(matches!(world.plan(), Step::Look(_)));
     fail(&mut world);
-    assert!(matches!(world.plan(), Step::Report(report) if report.wake.is_some()));
+    assert!(matches!(world.plan(), Step::Report(report) if report.requeue_after.is_some()));
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 use super::reason::Reason;
 use crate::{
-    api::conditions::Standing,
+    api::conditions::Kstatus,
     cloud::{codes::Class, errors::Error, listing::Gap},
     plan::{clock::Moment, settings::Settings},
 };
 
 /// What stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Trouble {
+pub struct RetryState {
     /// The reason to report.
     pub reason: Reason,
     /// The message to report.
@@ -23,7 +23,7 @@ pub struct Trouble {
     /// Until when the cloud asks not to be asked again (`Retry-After`): nothing beats that.
     pub not_before: Option<Moment>,
     /// The account's epoch when it happened: a newly verified account is worth another try.
-    pub epoch: Option<u64>,
+    pub credentials_generation: Option<u64>,
     /// What had counted of the object's annotations when it happened: a change is worth another try.
     pub annotations: u64,
     /// What an earlier message of the same trouble has in it, too: the cloud's code, say. A message holds the id of one request, which changes each time.
@@ -65,17 +65,17 @@ fn outcome(class: Class) -> Outcome {
 }
 
 /// The trouble after a create call that made nothing. What no table has is not known to be final.
-pub fn refused(error: &Error, before: Option<&Trouble>, annotations: u64, place: Circumstances<'_>) -> Trouble {
+pub fn refused(error: &Error, before: Option<&RetryState>, annotations: u64, context: AttemptContext<'_>) -> RetryState {
     let outcome = match error.unknown_refusal() {
         Some(_) if error.class() == Class::Misconfigured => Outcome::Again(Reason::EndpointMisconfigured),
         Some(_) => Outcome::Again(Reason::RequestRefused),
         None => outcome(error.class()),
     };
-    trouble(outcome, error, before, annotations, place)
+    retry(outcome, error, before, annotations, context)
 }
 
 /// The trouble after a listing that failed. Reading is never given up: what would be final for a create call is a matter of the address here.
-pub fn unreadable(error: &Error, before: Option<&Trouble>, annotations: u64, place: Circumstances<'_>) -> Trouble {
+pub fn unreadable(error: &Error, before: Option<&RetryState>, annotations: u64, context: AttemptContext<'_>) -> RetryState {
     let outcome = match outcome(error.class()) {
         Outcome::Final(_) => Outcome::Again(Reason::EndpointMisconfigured),
         // Where a service lists per instance, nothing can be listed without it.
@@ -84,29 +84,29 @@ pub fn unreadable(error: &Error, before: Option<&Trouble>, annotations: u64, pla
         Outcome::Again(Reason::InstanceBusy | Reason::InstanceNotFound) => Outcome::Again(Reason::CloudUnavailable),
         again @ Outcome::Again(_) => again,
     };
-    trouble(outcome, error, before, annotations, place)
+    retry(outcome, error, before, annotations, context)
 }
 
 /// The trouble after a DELETE call that was refused or not answered. It is never given up.
-pub fn undeleted(error: &Error, before: Option<&Trouble>, annotations: u64, place: Circumstances<'_>) -> Trouble {
+pub fn undeleted(error: &Error, before: Option<&RetryState>, annotations: u64, context: AttemptContext<'_>) -> RetryState {
     let outcome = match outcome(error.class()) {
         Outcome::Final(reason) => Outcome::Again(reason),
         again @ Outcome::Again(_) => again,
     };
-    trouble(outcome, error, before, annotations, place)
+    retry(outcome, error, before, annotations, context)
 }
 
 /// The trouble after a listing that did not hold together.
-pub fn incomplete(gap: Gap, before: Option<&Trouble>, annotations: u64, place: Circumstances<'_>) -> Trouble {
+pub fn incomplete(gap: Gap, before: Option<&RetryState>, annotations: u64, context: AttemptContext<'_>) -> RetryState {
     let failures = failures(before, Reason::CloudUnavailable);
-    Trouble {
+    RetryState {
         reason: Reason::CloudUnavailable,
         message: format!("the cloud's listing {INCOMPLETE} ({gap}), and is read again"),
         is_final: false,
         failures,
-        retry_at: place.now.plus(place.settings.passing_retry(failures)),
+        retry_at: context.now.plus(context.settings.passing_retry(failures)),
         not_before: None,
-        epoch: place.epoch,
+        credentials_generation: context.credentials_generation,
         annotations,
         token: INCOMPLETE.to_owned(),
     }
@@ -114,51 +114,52 @@ pub fn incomplete(gap: Gap, before: Option<&Trouble>, annotations: u64, place: C
 
 /// When and under which circumstances something failed.
 #[derive(Clone, Copy, Debug)]
-pub struct Circumstances<'a> {
+pub struct AttemptContext<'a> {
     /// When.
     pub now: Moment,
     /// The account's epoch.
-    pub epoch: Option<u64>,
+    pub credentials_generation: Option<u64>,
     /// The timing flags.
     pub settings: &'a Settings,
 }
 
-fn trouble(outcome: Outcome, error: &Error, before: Option<&Trouble>, annotations: u64, place: Circumstances<'_>) -> Trouble {
+fn retry(outcome: Outcome, error: &Error, before: Option<&RetryState>, annotations: u64, context: AttemptContext<'_>) -> RetryState {
     let (reason, is_final) = match outcome {
         Outcome::Final(reason) => (reason, true),
         Outcome::Again(reason) => (reason, false),
     };
     let failures = failures(before, reason);
-    let delay = match reason.standing() {
-        Standing::Blocked => place.settings.blocked_retry(failures),
-        _ => place.settings.passing_retry(failures),
+    let delay = match reason.kstatus() {
+        Kstatus::Blocked => context.settings.blocked_retry(failures),
+        _ => context.settings.passing_retry(failures),
     };
     let delay = error.retry_after().map_or(delay, |asked| asked.max(delay));
-    Trouble {
+    RetryState {
         reason,
         message: error.to_string(),
         is_final,
         failures,
-        retry_at: place.now.plus(delay),
-        not_before: error.retry_after().map(|asked| place.now.plus(asked)),
-        epoch: place.epoch,
+        retry_at: context.now.plus(delay),
+        not_before: error.retry_after().map(|asked| context.now.plus(asked)),
+        credentials_generation: context.credentials_generation,
         annotations,
         token: error.token(),
     }
 }
 
-fn failures(before: Option<&Trouble>, reason: Reason) -> u32 {
+fn failures(before: Option<&RetryState>, reason: Reason) -> u32 {
     before.filter(|before| before.reason == reason).map_or(0, |before| before.failures).saturating_add(1)
 }
 
-impl Trouble {
+impl RetryState {
     /// Whether it still stands in the way. A changed annotation or a newly verified account ends it early, but not before the cloud wants to be asked
     /// again; a second refusal of the credentials in a row does not end with a new verification, or a token that only IAM likes would be tried without pause.
-    pub fn is_current(&self, epoch: Option<u64>, annotations: u64, now: Moment) -> bool {
+    pub fn is_current(&self, credentials_generation: Option<u64>, annotations: u64, now: Moment) -> bool {
         if self.is_final || self.not_before.is_some_and(|at| now.mono < at.mono) {
             return true;
         }
-        let renewed = epoch != self.epoch && (self.reason != Reason::AuthenticationFailed || self.failures < 2);
+        let renewed =
+            credentials_generation != self.credentials_generation && (self.reason != Reason::AuthenticationFailed || self.failures < 2);
         now.mono < self.retry_at.mono && annotations == self.annotations && !renewed
     }
 

@@ -65,7 +65,9 @@ fn needed(namespaces: &[&str], cluster: bool) -> BTreeSet<Grant> {
     let any = |text: Option<String>| text.unwrap_or_else(|| "*".into());
     used(&options, Some(&lease))
         .into_iter()
-        .map(|right| (any(right.namespace), right.group.into(), right.resource.into(), any(right.name), right.verb.into()))
+        .map(|permission| {
+            (any(permission.namespace), permission.group.into(), permission.resource.into(), any(permission.name), permission.verb.into())
+        })
         .filter(|(namespace, ..)| cluster || namespace != "*")
         .collect()
 }
