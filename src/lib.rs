@@ -27,6 +27,9 @@
 
 pub mod api;
 pub mod cloud;
+#[cfg(feature = "operator")]
 pub mod controller;
+#[cfg(feature = "operator")]
 pub mod plan;
+#[cfg(feature = "operator")]
 pub mod process;

@@ -102,7 +102,7 @@ async fn work(flags: &Run, config: &Config, ctx: &Arc<Context>, granted: Granted
     }
 }
 
-fn context(flags: &Run, config: &Config, stop: Stop) -> Result<(Arc<Context>, Granted), Box<dyn Error>> {
+fn context(flags: &Run, config: &Config, stop: CancellationToken) -> Result<(Arc<Context>, Granted), Box<dyn Error>> {
     let metrics = Arc::new(Metrics::new().with(Box::new(Usage)));
     let runtime = Runtime {
         client: client(config.clone(), REQUEST_TIMEOUT)?,
@@ -169,6 +169,3 @@ fn reporter() -> Reporter {
 
 /// The UIDs of the objects that permits were granted to.
 type Granted = UnboundedReceiver<String>;
-
-/// The token that ends everything.
-pub(crate) type Stop = CancellationToken;

@@ -1,12 +1,12 @@
 //! The one owner of signals.
 
-use super::Stop;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// A token that is cancelled by SIGTERM or SIGINT.
-pub fn on_signal() -> std::io::Result<Stop> {
+pub fn on_signal() -> std::io::Result<CancellationToken> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stop = Stop::new();
+    let stop = CancellationToken::new();
     let cancel = stop.clone();
     tokio::spawn(async move {
         tokio::select! {

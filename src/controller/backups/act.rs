@@ -1,6 +1,6 @@
 //! One reconcile of a `DatabaseBackup`: observe → decide → act, step by step, until there is a status to write or nothing to do.
 
-use super::{PAUSE, listings};
+use super::listings;
 use crate::{
     api::{
         FINALIZER,
@@ -32,6 +32,10 @@ use crate::{
 };
 use kube::{ResourceExt, runtime::controller::Action};
 use std::{sync::Arc, time::Duration};
+
+/// Before a reconcile that did not come to an end is tried again; doubled with each further one, up to 16 s, so that an API server in trouble is
+/// not kept there.
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 /// Steps of one reconcile: the longest path takes ten; more means that somebody else keeps changing the object.
 const MAX_STEPS: usize = 24;

@@ -18,13 +18,9 @@ use super::{
     store::waker::Waker,
 };
 use crate::api::backup::DatabaseBackup;
-use act::{Error, Reconcile};
+use act::{Error, PAUSE, Reconcile};
 use kube::{ResourceExt, runtime::controller::Action};
 use std::{sync::Arc, time::Duration};
-
-/// Before a reconcile that did not come to an end is tried again; doubled with each further one, up to 16 s, so that an API server in trouble is
-/// not kept there.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The controller of the backups of a namespace.
 struct BackupController {

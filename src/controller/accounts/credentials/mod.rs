@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`secret`] | `passwordSecretRef`, `accessKeySecretRef`, `tokenSecretRef` |
 
+mod obtained;
 mod secret;
 
 use crate::{
@@ -12,14 +13,7 @@ use crate::{
     plan::account::{AccountError, AccountReason},
 };
 use kube::Client;
-
-/// Credentials, and a line that changes whenever they do.
-pub struct Obtained {
-    /// The credentials.
-    pub credentials: Credentials,
-    /// What they are, without any secret: a session is kept while that stays the same.
-    pub version: String,
-}
+pub use obtained::Obtained;
 
 /// Obtains what an account names; `namespace` is that of its Secrets.
 ///

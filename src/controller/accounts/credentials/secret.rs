@@ -1,6 +1,6 @@
 //! From a Secret, read by its name; Secrets are neither listed nor watched.
 
-use super::Obtained;
+use super::obtained::Obtained;
 use crate::{
     cloud::login::{
         Credentials,
