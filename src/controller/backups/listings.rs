@@ -108,7 +108,7 @@ pub async fn poll(ctx: Arc<Context>) -> ! {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let topics = topics(ctx.backups.watched(&ctx.options.settings, ctx.now()));
+        let topics = topics(ctx.backups.polled(&ctx.options.settings, ctx.now()));
         paces.lock().unwrap_or_else(PoisonError::into_inner).retain(|topic, pace| pace.under_way || topics.contains_key(topic));
         let crowds = crowds(&topics);
         for (topic, waiting) in topics {
@@ -118,9 +118,9 @@ pub async fn poll(ctx: Arc<Context>) -> ! {
     }
 }
 
-fn topics(watched: Vec<Polled>) -> BTreeMap<Topic, Vec<Polled>> {
+fn topics(polled: Vec<Polled>) -> BTreeMap<Topic, Vec<Polled>> {
     let mut topics: BTreeMap<Topic, Vec<Polled>> = BTreeMap::new();
-    for backup in watched {
+    for backup in polled {
         let instance_id = (backup.engine.api().lists == Lists::Instance).then(|| backup.instance_id.clone());
         let topic = Topic { account: backup.account.clone(), engine: backup.engine, instance_id, running: backup.is_running };
         topics.entry(topic).or_default().push(backup);

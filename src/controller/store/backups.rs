@@ -223,12 +223,12 @@ impl Backups {
     }
 
     /// Every running backup; and, where any settled one is due for its slow look, the settled ones, since one listing serves all of them.
-    pub fn watched(&self, settings: &Settings, now: Moment) -> Vec<Polled> {
+    pub fn polled(&self, settings: &Settings, now: Moment) -> Vec<Polled> {
         let entries = lock(&self.entries);
         // Thousands of settled objects are asked this every few seconds, so nothing is copied for the answer.
         let any_due = entries.by_uid.iter().any(|(uid, entry)| entry.is_due(uid, settings, now));
         let wanted = entries.by_uid.iter().filter(|(_, entry)| entry.phase() == Some(Phase::Running) || any_due);
-        wanted.filter_map(|(uid, entry)| entry.watched(uid, settings, now)).collect()
+        wanted.filter_map(|(uid, entry)| entry.polled(uid, settings, now)).collect()
     }
 
     /// How many objects are in each phase; those without one yet count as Pending.

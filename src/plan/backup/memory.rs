@@ -293,8 +293,8 @@ impl Memory {
         self.own.as_ref().filter(|own| status.request_time.as_ref().is_some_and(|t| t.0 == own.request_time))
     }
 
-    /// An intent was stored, by this process and no other. Whatever was seen of an earlier attempt is no longer of interest. One whose write was not
-    /// answered is not remembered: should another process have planned in the same microsecond, what is stored may be its intent.
+    /// An intent was stored, by this process and no other. What was seen of an earlier attempt stays: it
+    /// names other backups. An intent whose write was not answered is not remembered: should another process have planned in the same microsecond, what is stored may be its intent.
     pub fn intend(&mut self, request_time: Timestamp, begun: Moment) {
         let before = self.own.replace(OwnIntent { request_time, begun, stage: Stage::Written });
         // There is another intent only because a search found nothing.
@@ -303,8 +303,6 @@ impl Memory {
         {
             self.searched_for.push(refusal);
         }
-        self.latest_result = None;
-        self.absence = None;
     }
 
     /// The create call is about to be sent.

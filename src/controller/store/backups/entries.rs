@@ -210,7 +210,7 @@ impl Entry {
         !seen_lately && now.since_wall(synced) >= settings.resync_after(lot)
     }
 
-    pub(super) fn watched(&self, uid: &str, settings: &Settings, now: Moment) -> Option<Polled> {
+    pub(super) fn polled(&self, uid: &str, settings: &Settings, now: Moment) -> Option<Polled> {
         let status = self.status().filter(|status| matches!(status.phase, Some(Phase::Running | Phase::Completed | Phase::Missing)))?;
         let sent = self.memory.own_intent(status).map(|own| own.begun);
         Some(Polled {
@@ -229,7 +229,7 @@ impl Entry {
             is_imported: self.object.spec.source.existing_backup_id.is_some(),
             object: self.object.clone(),
             is_running: status.phase == Some(Phase::Running),
-            seen: self.memory.latest_result.as_ref().map(|latest| latest.started).or(sent),
+            seen: self.memory.latest_result.as_ref().map(|latest| latest.started).max(sent),
             is_due: self.is_due(uid, settings, now),
         })
     }

@@ -1,7 +1,10 @@
 //! Who is woken when an instance becomes free.
 
 use super::*;
-use crate::cloud::engine::Cloud;
+use crate::{
+    cloud::engine::Cloud,
+    plan::{backup::listing_result::Covers, place::Place},
+};
 use serde_json::json;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -70,6 +73,23 @@ fn one_whose_account_can_no_longer_be_used_wakes_who_waits() {
     let (backups, mut receiver) = two(&json!({ "phase": "Running", "backupId": "b-1" }));
     backups.leave_queue("younger", true, |_| None, now());
     assert_eq!(woken(&mut receiver), ["older"]);
+}
+
+#[test]
+fn a_backup_that_was_just_asked_for_again_is_not_looked_for_because_its_last_attempt_was_seen_long_ago() {
+    let backups = Backups::default();
+    let asked = "2026-01-01T00:01:00Z";
+    let status = json!({ "phase": "Running", "backupId": "b-2", "backupName": "dbb-2", "requestTime": "2026-01-01T00:01:00.000000Z" });
+    backups.track(object("one", 1, &status), now());
+    let long_ago = Moment { mono: Duration::ZERO, ..now() };
+    let place = Arc::new(Place { project: place(), endpoint: "host".into() });
+    let failed = ListingResult { place, started: long_ago, covers: Covers::Everything, found: Vec::new() };
+    backups.memory("one", |memory, status| {
+        memory.polled(status, failed);
+        memory.intend(asked.parse().expect("a time"), now());
+    });
+    let polled = backups.polled(&Settings::default(), now());
+    assert_eq!(polled.iter().map(|backup| backup.seen).collect::<Vec<_>>(), [Some(now())]);
 }
 
 #[test]

@@ -5,7 +5,10 @@ use super::{
     world::{Bounds, Doing, Left, Object, Operator, Spot, Stored, World},
 };
 use crate::{
-    api::{backup::DeletionPolicy, status::DatabaseBackupStatus},
+    api::{
+        backup::DeletionPolicy,
+        status::{DatabaseBackupStatus, Phase},
+    },
     cloud::backup::RemoteState,
     plan::{backup::memory::Memory, place::Whereabouts},
 };
@@ -71,6 +74,8 @@ pub(super) enum Event {
     },
     /// The wall clock of an operator jumps by a year: ahead, or back.
     Jump(usize),
+    /// A year passes, by all clocks.
+    YearPasses,
     /// The backup to adopt appears.
     Appear,
     /// A person changes an annotation.
@@ -155,6 +160,9 @@ impl World {
         }
         if self.left.jumps > 0 {
             events.extend((2 - bounds.operators..2).map(Event::Jump));
+        }
+        if self.left.years > 0 && self.status.0.phase == Some(Phase::Completed) {
+            events.push(Event::YearPasses);
         }
         if bounds.import && !self.has_appeared {
             events.push(Event::Appear);
@@ -267,6 +275,10 @@ impl World {
             Event::Jump(which) => {
                 self.left.jumps -= 1;
                 self.is_ahead[which] = !self.is_ahead[which];
+            }
+            Event::YearPasses => {
+                self.left.years -= 1;
+                self.is_year_over = true;
             }
             Event::Appear => self.has_appeared = true,
             Event::Annotate => {

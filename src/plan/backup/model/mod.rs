@@ -283,6 +283,24 @@ fn however_the_wall_clocks_jump_nothing_is_deleted_before_its_time() {
 }
 
 #[test]
+fn a_backup_whose_time_is_up_is_deleted_and_the_object_says_so_when_it_is_gone() {
+    let bounds = Bounds { expires: true, years: 1, watching: true, horizon: 3, ..Bounds::creation() };
+    Lives::new(deeper(Bounds { operators: 1, ..bounds.clone() }))
+        .showing("a backup expires", |world| world.status.0.phase == Some(Phase::Expired))
+        .showing("its time is up and it is still there", |world| world.is_year_over && world.status.0.phase == Some(Phase::Completed))
+        .holds("expiry, one operator after the other");
+    let deleted = Bounds { operators: 1, deletion: true, policy: DeletionPolicy::Delete, faults: 0, horizon: 2, ..bounds.clone() };
+    Lives::new(deeper(deleted))
+        .showing("the object is deleted after its backup has expired", |world| {
+            world.object.deleting && world.status.0.phase == Some(Phase::Expired)
+        })
+        .holds("expiry of a backup whose object is deleted");
+    Lives::new(deeper(Bounds { settings: quick(2), delivery: 0, lag: 0, crashes: 0, faults: 0, horizon: 2, ..bounds }))
+        .showing("a backup expires", |world| world.status.0.phase == Some(Phase::Expired))
+        .holds("expiry under two operators at once");
+}
+
+#[test]
 fn a_backup_to_adopt_that_appears_late_is_found_and_a_refusal_that_nobody_knows_comes_to_its_end() {
     let bounds = Bounds { operators: 1, import: true, crashes: 0, faults: 1, horizon: 6, watching: true, ..Bounds::creation() };
     Lives::new(deeper(bounds)).holds("an import that appears late");

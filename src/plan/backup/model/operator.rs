@@ -113,7 +113,7 @@ impl World {
     /// What an operator decides for this status.
     fn decision(&mut self, which: usize, status: &DatabaseBackupStatus, bounds: &Bounds) -> Step {
         let (now, place) = (self.moment(which), self.spot.place());
-        let account = Account::Ready { place, allowed: true, credentials_generation: 1, cloud_now: Some(moment(self.now).wall) };
+        let account = Account::Ready { place, allowed: true, credentials_generation: 1, cloud_now: Some(self.true_now().wall) };
         let (spec, uid) = (bounds.spec(self.object.policy), self.uid());
         let seen = Seen {
             object: Object {

@@ -74,8 +74,10 @@ pub(super) struct Bounds {
     pub never_complete: bool,
     /// How often the wall clock of an operator jumps ahead by a year, or back.
     pub jumps: u8,
-    /// The backup is to expire, but not within this story.
+    /// The backup is to expire a day after it was completed, which no number of ticks comes to.
     pub expires: bool,
+    /// How often a year passes, by all clocks: then a backup that expires is due.
+    pub years: u8,
     /// The object adopts a backup, which appears some time.
     pub import: bool,
     /// Every call is refused with a code that no table has.
@@ -110,6 +112,7 @@ impl Bounds {
             never_complete: false,
             jumps: 0,
             expires: false,
+            years: 0,
             import: false,
             refused: false,
             annotations: 0,
@@ -163,6 +166,8 @@ pub(super) struct World {
     pub put_back: Option<u32>,
     /// Whose wall clocks are a year ahead.
     pub is_ahead: [bool; 2],
+    /// A year has passed.
+    pub is_year_over: bool,
     /// The backup to adopt is there.
     pub has_appeared: bool,
     /// Changes whenever the object's annotations do.
@@ -235,13 +240,14 @@ pub(super) struct Left {
     pub rollbacks: u8,
     pub recreations: u8,
     pub jumps: u8,
+    pub years: u8,
     pub annotations: u8,
 }
 
 impl Left {
     pub fn nothing() -> Self {
-        let (moves, rollbacks, recreations, jumps, annotations) = (0, 0, 0, 0, 0);
-        Self { crashes: 0, faults: 0, failures: 0, flips: 0, deletion: false, moves, rollbacks, recreations, jumps, annotations }
+        let (moves, rollbacks, recreations, jumps, years, annotations) = (0, 0, 0, 0, 0, 0);
+        Self { crashes: 0, faults: 0, failures: 0, flips: 0, deletion: false, moves, rollbacks, recreations, jumps, years, annotations }
     }
 }
 
@@ -362,8 +368,8 @@ pub(super) fn moment(tick: u32) -> Moment {
 
 impl World {
     pub fn new(bounds: &Bounds) -> Self {
-        let Bounds { crashes, faults, failures, flips, deletion, moves, rollbacks, recreations, jumps, annotations, held, policy, .. } =
-            *bounds;
+        let Bounds { crashes, faults, failures, flips, deletion, moves, rollbacks, .. } = *bounds;
+        let Bounds { recreations, jumps, years, annotations, held, policy, .. } = *bounds;
         Self {
             now: 0,
             object: Object { is_there: true, deleting: false, has_finalizer: false, held, policy, life: 0, is_born: true },
@@ -371,11 +377,12 @@ impl World {
             backups: Vec::new(),
             calls: Vec::new(),
             operators: [Arc::default(), Arc::default()],
-            left: Left { crashes, faults, failures, flips, deletion, moves, rollbacks, recreations, jumps, annotations },
+            left: Left { crashes, faults, failures, flips, deletion, moves, rollbacks, recreations, jumps, years, annotations },
             spot: Spot::Home,
             saved: None,
             put_back: None,
             is_ahead: [false; 2],
+            is_year_over: false,
             has_appeared: false,
             annotations: 0,
             sent_now: [0; 2],
@@ -398,10 +405,16 @@ impl World {
         MARKS[life].iter().chain(&MARKS[2 + life]).any(|own| own == mark)
     }
 
+    /// Now, by clocks that are right.
+    pub fn true_now(&self) -> Moment {
+        let year = Duration::from_secs(if self.is_year_over { 366 * 24 * 3600 } else { 0 });
+        moment(self.now).plus(year)
+    }
+
     /// Now, as an operator's clocks have it.
     pub fn moment(&self, which: usize) -> Moment {
         let ahead = SignedDuration::from_hours(if self.is_ahead[which] { 366 * 24 } else { 0 });
-        let now = moment(self.now);
+        let now = self.true_now();
         Moment { wall: now.wall + ahead, ..now }
     }
 
@@ -425,7 +438,7 @@ impl World {
     pub fn remove(&mut self, wanted: &str) -> bool {
         let is_anothers = self.backups.iter().enumerate().any(|(at, backup)| id(at) == wanted && !self.is_own(&backup.mark));
         self.wrongs.deleted_anothers |= FOREIGN.contains(&wanted) || is_anothers;
-        self.wrongs.deleted_early |= !self.object.deleting;
+        self.wrongs.deleted_early |= !self.object.deleting && !self.is_year_over;
         let found = self.backups.iter_mut().enumerate().find(|(at, backup)| id(*at) == wanted && backup.state != RemoteState::Gone);
         found.map(|(_, backup)| backup.state = RemoteState::Deleting).is_some()
     }
@@ -452,7 +465,10 @@ impl World {
                     || self.is_own(mark)
             }
         };
-        all.filter(|(id, mark, _)| is_here && is_asked(id, mark)).map(|(id, mark, state)| record(id, mark, state)).collect()
+        // Where it matters, every backup was complete at once: a time of its own for each would only make more worlds.
+        let completion_time = (bounds.years > 0).then(|| moment(0).wall);
+        let shown = |(id, mark, state)| RemoteBackup { completion_time, ..record(id, mark, state) };
+        all.filter(|(id, mark, _)| is_here && is_asked(id, mark)).map(shown).collect()
     }
 
     /// Whether the backups go with the object.
@@ -467,7 +483,8 @@ impl World {
     /// A status is stored. Nothing gets lost in the cloud here, so what is final stays.
     pub fn store(&mut self, next: Arc<Stored>) {
         let is_final = matches!(self.status.0.phase, Some(Phase::Completed | Phase::Failed));
-        self.wrongs.took_back |= is_final && next.0.phase != self.status.0.phase;
+        let is_due = self.is_year_over && next.0.phase == Some(Phase::Expired);
+        self.wrongs.took_back |= is_final && !is_due && next.0.phase != self.status.0.phase;
         let state = |backup_id: Option<&String>| {
             let backup = self.backups.iter().enumerate().find(|(at, _)| backup_id == Some(&id(*at)));
             backup.map(|(_, backup)| backup.state)
@@ -491,6 +508,10 @@ impl World {
             Some(Phase::Completed) => !self.backups.iter().enumerate().any(|(at, backup)| {
                 status.backup_id.as_deref() == Some(&id(at)) && Some(&backup.mark) == status.backup_name.as_ref() && backup.was_complete
             }),
+            Some(Phase::Expired) => {
+                let is_its = |at: usize| status.backup_id.as_deref() == Some(&id(at));
+                self.backups.iter().enumerate().any(|(at, backup)| is_its(at) && backup.state != RemoteState::Gone)
+            }
             Some(Phase::Failed) => {
                 let mut own = self.backups.iter().filter(|backup| self.is_own(&backup.mark));
                 let failed = own.all(|backup| matches!(backup.state, RemoteState::Failed | RemoteState::Gone));
@@ -503,7 +524,9 @@ impl World {
     pub fn is_at_its_end(&self) -> bool {
         let status = &self.status.0;
         let reason = status.conditions.first().map(|ready| ready.reason.as_str());
-        let is_settled = matches!(status.phase, Some(Phase::Completed | Phase::Failed)) || reason == Some("RequestRefused");
+        let is_due = self.is_year_over && status.expiration_time.is_some() && status.phase == Some(Phase::Completed);
+        let is_settled = matches!(status.phase, Some(Phase::Completed | Phase::Failed | Phase::Expired)) && !is_due;
+        let is_settled = is_settled || reason == Some("RequestRefused");
         // One that is held by somebody else's finalizer has nothing to wait for if nothing was ever asked for, or made.
         let has_nothing = status.backup_id.is_none() && !status.intent_is_open();
         match self.object {
@@ -532,7 +555,7 @@ impl World {
     }
 
     fn forget_in_memories(&mut self, bounds: &Bounds) {
-        let (status, now) = (self.status.clone(), moment(self.now));
+        let (status, now) = (self.status.clone(), self.true_now());
         for operator in &mut self.operators {
             let is_sending = matches!(operator.doing, Doing::Send { .. } | Doing::Wait);
             let mut memory = operator.memory.clone();

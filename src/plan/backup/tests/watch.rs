@@ -111,6 +111,22 @@ fn a_backup_that_listings_lack_long_enough_is_gone() {
 }
 
 #[test]
+fn a_listing_that_began_before_the_backup_was_seen_and_ended_after_does_not_count_towards_gone() {
+    let mut world = of_an_instance(DeletionPolicy::Retain);
+    let overtaken = world.result(Covers::Everything, vec![]);
+    world.pass(5);
+    let seen = remote(&world, RemoteState::Completed);
+    world.see(vec![seen]);
+    world.memory.polled(&world.status, overtaken);
+    world.pass(600);
+    world.see(vec![]);
+    assert_eq!(world.report().status.phase, Some(Phase::Completed), "one listing since it was seen lacks it, not two");
+    world.pass(600);
+    world.see(vec![]);
+    assert_eq!(world.report().status.phase, Some(Phase::Missing));
+}
+
+#[test]
 fn a_listing_from_before_the_id_was_known_does_not_count_towards_gone() {
     let mut world = World::new();
     world.write_intent();
