@@ -89,11 +89,7 @@ async fn prepare(plane: &ControlPlane, cloud: &Simulator) {
     for namespace in [NAMESPACE, "database-backup-operator"] {
         plane.kubectl_ok(&["create", "namespace", namespace]).await;
     }
-    let urls = cloud.endpoints();
-    let endpoints = format!(
-        "{{iam: \"{}\", geminidb: \"{}\", gaussdbformysql: \"{}\", taurusdb: \"{}\", dcs: \"{}\"}}",
-        urls.iam, urls.geminidb, urls.gaussdbformysql, urls.taurusdb, urls.dcs
-    );
+    let endpoints = cloud.endpoints().manifest();
     plane
         .apply(&format!(
             "apiVersion: v1

@@ -116,15 +116,14 @@ async fn scrapes(operator: &Operator) {
 async fn prepare(plane: &ControlPlane, cloud: &Simulator) {
     plane.kubectl_ok(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")]).await;
     plane.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all"]).await;
-    let urls = cloud.endpoints();
+    let endpoints = cloud.endpoints().manifest();
     plane
         .apply(&format!(
             "{{apiVersion: v1, kind: Secret, metadata: {{name: cloud}}, stringData: {{domainName: {DOMAIN}, username: {USER}, password: {PASSWORD}}}}}
 ---
 {{apiVersion: dbbackup.dev/v1alpha1, kind: ClusterCloudAccount, metadata: {{name: cloud}}, spec: {{cloud: OpenTelekomCloud, region: eu-de,
   credentials: {{passwordSecretRef: {{name: cloud}}}}, allowedNamespaces: {{from: All}}, maxRequestsPerSecond: 1000,
-  endpoints: {{iam: \"{}\", taurusdb: \"{}\"}}}}}}",
-            urls.iam, urls.taurusdb
+  endpoints: {endpoints}}}}}"
         ))
         .await;
 }

@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
 use simulator::Simulator;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -91,15 +90,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn announce(cloud: &Simulator) -> std::io::Result<()> {
-    let endpoints = cloud.endpoints();
-    let line = json!({
-        "iam": endpoints.iam,
-        "geminidb": endpoints.geminidb,
-        "gaussdbformysql": endpoints.gaussdbformysql,
-        "taurusdb": endpoints.taurusdb,
-        "dcs": endpoints.dcs,
-        "admin": cloud.admin_url(),
-    });
+    let mut line = serde_json::to_value(cloud.endpoints())?;
+    line["admin"] = cloud.admin_url().into();
     let mut out = stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()

@@ -103,6 +103,13 @@ pub struct Endpoints {
     pub dcs: String,
 }
 
+impl Endpoints {
+    /// As they stand in a manifest, where JSON will do.
+    pub fn manifest(&self) -> String {
+        serde_json::to_string(self).expect("texts")
+    }
+}
+
 /// The doors of all services.
 pub type Doors = BTreeMap<Service, Door>;
 

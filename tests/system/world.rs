@@ -138,11 +138,7 @@ impl World {
 
     /// The endpoints of the simulated cloud, as they stand in a manifest.
     pub fn endpoints(&self) -> String {
-        let urls = self.cloud.endpoints();
-        format!(
-            "{{iam: \"{}\", geminidb: \"{}\", gaussdbformysql: \"{}\", taurusdb: \"{}\", dcs: \"{}\"}}",
-            urls.iam, urls.geminidb, urls.gaussdbformysql, urls.taurusdb, urls.dcs
-        )
+        self.cloud.endpoints().manifest()
     }
 
     /// A cluster account for everybody, by password.

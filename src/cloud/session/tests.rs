@@ -63,7 +63,7 @@ fn at(time: &str) -> Timestamp {
 /// Serves everything but GeminiDB, which no table has in this region.
 async fn open(url: &str, project_id: Option<&str>, credentials: Credentials) -> Result<Session, LoginError> {
     let given = || Some(url.to_owned());
-    let overrides = Overrides { iam: given(), gaussdbformysql: given(), taurusdb: given(), dcs: given(), geminidb: None };
+    let overrides = Overrides { iam: given(), gaussdbformysql: given(), taurusdb: given(), dcs: given(), ..Overrides::default() };
     let endpoints = Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-xx", &overrides, true).unwrap();
     let target = Target { cloud: Cloud::OpenTelekomCloud, region: "eu-xx".into(), project_id: project_id.map(Into::into), endpoints };
     Session::open(client(), target, credentials, Arc::new(Permits::new(1000)), at("2025-01-01T00:00:00Z")).await
