@@ -233,7 +233,7 @@ fn hints(headers: &HeaderMap) -> Hints {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     Hints {
         request_id: text("x-request-id").map(|id| super::parse::clean(id, REQUEST_ID_CHARS)).filter(|id| !id.is_empty()),
-        // An hour is more than any throttling window; a longer wish is not taken at its word.
+        // An hour is more than any throttling window; a longer one is cut to it.
         retry_after: text("retry-after")
             .and_then(|value| value.trim().parse().ok())
             .map(|seconds: u32| Duration::from_secs(seconds.min(3600).into())),

@@ -13,7 +13,7 @@ pub struct Project {
     pub project_id: String,
 }
 
-/// Where backups are taken: a project, and the host that serves the engine there. Whatever is seen of backups is evidence of one place only.
+/// Where backups are taken: a project, and the host that serves the engine there. A listing says something about one place only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The project.

@@ -53,7 +53,7 @@ impl Settings {
         (self.poll_interval * 2).saturating_mul(1 << failures.saturating_sub(1).min(6)).min(self.poll_interval * 120)
     }
 
-    /// Before a passing trouble is tried again, after so many failures in a row (from 1): a third of a poll, doubling to 4 polls (5 s to 1 min).
+    /// Before a failure that may pass is tried again, after so many failures in a row (from 1): a third of a poll, doubling to 4 polls (5 s to 1 min).
     pub fn passing_retry(&self, failures: u32) -> Duration {
         (self.poll_interval / 3).saturating_mul(1 << failures.saturating_sub(1).min(6)).min(self.poll_interval * 4)
     }
@@ -93,7 +93,7 @@ impl Settings {
         if running_for < self.young() { self.poll_interval } else { self.poll_interval * 4 }
     }
 
-    /// Between two looks at a settled backup: the resync interval, 20 % more or less by what `lot` says, so that a thousand do not come at once.
+    /// Between two looks at a settled backup: the resync interval, 20 % more or less by the number `lot`, which differs from object to object, so that a thousand do not come at once.
     pub fn resync_after(&self, lot: u64) -> Duration {
         let percent = 80 + u32::try_from(lot % 41).unwrap_or_default();
         self.resync_interval * percent / 100

@@ -1,4 +1,4 @@
-//! A panic anywhere is a bug. It ends the process, which a restart mends; a task that dies alone would leave an operator that looks alive and is deaf.
+//! A panic anywhere is a bug. It ends the process, which a restart mends; a task that ended alone would leave an operator that looks alive and does nothing.
 
 use crate::cloud::parse::clean;
 use std::panic::{PanicHookInfo, set_hook};
@@ -6,7 +6,7 @@ use std::panic::{PanicHookInfo, set_hook};
 /// The longest line about a panic.
 const LINE: usize = 512;
 
-/// From now on a panic in any task or thread is told in one line of the log, and ends the process at once.
+/// From now on a panic in any task or thread is logged in one line, and ends the process at once.
 pub fn end_the_process() {
     set_hook(Box::new(|panic| {
         let line = line(panic);

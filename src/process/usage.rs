@@ -1,4 +1,4 @@
-//! What this process uses, by the names that every dashboard knows. Read from `/proc`; where there is none, nothing is told.
+//! What this process uses, by the names that every dashboard knows. Read from `/proc`; where there is none, there are no such metrics.
 
 use prometheus_client::{
     collector::Collector,

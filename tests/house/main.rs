@@ -121,7 +121,7 @@ fn circles(files: &[Source]) -> Vec<String> {
         let (mut reached, mut next) = (BTreeSet::new(), vec![vec![start.clone()]]);
         while let Some(way) = next.pop() {
             for used in graph[way.last().expect("a way begins somewhere")].iter().filter(|used| is_in(used, floor)) {
-                let longer = [&way[..], &[used.clone()]].concat();
+                let longer = [&way[..], std::slice::from_ref(used)].concat();
                 if used == start {
                     wrong.push(longer.join(" → "));
                 } else if reached.insert(used.clone()) {

@@ -3,7 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`kinds`] | what both kinds have in common |
-//! | [`verify`] | one verification: endpoints, credentials, login, project |
+//! | [`mod@verify`] | one verification: endpoints, credentials, login, project |
 //! | [`credentials`] | where the credentials come from: one file for each source |
 //! | [`namespaces`] | which namespaces may use a cluster account |
 

@@ -153,7 +153,7 @@ impl<'a> Reconcile<'a> {
             Step::SetFinalizer(present) => return self.set_finalizer(object, present).await,
             Step::Release => return self.release(object).await,
             Step::Delete { backup_id } if self.has_permit(&account) => self.delete(object, &account, &backup_id, now).await,
-            // Woken when it is granted; the look after a while is a belt.
+            // Woken when it is granted; and after a while, should that be missed.
             Step::Delete { .. } => return Ok(Next::RequeueAfter(Some(ctx.options.settings.poll_interval))),
             Step::Report(report) => return self.report(object, status, *report, now).await,
             Step::RequeueAfter(requeue_after) => return Ok(Next::RequeueAfter(requeue_after)),
@@ -355,7 +355,7 @@ impl<'a> Reconcile<'a> {
     }
 }
 
-/// The id that this process's own call was answered with, if the status holds another; told of once.
+/// The id that this process's own call was answered with, if the status holds another; once.
 fn other_id(memory: &mut Memory, status: &DatabaseBackupStatus) -> Option<String> {
     let id = match memory.own_intent(status).map(|own| &own.stage) {
         Some(Stage::Accepted(created)) if status.backup_id.as_ref().is_some_and(|id| *id != created.backup_id) => created.backup_id.clone(),

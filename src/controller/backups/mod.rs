@@ -2,7 +2,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`act`] | one reconcile: observe → decide → act, step by step |
+//! | `act` | one reconcile: observe → decide → act, step by step |
 //! | [`listings`] | listings of the cloud, shared by everything that waits for them |
 
 mod act;

@@ -1,4 +1,4 @@
-//! The definitions that the API server serves, compared with this program's: at the start, from time to time, and whenever there is a doubt.
+//! The definitions that the API server serves, compared with this program's: at the start, from time to time, and whenever they are suspected to be older.
 
 use crate::{api::crds, controller::context::Context};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

@@ -108,11 +108,11 @@ pub struct Findings {
     pub problems: Vec<String>,
     /// It works, but for what these say.
     pub notes: Vec<String>,
-    /// How many rights are there.
+    /// How many permissions are granted.
     pub granted: usize,
 }
 
-/// Asks the Kubernetes API whether the definitions are served, and for each right.
+/// Asks the Kubernetes API whether the definitions are served, and for each permission.
 ///
 /// # Errors
 /// It did not answer.

@@ -55,7 +55,7 @@ impl Readiness {
     }
 }
 
-/// Asks for the metadata of one backup: the way there, the token, the rights and the definition have to be good for an answer.
+/// Asks for the metadata of one backup: the connection, the token, the permissions and the definition have to be good for an answer.
 async fn ask(ctx: &Context) -> Option<String> {
     match timeout(ANSWER, one_backup(ctx).list(&ListParams::default().limit(1))).await {
         Ok(Ok(_)) => None,

@@ -19,7 +19,7 @@ pub async fn watch(ctx: Arc<Context>) -> ! {
     }
 }
 
-/// The storage's revision, as a listing of one object's metadata tells it; absent where the API server does not answer.
+/// The storage's revision, as a listing of one object's metadata has it; absent where the API server does not answer.
 async fn revision(ctx: &Context) -> Option<u64> {
     let listed = one_backup(ctx).list_metadata(&ListParams::default().limit(1)).await.ok()?;
     listed.metadata.resource_version?.parse().ok()

@@ -28,7 +28,7 @@ pub trait Reconciler: Send + Sync + 'static {
     /// Through what its objects are woken.
     fn waker(&self) -> &Waker<Self::Kind>;
 
-    /// The watch showed something: the memory hears it before a reconcile does.
+    /// The watch showed something: it goes into the stores before a reconcile sees it.
     fn seen(&self, change: Change<Self::Kind>);
 
     /// Brings an object one step further, until something has to be waited for.

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | [`drive`] | sets a controller up and runs it |
 //! | [`watch`] | the watch that feeds the memory before it causes a reconcile |
-//! | [`readable`] | leaves objects alone that cannot be read |
-//! | [`write`] | status and finalizers by compare-and-swap, and Events |
+//! | `readable` | leaves objects alone that cannot be read |
+//! | [`mod@write`] | status and finalizers by compare-and-swap, and Events |
 
 pub mod drive;
 mod readable;

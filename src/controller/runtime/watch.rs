@@ -19,9 +19,9 @@ use kube::{
 use std::{fmt, io, sync::Arc, time::Duration};
 use tokio::{sync::watch::Receiver, time::timeout};
 
-/// How long the next piece of a listing may take. Without an end a connection that was lost without a word would be waited for.
+/// How long the next piece of a listing may take. Without a limit a connection that was lost unnoticed would be waited for.
 const NEXT_PIECE: Duration = Duration::from_secs(30);
-/// How long a watch runs, in seconds, before it is renewed; one that was lost without a word is found out then. Renewing costs one request.
+/// How long a watch runs, in seconds, before it is renewed; one that was lost unnoticed is found out then. Renewing costs one request.
 const WATCH_SECONDS: u32 = 120;
 
 /// Something that a watch showed.
@@ -54,8 +54,8 @@ impl fmt::Display for Subject {
     }
 }
 
-/// Watches a kind: `hear` is told everything before the stream is. Managed fields are dropped, since nobody reads them and they take half the memory.
-/// Errors are told and end here: further on they would only make a controller pause that has other things to do.
+/// Watches a kind: `hear` gets everything before the stream does. Managed fields are dropped, since nobody reads them and they take half the memory.
+/// Errors are logged and end here: a controller would pause for them, although it has other things to do.
 pub fn watch<K: Kind>(
     runtime: Arc<Runtime>,
     subject: Subject,

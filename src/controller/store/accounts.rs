@@ -107,7 +107,7 @@ impl Accounts {
         (Self { state: Mutex::default(), waker, cluster_waker, granted }, receiver)
     }
 
-    /// Backups wait without a word until the watches of these namespaces (absent: all, or the cluster kind) have shown everything.
+    /// Backups wait and write nothing until the watches of these namespaces (absent: all, or the cluster kind) have shown everything.
     pub fn expect(&self, kind: AccountKind, namespaces: &[Option<String>]) {
         let mut state = self.lock();
         state.expected.insert(kind);
@@ -205,7 +205,7 @@ impl Accounts {
         all
     }
 
-    /// The account's epoch: grows with each new session.
+    /// The generation of the account's credentials: grows with each new session.
     pub fn credentials_generation(&self, key: &AccountKey) -> Option<u64> {
         self.lock().entries.get(key).map(|entry| entry.credentials_generation)
     }

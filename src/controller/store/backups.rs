@@ -122,7 +122,7 @@ impl Backups {
         lock(&self.entries).by_uid.get(uid)?.born
     }
 
-    /// A listing of an instance, read on behalf of one object, serves all others that wait to be asked for: each is told what it has there under any name
+    /// A listing of an instance, read on behalf of one object, serves all others that wait to be asked for: each gets what it has there under any name
     /// that it may ever have had. Those that have something are woken.
     pub fn share_survey(&self, account: &AccountKey, engine: Engine, instance_id: &str, backups: &[RemoteBackup], result: &ListingResult) {
         let by_mark: HashMap<&str, &RemoteBackup> = backups.iter().map(|backup| (backup.mark.as_str(), backup)).collect();
@@ -143,7 +143,7 @@ impl Backups {
         self.waker.wake(&found);
     }
 
-    /// Whether it is this object's turn on its instance; if so, it keeps the turn until [`Backups::end_turn`].
+    /// The object's place in the queue of its instance; if it is first, it stays so until [`Backups::leave_queue`].
     pub fn join_queue(&self, uid: &str, place: &Project, place_of: impl Fn(&AccountKey) -> Option<Project>, now: Moment) -> Position {
         let mut entries = lock(&self.entries);
         let Some(me) = entries.by_uid.get(uid) else { return Position::NotAsked };
@@ -165,8 +165,8 @@ impl Backups {
         position
     }
 
-    /// The reconcile has ended, well or not, and the turn with it, if it had taken it. Whoever waits for the instance is woken if the object claims something else
-    /// of it than they were last woken for: not only a reconcile changes that, but also the time and the account, and a turn may end unused.
+    /// The reconcile has ended, well or not, and the place in the queue with it. Whoever waits for the instance is woken if the object claims something else
+    /// of it than they were last woken for: not only a reconcile changes that, but also the time and the account, and a first place may end unused.
     pub fn leave_queue(&self, uid: &str, well: bool, place_of: impl Fn(&AccountKey) -> Option<Project>, now: Moment) {
         let mut entries = lock(&self.entries);
         let Some(me) = entries.by_uid.get_mut(uid) else { return };

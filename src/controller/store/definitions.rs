@@ -31,7 +31,7 @@ impl Definitions {
         self.suspected.notify_one();
     }
 
-    /// Waits until there is a doubt.
+    /// Waits until they are suspected.
     pub async fn suspected(&self) {
         self.suspected.notified().await;
     }

@@ -1,4 +1,4 @@
-//! What is told as an Event: the steps of a backup's life, read off two statuses.
+//! What is published as an Event: the steps of a backup's life, read off two statuses.
 
 use crate::api::{
     conditions::{is_true, types},

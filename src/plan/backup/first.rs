@@ -83,7 +83,7 @@ pub(super) fn is_own(o: &Observed<'_>, wanted: &str) -> bool {
     wanted.starts_with("dbb-") && own_marks(source.engine, o.object.name, o.object.uid, &source.instance_id).any(|mark| mark == wanted)
 }
 
-/// The object is told of its backup from an earlier life. Attempts before it must have failed, or it would not have been made.
+/// The object adopts its backup from an earlier life. Attempts before it must have failed, or it would not have been made.
 fn adopt(o: &Observed<'_>, survey: &ListingResult, attempt: i32, backup: &RemoteBackup) -> Step {
     let mut failed_attempts = o.status.failed_attempts.clone();
     for earlier in o.attempt()..attempt {

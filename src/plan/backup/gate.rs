@@ -1,4 +1,4 @@
-//! What keeps an object from the cloud: its account, a trouble that is not over, a pause.
+//! What keeps an object from the cloud: its account, a failure that is retried later, a pause.
 
 use super::{
     observed::Observed,
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Why the object cannot get at its account.
 pub(super) enum Gate {
-    /// Not known yet: wait without a word, unless the object has never been told anything.
+    /// Not known yet: wait and write nothing, unless the object has no status yet.
     Verifying,
     /// To be reported.
     Closed(Reason, String),
@@ -49,7 +49,7 @@ pub(super) fn place<'a>(o: &Observed<'a>) -> Result<&'a Place, Gate> {
     }
 }
 
-/// A host as people are told of it.
+/// A host as it stands in messages.
 pub(super) fn host(endpoint: &str) -> &str {
     if endpoint.is_empty() { "no host" } else { endpoint }
 }

@@ -55,7 +55,7 @@ pub struct Memory {
     pub wrote: Option<Moment>,
     /// Since when the object has been blocked without a break.
     pub blocked: Option<BlockedSince>,
-    /// Backups beyond the first under this object's mark that were told of.
+    /// Backups beyond the first under this object's mark for which an Event was published.
     pub duplicates: usize,
 }
 
@@ -68,7 +68,7 @@ pub struct Looks {
     pub last: Option<Moment>,
     /// How many there were in a row that left the object blocked.
     pub in_a_row: u32,
-    /// The account's epoch at the latest.
+    /// The generation of the account's credentials at the latest.
     pub credentials_generation: Option<u64>,
     /// What had counted of the annotations at the latest.
     pub annotations: u64,
@@ -103,7 +103,7 @@ pub enum Stage {
     Sending,
     /// The cloud accepted it.
     Accepted(CreatedBackup),
-    /// It made nothing; the trouble says why.
+    /// It made nothing; the retry state says why.
     Rejected,
     /// It may have reached the cloud.
     Unanswered {
@@ -167,7 +167,7 @@ pub struct Removal {
     pub not_before: Moment,
     /// The backup whose deletion the cloud has accepted, and when: it takes a while, and is not asked for again meanwhile.
     pub accepted: Option<(String, Moment)>,
-    /// Marks under which a deletion was accepted: their create calls are in doubt no longer.
+    /// Marks under which a deletion was accepted: the outcome of their create calls no longer matters.
     pub marks: Vec<String>,
 }
 
@@ -195,7 +195,7 @@ impl BlockedSince {
 
 impl Memory {
     /// Brings the memory in line with the object at the start of a decision. A call that was cut off has no answer any more, and an open intent that
-    /// is not this process's own, or was not answered, is in doubt from now on.
+    /// is not this process's own, or was not answered, has an unknown outcome from now on.
     pub fn notice(&mut self, seen: &Seen<'_>, is_removed: bool) {
         let (status, now) = (seen.status, seen.now);
         if let Some(own) = &mut self.own

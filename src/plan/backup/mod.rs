@@ -15,7 +15,7 @@
 //! | what keeps any of them from repeating itself | `brake` |
 //!
 //! # The protocol
-//! 1. Everything first: a ready account, the instance's turn, a permit. Each is a step of its own, and each changes what is observed next.
+//! 1. Everything first: a ready account, the first place in the instance's queue, a permit. Each is a step of its own, and each changes what is observed next.
 //! 2. Then the intent ([`step::Step::WriteIntent`]), a compare-and-swap on the object.
 //! 3. Then at once the call ([`step::Step::Send`]), whose last line before the socket checks the intent's age.
 //! 4. A definite answer is stored. Anything else is an unknown outcome: look until the backup is found, or until two complete listings a settle delay later

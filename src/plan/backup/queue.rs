@@ -63,7 +63,7 @@ pub fn claim(status: &DatabaseBackupStatus, life: Life, memory: &Memory, now: Mo
     }
     if status.backup_id.is_some() || status.intent_is_open() {
         let record = memory.latest_result.as_ref().and_then(|latest| latest.record(status));
-        // One that is being deleted may be told nothing any more of what the cloud has finished.
+        // The status of one that is being deleted may no longer follow what the cloud has finished.
         let has_ended = life.deleting && record.is_some_and(|record| record.state != RemoteState::Running);
         return if now.since_wall(life.created) < life.deadline && !has_ended { Claim::Holds } else { Claim::Nothing };
     }
@@ -75,7 +75,7 @@ pub fn claim(status: &DatabaseBackupStatus, life: Life, memory: &Memory, now: Mo
     }
 }
 
-/// Whose turn it is: that of the oldest who holds the instance, else of the oldest who waits. `me` wants it, so it waits at least; if it holds the
+/// Who is first in the queue: the oldest that holds the instance, else the oldest that waits. `me` wants it, so it waits at least; if it holds the
 /// instance itself, as one does whose call is known to have made nothing, only an older holder is ahead. Everybody comes to the same answer, or two
 /// might wait for each other.
 pub fn position<'a>(me: &Contender, others: impl Iterator<Item = &'a Contender>) -> Position {

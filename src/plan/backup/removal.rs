@@ -1,6 +1,6 @@
 //! The backup in the cloud is to be deleted: because the object is, under `deletionPolicy: Delete`, or because its time is up.
 //!
-//! Deleted is only what a fresh listing shows with one of this object's own marks, on its own instance, and what was told in the status before; and only
+//! Deleted is only what a fresh listing shows with one of this object's own marks, on its own instance, and what the status announced before; and only
 //! while this machine's clock and the cloud's agree. What the cloud says of a deletion is never the end of it: the next listing is.
 
 use super::{

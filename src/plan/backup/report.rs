@@ -14,7 +14,7 @@ use crate::api::{
 };
 use std::time::Duration;
 
-/// Nothing happens to the object any more, but its status speaks of the newest generation.
+/// Nothing happens to the object any more, but its status names the newest generation.
 pub(super) fn settled(o: &Observed<'_>) -> Step {
     Step::Report(Box::new(Report { status: restated(o), reason: None, requeue_after: None }))
 }
@@ -42,7 +42,7 @@ pub(super) fn hold(o: &Observed<'_>, reason: Reason, message: &str, requeue_afte
     report(o, o.status.clone(), o.status.phase.unwrap_or(Phase::Pending), reason, message, requeue_after)
 }
 
-/// What is said of a trouble: what the status says already, if that is of the same trouble. Another request has another id, and another process may have
+/// The message of a failure that is retried: what the status says already, if that is about the same failure. Another request has another id, and another process may have
 /// met it first; neither is news.
 pub(super) fn message_of<'a>(o: &Observed<'a>, retry: &'a RetryState) -> &'a str {
     let said = ready_message(o, retry.reason).filter(|said| said.contains(&retry.token));

@@ -38,7 +38,7 @@ pub(super) fn is_too_late(o: &Observed<'_>) -> bool {
 /// In how long it is too late, while that would change anything.
 pub(super) fn too_late_in(o: &Observed<'_>) -> Option<Duration> {
     let before = o.spec.take_before.as_ref().filter(|_| matches!(o.status.phase, None | Some(Phase::Pending)))?;
-    // Both clocks have to say so; the cloud's tells whole seconds.
+    // By both clocks; the cloud's has whole seconds.
     let latest = o.account.cloud_now().map_or(o.now.wall, |cloud_now| cloud_now.min(o.now.wall));
     let left = Duration::try_from(before.0.duration_since(latest)).ok()?;
     (!left.is_zero()).then(|| left.min(Duration::from_secs(24 * 3600)))

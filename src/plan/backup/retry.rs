@@ -1,4 +1,4 @@
-//! What an error of the cloud means for a backup: the one place where reasons and delays are chosen.
+//! What an error of the cloud means for a backup, and when it is tried again: the one place where reasons and delays are chosen.
 
 use super::reason::Reason;
 use crate::{
@@ -22,11 +22,11 @@ pub struct RetryState {
     pub retry_at: Moment,
     /// Until when the cloud asks not to be asked again (`Retry-After`): nothing beats that.
     pub not_before: Option<Moment>,
-    /// The account's epoch when it happened: a newly verified account is worth another try.
+    /// The generation of the account's credentials when it happened: newly verified ones are worth another try.
     pub credentials_generation: Option<u64>,
     /// What had counted of the object's annotations when it happened: a change is worth another try.
     pub annotations: u64,
-    /// What an earlier message of the same trouble has in it, too: the cloud's code, say. A message holds the id of one request, which changes each time.
+    /// What every message of the same failure has in it: the cloud's code, say. A message holds the id of one request, which changes each time.
     pub token: String,
 }
 
@@ -64,7 +64,7 @@ fn outcome(class: Class) -> Outcome {
     }
 }
 
-/// The trouble after a create call that made nothing. What no table has is not known to be final.
+/// The state after a create call that made nothing. What no table has is not known to be final.
 pub fn refused(error: &Error, before: Option<&RetryState>, annotations: u64, context: AttemptContext<'_>) -> RetryState {
     let outcome = match error.unknown_refusal() {
         Some(_) if error.class() == Class::Misconfigured => Outcome::Again(Reason::EndpointMisconfigured),
@@ -74,7 +74,7 @@ pub fn refused(error: &Error, before: Option<&RetryState>, annotations: u64, con
     retry(outcome, error, before, annotations, context)
 }
 
-/// The trouble after a listing that failed. Reading is never given up: what would be final for a create call is a matter of the address here.
+/// The state after a listing that failed. Reading is never given up: what would be final for a create call is a matter of the address here.
 pub fn unreadable(error: &Error, before: Option<&RetryState>, annotations: u64, context: AttemptContext<'_>) -> RetryState {
     let outcome = match outcome(error.class()) {
         Outcome::Final(_) => Outcome::Again(Reason::EndpointMisconfigured),
@@ -87,7 +87,7 @@ pub fn unreadable(error: &Error, before: Option<&RetryState>, annotations: u64, 
     retry(outcome, error, before, annotations, context)
 }
 
-/// The trouble after a DELETE call that was refused or not answered. It is never given up.
+/// The state after a DELETE call that was refused or not answered. It is never given up.
 pub fn undeleted(error: &Error, before: Option<&RetryState>, annotations: u64, context: AttemptContext<'_>) -> RetryState {
     let outcome = match outcome(error.class()) {
         Outcome::Final(reason) => Outcome::Again(reason),
@@ -96,7 +96,7 @@ pub fn undeleted(error: &Error, before: Option<&RetryState>, annotations: u64, c
     retry(outcome, error, before, annotations, context)
 }
 
-/// The trouble after a listing that did not hold together.
+/// The state after a listing that did not hold together.
 pub fn incomplete(gap: Gap, before: Option<&RetryState>, annotations: u64, context: AttemptContext<'_>) -> RetryState {
     let failures = failures(before, Reason::CloudUnavailable);
     RetryState {
@@ -112,12 +112,12 @@ pub fn incomplete(gap: Gap, before: Option<&RetryState>, annotations: u64, conte
     }
 }
 
-/// When and under which circumstances something failed.
+/// When something was tried, and with what.
 #[derive(Clone, Copy, Debug)]
 pub struct AttemptContext<'a> {
     /// When.
     pub now: Moment,
-    /// The account's epoch.
+    /// The generation of the account's credentials.
     pub credentials_generation: Option<u64>,
     /// The timing flags.
     pub settings: &'a Settings,

@@ -18,7 +18,7 @@ pub struct Seen<'a> {
     pub status: &'a DatabaseBackupStatus,
     /// The account that it names.
     pub account: &'a Account,
-    /// Whether it is this object's turn on its instance.
+    /// Its place in the queue of its instance.
     pub position: &'a Position,
     /// Whether the account's request rate has room for a create call.
     pub permit: Permit,
@@ -103,7 +103,7 @@ impl Account {
         }
     }
 
-    /// Its epoch, if it is ready.
+    /// The generation of its credentials, if it is ready.
     pub fn credentials_generation(&self) -> Option<u64> {
         match self {
             Self::Ready { credentials_generation, .. } => Some(*credentials_generation),
@@ -120,7 +120,7 @@ impl Account {
     }
 }
 
-/// Whose turn it is on the instance.
+/// An object's place in the queue of its instance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Position {
     /// Not asked for yet.

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// Ask whether it is this object's turn on its instance, and plan again.
+    /// Join the queue of the instance, and plan again.
     JoinQueue,
     /// Ask for a permit for one create call, and plan again.
     TakePermit,

@@ -188,7 +188,7 @@ fn submit(o: &Observed<'_>, place: &Place, permit: Permit) -> Step {
 }
 
 /// So many objects of the instance have not been asked for yet that somebody may not mean it: a new cluster is filled with everything that lies in Git.
-/// How many there were when the object was first told stays: the number changes all the time.
+/// The number in the first message stays: it changes all the time.
 fn too_many(o: &Observed<'_>, count: usize) -> Step {
     let message = format!(
         "{count} DatabaseBackups of instance {} wait, and only the {OLDEST} oldest are in line: delete those that nobody needs, and give those in Git a \
@@ -199,7 +199,7 @@ fn too_many(o: &Observed<'_>, count: usize) -> Step {
     hold(o, Reason::TooManyQueued, &said.unwrap_or(message), None)
 }
 
-/// The status that says what is about to be asked. While a trouble is being retried its reason stays, so that its grace goes on without a break.
+/// The status that says what is about to be asked. While a failure is being retried its reason stays, so that its grace goes on without a break.
 fn intent(o: &Observed<'_>, place: &Place) -> DatabaseBackupStatus {
     let source = &o.spec.source;
     let name = backup_name(source.engine, o.object.name, o.object.uid, &source.instance_id, o.attempt());
@@ -222,7 +222,7 @@ fn intent(o: &Observed<'_>, place: &Place) -> DatabaseBackupStatus {
     conclude(o, next, Phase::Pending, reason, message)
 }
 
-/// Now, and later than every intent before: no two intents that were ever stored for an object have the same time, so it tells them apart.
+/// Now, and later than every intent before: no two intents that were ever stored for an object have the same time, so the time identifies an intent.
 fn request_time(o: &Observed<'_>) -> Timestamp {
     let now = microseconds(o.now.wall);
     let before = o.status.request_time.as_ref().and_then(|before| before.0.checked_add(SignedDuration::from_micros(1)).ok());

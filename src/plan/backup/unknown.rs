@@ -92,7 +92,7 @@ fn search(o: &Observed<'_>, unknown: &UnknownOutcome) -> Step {
 }
 
 /// Why the outcome is unknown, if that is known or there was a look. What the status says already stays: whoever sent the call knew it best, and two
-/// processes that each told what they remember would take turns for ever.
+/// processes that each wrote what they remember would overwrite each other for ever.
 fn unanswered(o: &Observed<'_>, unknown: &UnknownOutcome, name: &str) -> Option<String> {
     let said = ready_message(o, Reason::OutcomeUnknown).filter(|_| is_kept(Rule::MessageOfTheStatus));
     let is_said = said.filter(|said| said.contains(name) && o.status.create_outcome == Some(CreateOutcome::Unknown));

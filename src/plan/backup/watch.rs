@@ -176,7 +176,7 @@ fn unseen(o: &Observed<'_>, id: &str) -> Step {
     }
 }
 
-/// After a restart nothing is written until something is known; but a deadline may have passed, and a trouble may be over.
+/// After a restart nothing is written until something is known; but a deadline may have passed, and a failure may be over.
 fn as_before(o: &Observed<'_>, id: &str) -> Step {
     let message = running_message(o, id);
     let status = conclude(o, o.status.clone(), Phase::Running, Reason::Running, &message);

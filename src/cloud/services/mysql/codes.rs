@@ -30,7 +30,7 @@ pub(in crate::cloud::services) const CODES: &[Codes] = &[
     },
     Codes { class: Class::Unsupported, codes: &["DBS.200040", "DBS.200042", "DBS.201207", "DBS.280238"] },
     Codes { class: Class::Unauthenticated, codes: &["DBS.280056"] },
-    // These say "missing or not permitted" in one breath, so never that a backup or an instance is gone.
+    // Their texts say "missing or not permitted", so none of them means that a backup or an instance is gone.
     Codes { class: Class::Forbidden, codes: &["DBS.200010", "DBS.200044", "DBS.200604", "DBS.201003", "DBS.280015"] },
     Codes { class: Class::Throttled, codes: &["DBS.280443"] },
     Codes { class: Class::Quota, codes: &["DBS.200046", "DBS.290003"] },

@@ -2,7 +2,7 @@
 //!
 //! | file | fields of `credentials` |
 //! |---|---|
-//! | [`secret`] | `passwordSecretRef`, `accessKeySecretRef`, `tokenSecretRef` |
+//! | `secret` | `passwordSecretRef`, `accessKeySecretRef`, `tokenSecretRef` |
 
 mod obtained;
 mod secret;

@@ -73,7 +73,7 @@ pub(super) struct Entry {
     pub(super) listed_from: Option<u64>,
     /// What is known of it may be newer than what is stored now: the next version counts, whatever its number.
     pub(super) is_void: bool,
-    /// A reconcile has taken the instance's turn and has not ended yet.
+    /// A reconcile was first in the instance's queue and has not ended yet.
     pub(super) submitting: bool,
     /// Reconciles in a row that did not come to an end.
     pub(super) failures: u32,

@@ -57,7 +57,7 @@ impl Memory {
         }
     }
 
-    /// A poll that many share showed these of the object's backups. It settles no doubt: it may have been about an earlier attempt.
+    /// A poll that many share showed these of the object's backups. It settles no unknown outcome: it may have been about an earlier attempt.
     pub fn polled(&mut self, status: &DatabaseBackupStatus, result: ListingResult) {
         self.take_result(status, result);
     }
@@ -111,7 +111,7 @@ impl Memory {
         }
     }
 
-    /// How many more backups carry the object's mark than were told of before.
+    /// How many more backups carry the object's mark than Events were published for.
     pub fn new_duplicates(&mut self, mark: &str) -> usize {
         let found = self.latest_result.iter().flat_map(|latest| &latest.found);
         let extra = found.filter(|backup| backup.mark == mark).count().saturating_sub(1);
@@ -120,7 +120,7 @@ impl Memory {
         new
     }
 
-    /// A poll that many share failed at `place`. It says nothing about the backup. One that was only incomplete is no trouble: what it did not show is asked
+    /// A poll that many share failed at `place`. It says nothing about the backup. One that was only incomplete is no failure: what it did not show is asked
     /// for by its id.
     pub fn could_not_poll(
         &mut self,
@@ -170,7 +170,7 @@ impl Memory {
     }
 
     /// The cloud said, to a listing begun at `started`, that the instance is not there; where a service deletes an instance's backups with it. It counts
-    /// towards gone like a listing without the backup, but settles no doubt: what an instance has is known only when it can be listed.
+    /// towards gone like a listing without the backup, but settles no unknown outcome: what an instance has is known only when it can be listed.
     fn instance_missing(&mut self, started: Moment) {
         self.latest_result = None;
         self.lacks(started, false);
