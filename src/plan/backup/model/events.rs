@@ -1,8 +1,10 @@
 //! Everything that can happen next, one thing at a time.
 
 use super::{
+    bounds::Bounds,
     operator::Listing,
-    world::{Bounds, Doing, Left, Object, Operator, Spot, Stored, World},
+    stored::Stored,
+    world::{Doing, Left, Object, Operator, Spot, World},
 };
 use crate::{
     api::{

@@ -1,10 +1,7 @@
 //! Hundreds of lives thrown by dice, with the real timings: the same events as in the model check, and more faults than every interleaving could have.
 //! Each life is told by its seed.
 
-use super::{
-    events::Event,
-    world::{Bounds, World},
-};
+use super::{bounds::Bounds, events::Event, world::World};
 use crate::{
     api::status::{Origin, Phase},
     plan::settings::Settings,

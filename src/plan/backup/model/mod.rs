@@ -4,16 +4,19 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `world` | the state: the stored object, the cloud, what is on its way, the operators |
+//! | `bounds` | what may go wrong, and how often |
+//! | `world`, `stored` | the state: the stored object and its status, the cloud, what is on its way, the operators |
 //! | `operator` | what the controller does around a decision, step by step |
 //! | `events` | what can happen next |
 //! | `lives` | the same events thrown by dice, with the real timings, which are too long for every interleaving |
 //!
 //! There is no leader election here: both act all the time, since no safety rests on the lease. `make model` goes deeper.
 
+mod bounds;
 mod events;
 mod lives;
 mod operator;
+mod stored;
 mod world;
 
 use super::rule::{Rule, without};
@@ -24,6 +27,7 @@ use crate::{
     },
     cloud::engine::Engine,
 };
+use bounds::{Bounds, quick};
 use events::Event;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::{
@@ -32,7 +36,7 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Instant,
 };
-use world::{Bounds, Spot, World, quick};
+use world::{Spot, World};
 
 type Scene = fn(&World) -> bool;
 

@@ -1,6 +1,10 @@
 //! What the controller does around a decision, step by step: observe, decide, carry out.
 
-use super::world::{Backup, Bounds, Call, Doing, Found, Operator, Stored, World, id, moment};
+use super::{
+    bounds::Bounds,
+    stored::Stored,
+    world::{Backup, Call, Doing, Found, Operator, World, id, moment},
+};
 use crate::{
     api::status::{DatabaseBackupStatus, Phase},
     cloud::{

@@ -1,9 +1,12 @@
 //! The state: the stored object, the cloud, what is on its way, and the operators.
 
+use super::{
+    bounds::{Bounds, FOREIGN, INSTANCE},
+    stored::Stored,
+};
 use crate::{
     api::{
-        backup::{AccountRef, BackupSource, DatabaseBackupSpec, DeletionPolicy},
-        conditions::types,
+        backup::DeletionPolicy,
         status::{DatabaseBackupStatus, Origin, Phase},
     },
     cloud::{
@@ -18,134 +21,14 @@ use crate::{
         },
         clock::Moment,
         place::{Place, Project, Whereabouts},
-        settings::Settings,
     },
 };
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, LazyLock},
     time::Duration,
 };
-
-const INSTANCE: &str = "i-1";
-/// Others' backups of the same instance, which every listing of it shows: one made by hand, and one of an object of the same name in another cluster.
-const FOREIGN: [&str; 2] = ["made-by-hand", "dbb-o-00000000000000000000"];
-
-/// What may go wrong, and how often. Time goes in ticks of a second.
-#[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools)] // each is a story of its own
-pub(super) struct Bounds {
-    /// The service; with DCS no backup can be asked for by its id.
-    pub engine: Engine,
-    /// How many operators work on it at once: one or two.
-    pub operators: usize,
-    /// The last tick on which anything goes wrong.
-    pub horizon: u32,
-    pub settings: Settings,
-    /// Longest time from the last check to the call's arrival, and from there to its showing up in listings, in ticks.
-    pub delivery: u32,
-    pub lag: u32,
-    pub crashes: u8,
-    /// Answers that are lost or late, refusals, failures; of the cloud and of the Kubernetes API.
-    pub faults: u8,
-    /// Backups that the cloud reports as FAILED.
-    pub failures: u8,
-    pub backoff_limit: i32,
-    pub policy: DeletionPolicy,
-    /// How often the policy is flipped.
-    pub flips: u8,
-    /// Whether the object is deleted some time.
-    pub deletion: bool,
-    /// Whether it is told on once the backup is made and known.
-    pub watching: bool,
-    /// How often the account moves: to another project, to another host, or back.
-    pub moves: u8,
-    /// Whether the other host is only another name of the same cloud.
-    pub is_alias: bool,
-    /// How often the store is put back to what it held at a moment that was saved.
-    pub rollbacks: u8,
-    /// How often the object is made anew under another UID.
-    pub recreations: u8,
-    /// Somebody else's finalizer is on the object.
-    pub held: bool,
-    /// No listing ever holds together, though each shows what is there.
-    pub never_complete: bool,
-    /// How often the wall clock of an operator jumps ahead by a year, or back.
-    pub jumps: u8,
-    /// The backup is to expire a day after it was completed, which no number of ticks comes to.
-    pub expires: bool,
-    /// How often a year passes, by all clocks: then a backup that expires is due.
-    pub years: u8,
-    /// The object adopts a backup, which appears some time.
-    pub import: bool,
-    /// Every call is refused with a code that no table has.
-    pub refused: bool,
-    /// How often a person changes an annotation.
-    pub annotations: u8,
-}
-
-impl Bounds {
-    /// The creation of a backup.
-    pub fn creation() -> Self {
-        Self {
-            engine: Engine::TaurusDB,
-            operators: 2,
-            horizon: 6,
-            settings: quick(3),
-            delivery: 1,
-            lag: 1,
-            crashes: 1,
-            faults: 1,
-            failures: 0,
-            backoff_limit: 1,
-            policy: DeletionPolicy::Retain,
-            flips: 0,
-            deletion: false,
-            watching: false,
-            moves: 0,
-            is_alias: false,
-            rollbacks: 0,
-            recreations: 0,
-            held: false,
-            never_complete: false,
-            jumps: 0,
-            expires: false,
-            years: 0,
-            import: false,
-            refused: false,
-            annotations: 0,
-        }
-    }
-
-    pub fn spec(&self, policy: DeletionPolicy) -> DatabaseBackupSpec {
-        let existing_backup_id = self.import.then(|| FOREIGN[0].to_owned());
-        let source = BackupSource { engine: self.engine, instance_id: INSTANCE.into(), existing_backup_id, description: None, dcs: None };
-        DatabaseBackupSpec {
-            account_ref: AccountRef::default(),
-            source,
-            deletion_policy: policy,
-            expire_after_days: self.expires.then_some(1),
-            take_before: None,
-            backoff_limit: self.backoff_limit,
-            progress_deadline_seconds: 7200,
-        }
-    }
-}
-
-/// Timings of a few ticks.
-pub(super) fn quick(settle_delay: u64) -> Settings {
-    let second = Duration::from_secs(1);
-    Settings {
-        poll_interval: second,
-        settle_delay: Duration::from_secs(settle_delay),
-        resync_interval: second * 1000,
-        blocked_grace: second,
-        gone_after: second * 2,
-        retry_backoff: second,
-    }
-}
 
 /// A world.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -316,49 +199,6 @@ pub(super) enum Doing {
 pub(super) struct Found {
     pub result: ListingResult,
     pub look_for: LookFor,
-}
-
-/// A status in a plain form: of the conditions only the reason, no texts, and no times that nothing depends on.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Stored(pub DatabaseBackupStatus);
-
-impl Eq for Stored {}
-
-impl Hash for Stored {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let status = &self.0;
-        (status.phase, &status.backup_name, &status.backup_id, status.attempts).hash(state);
-        (status.request_time.as_ref().map(|t| t.0), status.last_sync_time.as_ref().map(|t| t.0)).hash(state);
-        (status.create_outcome.map(|o| o as u8), status.origin.map(|o| o as u8), status.delete_reason.map(|r| r as u8)).hash(state);
-        (status.failed_attempts.len(), status.conditions.first().map(|condition| &condition.reason)).hash(state);
-        (&status.endpoint, &status.project_id).hash(state);
-    }
-}
-
-impl Stored {
-    pub fn plain(mut status: DatabaseBackupStatus) -> Self {
-        let reason = status.conditions.iter().find(|condition| condition.type_ == types::READY).map(|ready| ready.reason.clone());
-        status.conditions = reason.into_iter().map(plain_condition).collect();
-        for attempt in &mut status.failed_attempts {
-            attempt.message.clear();
-        }
-        // Only the pause before the next attempt is counted from it.
-        if status.backup_id.is_some() || status.failed_attempts.is_empty() {
-            status.last_sync_time = None;
-        }
-        Self(status)
-    }
-}
-
-fn plain_condition(reason: String) -> Condition {
-    Condition {
-        type_: types::READY.into(),
-        status: "False".into(),
-        reason,
-        message: String::new(),
-        observed_generation: Some(1),
-        last_transition_time: Time(Timestamp::UNIX_EPOCH),
-    }
 }
 
 pub(super) fn moment(tick: u32) -> Moment {
