@@ -179,3 +179,28 @@ fn a_call_that_was_cut_off_counts_as_unanswered() {
     assert_eq!(reason(&report), "OutcomeUnknown");
     assert!(matches!(world.memory.own.as_ref().map(|own| &own.stage), Some(Stage::Unanswered { .. })));
 }
+
+#[test]
+fn a_listing_that_is_not_complete_and_shows_the_lost_backup_is_enough() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    let seen = remote(&world, RemoteState::Running);
+    world.look(Covers::Nothing, vec![seen]);
+    assert_eq!(world.report().status.origin, Some(Origin::Reattached));
+}
+
+#[test]
+fn a_listing_that_can_be_read_ends_what_an_unreadable_one_said_and_one_that_is_not_complete_does_not() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(lost()));
+    world.report();
+    world.fail_look(refusal(503, ""));
+    assert_eq!(reason(&world.report()), "CloudUnavailable");
+    world.look(Covers::Nothing, vec![]);
+    assert_eq!(reason(&world.report()), "CloudUnavailable", "it shows nothing, and proves nothing");
+    world.see(vec![]);
+    assert_eq!(reason(&world.report()), "OutcomeUnknown");
+}

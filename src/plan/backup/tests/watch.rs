@@ -161,6 +161,42 @@ fn a_dcs_backup_is_missing_once_its_instance_was_twice_said_to_be_gone_long_enou
 }
 
 #[test]
+fn polls_that_fail_are_told_of_after_the_third_and_until_one_succeeds() {
+    use crate::cloud::{listing::Gap, session::ListError};
+    let mut world = World::running();
+    let fail = |world: &mut World, error: ListError| {
+        let settings = world.settings;
+        world.memory.could_not_poll(&world.status, &place(), world.now, &error, attempt_context(world.now, &settings));
+        world.report_in_time()
+    };
+    for expected in ["Running", "Running", "CloudUnavailable"] {
+        assert_eq!(reason(&fail(&mut world, ListError::Cloud(refusal(503, "")))), expected);
+    }
+    let seen = remote(&world, RemoteState::Running);
+    world.poll(Covers::Everything, vec![seen]);
+    assert_eq!(reason(&world.report_in_time()), "Running");
+    for _ in 0..5 {
+        assert_eq!(reason(&fail(&mut world, ListError::Incomplete(Gap::Shifted))), "Running", "the cloud is there");
+    }
+}
+
+#[test]
+fn each_further_backup_under_the_mark_is_counted_once_however_often_it_is_seen() {
+    let mut world = World::running();
+    let one = remote(&world, RemoteState::Running);
+    let mark = one.mark.clone();
+    let further = |id: &str| RemoteBackup { id: id.into(), ..one.clone() };
+    let by_hand = RemoteBackup { id: "b-9".into(), mark: "made-by-hand".into(), ..one.clone() };
+    assert_eq!(world.memory.new_duplicates(&mark), 0, "nothing was listed yet");
+    world.see(vec![one.clone(), by_hand.clone()]);
+    assert_eq!(world.memory.new_duplicates(&mark), 0);
+    world.see(vec![one.clone(), further("b-2"), by_hand]);
+    assert_eq!((world.memory.new_duplicates(&mark), world.memory.new_duplicates(&mark)), (1, 0));
+    world.see(vec![one.clone(), further("b-2"), further("b-3")]);
+    assert_eq!(world.memory.new_duplicates(&mark), 1);
+}
+
+#[test]
 fn a_look_that_fails_is_not_repeated_at_once() {
     let fail = |world: &mut World| world.fail_look(refusal(503, ""));
     // For a backup that listings lack.
