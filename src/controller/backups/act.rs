@@ -114,27 +114,33 @@ impl<'a> Reconcile<'a> {
         }
         let mut account = ctx.accounts.for_backup(object, ctx.now());
         self.allow(object, &mut account).await?;
-        let unseen = DatabaseBackupStatus::default();
-        let status = object.status.as_ref().unwrap_or(&unseen);
         let now = ctx.now();
-        let namespace = object.namespace().unwrap_or_default();
-        let name = object.name_any();
-        let observed = Seen {
+        match self.decide(object, &account.account, now) {
+            Some(step) => self.carry_out(step, object, &account, now).await,
+            None => Ok(Next::RequeueAfter(None)),
+        }
+    }
+
+    /// Observes and decides; `None` once the object is gone.
+    fn decide(&self, object: &DatabaseBackup, account: &Account, now: Moment) -> Option<Step> {
+        let ctx = self.ctx;
+        let (namespace, name, unseen) = (object.namespace().unwrap_or_default(), object.name_any(), DatabaseBackupStatus::default());
+        let seen = Seen {
             object: Object {
                 namespace: &namespace,
                 name: &name,
                 uid: self.uid,
                 generation: object.metadata.generation,
-                created: created(object.as_ref()),
+                created: created(object),
                 born: ctx.backups.born(self.uid),
                 deleting: object.metadata.deletion_timestamp.is_some(),
                 has_finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
-                annotations: annotations_hash(object.as_ref()),
+                annotations: annotations_hash(object),
                 restored: restored(object),
             },
             spec: &object.spec,
-            status,
-            account: &account.account,
+            status: object.status.as_ref().unwrap_or(&unseen),
+            account,
             position: &self.position,
             permit: self.permit,
             put_back: ctx.backups.was_put_back(),
@@ -142,20 +148,23 @@ impl<'a> Reconcile<'a> {
             now,
             stopping: !ctx.may_act(),
         };
-        let Some(step) = ctx.backups.memory(self.uid, |memory, _| decide(&observed, memory)) else { return Ok(Next::RequeueAfter(None)) };
+        ctx.backups.memory(self.uid, |memory, _| decide(&seen, memory))
+    }
+
+    async fn carry_out(&mut self, step: Step, object: &Arc<DatabaseBackup>, account: &Use, decided: Moment) -> Result<Next, Error> {
         match step {
-            Step::JoinQueue => self.join_queue(&account, now),
-            Step::TakePermit => self.take_permit(&account),
-            Step::WriteIntent(next) => return self.write_intent(object, *next, now).await,
-            Step::Send(new) => self.send(object, &account, &new).await,
-            Step::Look(scope) => self.look(object, &account, scope, LookFor::Backup),
-            Step::TakeInventory(scope) => self.look(object, &account, scope, LookFor::Inventory),
+            Step::JoinQueue => self.join_queue(account, decided),
+            Step::TakePermit => self.take_permit(account),
+            Step::WriteIntent(next) => return self.write_intent(object, *next, decided).await,
+            Step::Send(new) => self.send(object, account, &new).await,
+            Step::Look(scope) => self.look(object, account, scope, LookFor::Backup),
+            Step::TakeInventory(scope) => self.look(object, account, scope, LookFor::Inventory),
             Step::SetFinalizer(present) => return self.set_finalizer(object, present).await,
             Step::Release => return self.release(object).await,
-            Step::Delete { backup_id } if self.has_permit(&account) => self.delete(object, &account, &backup_id, now).await,
+            Step::Delete { backup_id } if self.has_permit(account) => self.delete(object, account, &backup_id, decided).await,
             // Woken when it is granted; and after a while, should that be missed.
-            Step::Delete { .. } => return Ok(Next::RequeueAfter(Some(ctx.options.settings.poll_interval))),
-            Step::Report(report) => return self.report(object, status, *report, now).await,
+            Step::Delete { .. } => return Ok(Next::RequeueAfter(Some(self.ctx.options.settings.poll_interval))),
+            Step::Report(report) => return self.report(object, *report, decided).await,
             Step::RequeueAfter(requeue_after) => return Ok(Next::RequeueAfter(requeue_after)),
         }
         Ok(Next::Again(object.clone()))
@@ -301,13 +310,9 @@ impl<'a> Reconcile<'a> {
         AttemptContext { now: ctx.now(), credentials_generation: account.credentials_generation(), settings: &ctx.options.settings }
     }
 
-    async fn report(
-        &self,
-        object: &Arc<DatabaseBackup>,
-        before: &DatabaseBackupStatus,
-        report: Report,
-        now: Moment,
-    ) -> Result<Next, Error> {
+    async fn report(&self, object: &Arc<DatabaseBackup>, report: Report, now: Moment) -> Result<Next, Error> {
+        let unseen = DatabaseBackupStatus::default();
+        let before = object.status.as_ref().unwrap_or(&unseen);
         if let Some(reason) = report.reason {
             let was_stalled = is_true(&before.conditions, types::STALLED);
             self.ctx.backups.memory(self.uid, |memory, _| memory.report(reason, was_stalled, now));
@@ -319,7 +324,6 @@ impl<'a> Reconcile<'a> {
                 Now::Stored(stored) => {
                     log(&stored);
                     self.ctx.backups.memory(self.uid, |memory, _| memory.wrote = Some(now));
-                    let unseen = DatabaseBackupStatus::default();
                     self.ctx.runtime.metrics.written(object.spec.source.engine, before, stored.status.as_ref().unwrap_or(&unseen));
                 }
                 Now::Changed(newer) => return Ok(Next::Again(newer)),

@@ -204,3 +204,20 @@ fn a_listing_that_can_be_read_ends_what_an_unreadable_one_said_and_one_that_is_n
     world.see(vec![]);
     assert_eq!(reason(&world.report()), "OutcomeUnknown");
 }
+
+#[test]
+fn a_first_look_that_is_not_complete_says_so_and_is_made_again() {
+    use crate::cloud::{listing::Gap, session::ListError};
+    let mut world = World::new();
+    world.restart();
+    assert!(matches!(world.plan(), Step::Look(_)));
+    world.look(Covers::Nothing, vec![]);
+    let settings = world.settings;
+    let incomplete = ListError::Incomplete(Gap::Shifted);
+    world.memory.could_not_look(&world.status, &place(), world.now, &incomplete, attempt_context(world.now, &settings));
+    let report = world.report();
+    assert_eq!((reason(&report), report.requeue_after), ("CloudUnavailable", Some(settings.passing_retry(1))));
+    assert!(report.status.conditions[0].message.contains("does not hold together"), "{:?}", report.status.conditions);
+    world.pass(5);
+    assert!(matches!(world.plan(), Step::Look(_)));
+}
