@@ -1,6 +1,6 @@
 //! A Kubernetes operator that takes backups of managed cloud databases exactly once, and says truthfully how they went.
 //!
-//! The house, from the roof down; a lower floor never uses an upper one (kept by `tests/house.rs`):
+//! The house, from the roof down; a lower floor never uses an upper one (kept by `tests/house/`):
 //!
 //! | floor | what lives there | may use |
 //! |---|---|---|

@@ -37,16 +37,16 @@ pub fn object(body: &[u8]) -> Result<Map<String, Value>, Wrong> {
 }
 
 /// An object, and the items of its list, if it has that.
-pub type Listed<T> = (Map<String, Value>, Option<Vec<T>>);
+pub type ObjectAndItems<T> = (Map<String, Value>, Option<Vec<T>>);
 
 /// Reads an object with a list under the name `list`, and each of its items with `each`. No list: `None`.
-pub fn with_items<T>(body: &[u8], list: &str, mut each: impl FnMut(&Map<String, Value>) -> Option<T>) -> Result<Listed<T>, Wrong> {
+pub fn with_items<T>(body: &[u8], list: &str, mut each: impl FnMut(&Map<String, Value>) -> Option<T>) -> Result<ObjectAndItems<T>, Wrong> {
     read(body, list, &mut each)
 }
 
 type Each<'a, T> = &'a mut dyn FnMut(&Map<String, Value>) -> Option<T>;
 
-fn read<T>(body: &[u8], list: &str, each: Each<'_, T>) -> Result<Listed<T>, Wrong> {
+fn read<T>(body: &[u8], list: &str, each: Each<'_, T>) -> Result<ObjectAndItems<T>, Wrong> {
     let wrong = Cell::new(Wrong::NotAnObject);
     let mut json = serde_json::Deserializer::from_slice(body);
     let answer = json.deserialize_map(Body { list, each, wrong: &wrong }).and_then(|answer| json.end().map(|()| answer));
@@ -62,7 +62,7 @@ struct Body<'a, T> {
 }
 
 impl<'de, T> Visitor<'de> for Body<'_, T> {
-    type Value = Listed<T>;
+    type Value = ObjectAndItems<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")

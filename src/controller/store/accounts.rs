@@ -36,7 +36,7 @@ pub struct Accounts {
 
 #[derive(Default)]
 struct State {
-    entries: HashMap<AccountKey, Entry>,
+    entries: HashMap<AccountKey, AccountEntry>,
     /// Whether the watches of a kind were begun at all.
     expected: HashSet<AccountKind>,
     /// Those of its watches that have not shown everything yet, by namespace.
@@ -72,7 +72,7 @@ impl Drop for Pump {
 const KEPT: Duration = Duration::from_secs(3600);
 
 /// One account.
-struct Entry {
+struct AccountEntry {
     verification: Option<Verification>,
     session: Option<Arc<Session>>,
     /// What the session was opened with: it is kept while that stays the same.
@@ -133,7 +133,7 @@ impl Accounts {
 
     /// A listing of a namespace (absent: all, or the cluster kind) showed exactly these accounts, with their request rates. They are known from now on, if
     /// not verified yet: once everything was shown, whatever is not known does not exist.
-    pub fn listed(&self, kind: AccountKind, namespace: Option<&str>, accounts: &[(AccountKey, u32)], now: Moment) -> Listed {
+    pub fn listed(&self, kind: AccountKind, namespace: Option<&str>, accounts: &[(AccountKey, u32)], now: Moment) -> ListingChanges {
         for (key, rate) in accounts {
             self.permits(key, *rate);
         }
@@ -144,7 +144,7 @@ impl Accounts {
         for key in &gone {
             state.forget(key, now);
         }
-        Listed { gone, is_first: state.unsynced.remove(&(kind, namespace.map(ToOwned::to_owned))) }
+        ListingChanges { gone, is_first: state.unsynced.remove(&(kind, namespace.map(ToOwned::to_owned))) }
     }
 
     /// What a backup needs of the account it names. One that is being deleted may use the last good credentials for a while after they are gone: the
@@ -244,7 +244,7 @@ impl Accounts {
     /// An account's permits, at this rate from now on. It is known from now on, too.
     pub fn permits(&self, key: &AccountKey, rate: u32) -> Arc<Permits> {
         let mut state = self.lock();
-        let entry = state.entries.entry(key.clone()).or_insert_with(|| Entry::new(self.granted.clone(), rate));
+        let entry = state.entries.entry(key.clone()).or_insert_with(|| AccountEntry::new(self.granted.clone(), rate));
         entry.permits.set_rate(rate);
         entry.permits.clone()
     }
@@ -297,7 +297,7 @@ pub struct Held {
 
 /// What a listing of accounts changed.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListingChanges {
     /// Accounts that are gone.
     pub gone: Vec<AccountKey>,
     /// It is the first one of its watch: backups that waited for it are to be looked at.
@@ -323,7 +323,7 @@ impl State {
         }
     }
 
-    fn keep_former(&mut self, key: &AccountKey, entry: &Entry, now: Moment) {
+    fn keep_former(&mut self, key: &AccountKey, entry: &AccountEntry, now: Moment) {
         self.former.retain(|_, former| now.since(former.since) < KEPT);
         if let (Some(Ok(project)), Some(session)) = (&entry.verification, &entry.session)
             && !session.refused()
@@ -347,7 +347,7 @@ impl State {
     }
 }
 
-impl Entry {
+impl AccountEntry {
     fn new(granted: UnboundedSender<String>, rate: u32) -> Self {
         let permits = Arc::new(Permits::new(rate));
         let granting = permits.clone();
@@ -397,7 +397,7 @@ mod tests {
         accounts.expect(AccountKind::ClusterCloudAccount, &[None]);
         assert_eq!(seen_by_a_backup_of(&accounts, "cloud"), Account::Verifying, "nothing was listed yet");
         let listed = accounts.listed(AccountKind::ClusterCloudAccount, None, &[(key("cloud"), 5)], now());
-        assert_eq!(listed, Listed { gone: Vec::new(), is_first: true });
+        assert_eq!(listed, ListingChanges { gone: Vec::new(), is_first: true });
         assert_eq!(seen_by_a_backup_of(&accounts, "cloud"), Account::Verifying, "its first verification is still to come");
         assert!(matches!(seen_by_a_backup_of(&accounts, "another"), Account::Blocked { .. }));
     }
@@ -408,7 +408,7 @@ mod tests {
         accounts.expect(AccountKind::ClusterCloudAccount, &[None]);
         accounts.listed(AccountKind::ClusterCloudAccount, None, &[(key("cloud"), 5)], now());
         let listed = accounts.listed(AccountKind::ClusterCloudAccount, None, &[], now());
-        assert_eq!(listed, Listed { gone: vec![key("cloud")], is_first: false });
+        assert_eq!(listed, ListingChanges { gone: vec![key("cloud")], is_first: false });
         assert!(matches!(seen_by_a_backup_of(&accounts, "cloud"), Account::Blocked { reason: Reason::AccountNotFound, .. }));
     }
 

@@ -29,7 +29,7 @@ use crate::{
     },
 };
 pub use entries::Polled;
-use entries::{Entries, Entry};
+use entries::{BackupEntries, BackupEntry};
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -39,7 +39,7 @@ use std::{
 /// Every backup object in memory.
 #[derive(Default)]
 pub struct Backups {
-    entries: Mutex<Entries>,
+    entries: Mutex<BackupEntries>,
     /// Has objects reconciled soon.
     pub waker: Waker<DatabaseBackup>,
 }
@@ -202,7 +202,8 @@ impl Backups {
     fn wake_instance(&self, instance_id: &str, except: &str) {
         let entries = lock(&self.entries);
         let peers = entries.by_instance.get(instance_id).into_iter().flatten().filter(|uid| *uid != except);
-        let objects: Vec<_> = peers.filter_map(|uid| entries.by_uid.get(uid)).filter(|m| m.is_unfinished()).map(Entry::reference).collect();
+        let objects: Vec<_> =
+            peers.filter_map(|uid| entries.by_uid.get(uid)).filter(|m| m.is_unfinished()).map(BackupEntry::reference).collect();
         drop(entries);
         self.waker.wake(&objects);
     }
@@ -210,15 +211,19 @@ impl Backups {
     /// Wakes the unfinished objects that name an account.
     pub fn wake_account(&self, account: &AccountKey) {
         let entries = lock(&self.entries);
-        let objects: Vec<_> =
-            entries.by_uid.values().filter(|m| m.is_unfinished() && AccountKey::of(&m.object) == *account).map(Entry::reference).collect();
+        let objects: Vec<_> = entries
+            .by_uid
+            .values()
+            .filter(|m| m.is_unfinished() && AccountKey::of(&m.object) == *account)
+            .map(BackupEntry::reference)
+            .collect();
         drop(entries);
         self.waker.wake(&objects);
     }
 
     /// Wakes every unfinished object.
     pub fn wake_unfinished(&self) {
-        let objects: Vec<_> = lock(&self.entries).by_uid.values().filter(|m| m.is_unfinished()).map(Entry::reference).collect();
+        let objects: Vec<_> = lock(&self.entries).by_uid.values().filter(|m| m.is_unfinished()).map(BackupEntry::reference).collect();
         self.waker.wake(&objects);
     }
 

@@ -57,14 +57,14 @@ pub struct Polled {
 }
 
 #[derive(Default)]
-pub(super) struct Entries {
-    pub(super) by_uid: HashMap<String, Entry>,
+pub(super) struct BackupEntries {
+    pub(super) by_uid: HashMap<String, BackupEntry>,
     pub(super) by_instance: HashMap<String, HashSet<String>>,
     /// When the API server's store was found put back to an earlier state.
     pub(super) put_back: Option<Moment>,
 }
 
-pub(super) struct Entry {
+pub(super) struct BackupEntry {
     pub(super) object: Arc<DatabaseBackup>,
     pub(super) memory: Memory,
     /// When the watch showed that it came into being; absent for one that a listing showed.
@@ -81,7 +81,7 @@ pub(super) struct Entry {
     pub(super) shown: Option<Claim>,
 }
 
-impl Entries {
+impl BackupEntries {
     pub(super) fn track(&mut self, object: Arc<DatabaseBackup>, born: Option<Moment>) {
         let Some(uid) = object.uid() else { return };
         if self.by_uid.contains_key(&uid) {
@@ -90,7 +90,7 @@ impl Entries {
         }
         self.by_instance.entry(object.spec.source.instance_id.clone()).or_default().insert(uid.clone());
         let (memory, listed_from, is_void) = (Memory::default(), None, false);
-        self.by_uid.insert(uid, Entry { object, memory, born, listed_from, is_void, submitting: false, failures: 0, shown: None });
+        self.by_uid.insert(uid, BackupEntry { object, memory, born, listed_from, is_void, submitting: false, failures: 0, shown: None });
     }
 
     pub(super) fn put_back(&mut self, now: Moment) {
@@ -109,7 +109,7 @@ impl Entries {
         entry.object.clone()
     }
 
-    pub(super) fn remove(&mut self, uid: &str) -> Option<Entry> {
+    pub(super) fn remove(&mut self, uid: &str) -> Option<BackupEntry> {
         let entry = self.by_uid.remove(uid)?;
         let instance = &entry.object.spec.source.instance_id;
         if let Some(peers) = self.by_instance.get_mut(instance) {
@@ -127,7 +127,7 @@ fn is_older(a: &DatabaseBackup, b: &DatabaseBackup) -> bool {
     version(a).zip(version(b)).is_some_and(|(a, b)| a < b)
 }
 
-impl Entry {
+impl BackupEntry {
     pub(super) fn reference(&self) -> ObjectRef<DatabaseBackup> {
         ObjectRef::from_obj(self.object.as_ref())
     }
