@@ -284,3 +284,26 @@ fn a_stored_object_that_lacks_part_of_the_intent_is_found_out() {
         assert!(!carries_intent(Some(&stored), &intent));
     }
 }
+
+#[test]
+fn a_blocked_object_is_stalled_when_its_grace_is_over_and_not_before() {
+    let mut world = World::new();
+    world.account = Account::Blocked { reason: Reason::AccountNotFound, message: "there is none".into() };
+    let report = world.report();
+    assert_eq!((has(&report, types::RECONCILING), report.requeue_after), (true, Some(Duration::from_secs(300))));
+    world.pass(299);
+    assert!(!has(&world.report(), types::STALLED));
+    world.pass(1);
+    assert!(has(&world.report(), types::STALLED));
+}
+
+#[test]
+fn an_annotation_that_changes_too_soon_is_looked_at_when_it_counts() {
+    let mut world = World::new();
+    world.account = Account::Blocked { reason: Reason::AccountNotFound, message: "there is none".into() };
+    world.report();
+    world.annotations = 1;
+    assert_eq!(world.report().requeue_after, Some(Duration::from_secs(300)), "it counts at once");
+    world.annotations = 2;
+    assert_eq!(world.report().requeue_after, Some(Duration::from_secs(10)), "so soon it does not");
+}

@@ -221,3 +221,20 @@ fn a_first_look_that_is_not_complete_says_so_and_is_made_again() {
     world.pass(5);
     assert!(matches!(world.plan(), Step::Look(_)));
 }
+
+#[test]
+fn a_search_whose_intent_was_dated_by_a_clock_that_was_ahead_ends_after_twice_the_delay() {
+    let mut world = World::new();
+    world.now.wall += jiff::SignedDuration::from_mins(9);
+    world.write_intent();
+    world.restart();
+    world.now.wall -= jiff::SignedDuration::from_mins(9);
+    world.plan();
+    for _ in 0..2 {
+        world.see(vec![]);
+        world.pass(300);
+        assert!(!matches!(world.plan(), Step::WriteIntent(_)));
+    }
+    world.see(vec![]);
+    assert!(matches!(world.plan(), Step::WriteIntent(_)));
+}
