@@ -82,9 +82,11 @@ impl BackupController {
     fn listed(&self, objects: Vec<Arc<DatabaseBackup>>) {
         let ctx = &self.ctx;
         let highest = objects.iter().filter_map(|object| version(object.as_ref())).max();
-        if ctx.backups.replace(self.namespace(), objects, ctx.now()) {
+        // Before they are stored: what comes later must not replace them by something older.
+        if ctx.backups.are_older(&objects) {
             ctx.storage_was_put_back();
         }
+        ctx.backups.replace(self.namespace(), objects);
         ctx.runtime.revisions.saw(highest);
     }
 }

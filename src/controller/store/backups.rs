@@ -73,18 +73,19 @@ impl Backups {
         lock(&self.entries).newest(object)
     }
 
-    /// A listing of a namespace (absent: all) showed exactly these objects, and it is the truth. Answers with whether it shows that the store was put back:
-    /// then everything that was known is forgotten.
-    pub fn replace(&self, namespace: Option<&str>, objects: Vec<Arc<DatabaseBackup>>, now: Moment) -> bool {
-        let mut entries = lock(&self.entries);
+    /// Whether a listing that showed these objects says that the store was put back: one of them is older than what was known when the listing began.
+    pub fn are_older(&self, objects: &[Arc<DatabaseBackup>]) -> bool {
+        let entries = lock(&self.entries);
         let is_older = |object: &Arc<DatabaseBackup>| {
             let known = object.uid().and_then(|uid| entries.by_uid.get(&uid)?.listed_from);
             version(object.as_ref()).zip(known).is_some_and(|(listed, known)| listed < known)
         };
-        let was_put_back = objects.iter().any(is_older);
-        if was_put_back {
-            entries.put_back(now);
-        }
+        objects.iter().any(is_older)
+    }
+
+    /// A listing of a namespace (absent: all) showed exactly these objects, and it is the truth.
+    pub fn replace(&self, namespace: Option<&str>, objects: Vec<Arc<DatabaseBackup>>) {
+        let mut entries = lock(&self.entries);
         let listed: HashSet<String> = objects.iter().filter_map(|object| object.uid()).collect();
         let gone: Vec<String> = entries
             .by_uid
@@ -98,7 +99,6 @@ impl Backups {
         for object in objects {
             entries.track(object, None);
         }
-        was_put_back
     }
 
     /// An object is gone; those that waited for its instance are woken.

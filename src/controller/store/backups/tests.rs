@@ -103,3 +103,20 @@ fn a_write_whose_answer_comes_after_the_object_is_gone_does_not_bring_it_back() 
     backups.newest(object("younger", 2, &holding));
     assert_eq!(position(), Position::First);
 }
+
+#[test]
+fn what_a_listing_of_a_store_that_was_put_back_shows_is_not_replaced_by_anything_older() {
+    let version = |version: &str| {
+        let mut object = DatabaseBackup::clone(&object("one", 1, &json!({})));
+        object.metadata.resource_version = Some(version.into());
+        Arc::new(object)
+    };
+    let backups = Backups::default();
+    backups.track(version("10"), now());
+    backups.begin_listing(None);
+    assert!(!backups.are_older(&[version("10")]) && backups.are_older(&[version("5")]));
+    backups.put_back(now());
+    backups.replace(None, vec![version("5")]);
+    assert_eq!(backups.newest(version("3")).metadata.resource_version.as_deref(), Some("5"), "an answer that comes late");
+    assert_eq!(backups.newest(version("6")).metadata.resource_version.as_deref(), Some("6"));
+}

@@ -238,3 +238,17 @@ fn a_search_whose_intent_was_dated_by_a_clock_that_was_ahead_ends_after_twice_th
     world.see(vec![]);
     assert!(matches!(world.plan(), Step::WriteIntent(_)));
 }
+
+#[test]
+fn ones_own_call_without_an_answer_is_looked_for_from_when_its_intent_was_written() {
+    let mut world = World::new();
+    world.write_intent();
+    assert!(matches!(world.plan(), Step::Send(_)));
+    world.memory.sending();
+    world.pass(3);
+    let settings = world.settings;
+    world.memory.answered(Err(lost()), attempt_context(world.now, &settings));
+    assert!(!matches!(world.plan(), Step::Look(_)));
+    world.pass(2);
+    assert!(matches!(world.plan(), Step::Look(_)), "5 s after the intent, and not after the answer was lost");
+}
