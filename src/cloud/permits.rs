@@ -1,25 +1,33 @@
-//! The request rate of one account: a token bucket with two queues, so that creates and look-ups go before polls.
+//! The calls of one account: how many a second, how many at once, and whose turn it is.
+//!
+//! Every call takes a permit before it is made, and holds it until it has ended. Namespaces take turns, so that one with a thousand objects delays
+//! another's one by a call or two; within a namespace it is first come, first served. Creates and look-ups go before polls.
+
+mod turns;
 
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
     sync::{Notify, oneshot},
-    time::{Instant, sleep},
+    time::{Instant, timeout},
 };
+use turns::{Turns, Waiter, Who};
 
 /// A grant that nobody came for lapses, and its token with it.
 const GRANT_LIFETIME: Duration = Duration::from_secs(5);
 /// After so many urgent permits in a row a waiting poll gets one, so that polling never starves.
 const URGENT_IN_A_ROW: u32 = 3;
+/// Calls of an account that are under way at once.
+pub const UNDER_WAY: usize = 8;
 
-/// The request rate of one account.
+/// The calls of one account.
 #[derive(Debug)]
 pub struct Permits {
     state: Mutex<State>,
-    /// Somebody queued, or the rate changed.
+    /// Something changed on which a grant may depend.
     changed: Notify,
 }
 
@@ -28,28 +36,66 @@ struct State {
     rate: u32,
     tokens: f64,
     refilled: Instant,
-    urgent: VecDeque<Waiter>,
-    polls: VecDeque<oneshot::Sender<()>>,
+    urgent: Turns,
+    polls: Turns,
     urgent_in_a_row: u32,
-    granted: HashMap<String, Instant>,
+    /// Granted to a key that did not come for it yet.
+    granted: HashMap<String, Grant>,
+    /// Calls under way by namespace, and what was granted for calls that have not begun.
+    under_way: HashMap<String, usize>,
+    /// Until when a service wants to be left alone (`Retry-After`).
+    not_before: HashMap<&'static str, Instant>,
     /// Nobody hands out permits any more.
     closed: bool,
 }
 
 #[derive(Debug)]
-enum Waiter {
-    /// Woken through [`Permits::granted`].
-    Key(String),
-    /// Waits in place.
-    Task(oneshot::Sender<()>),
+struct Grant {
+    namespace: String,
+    at: Instant,
+}
+
+/// What a call is for: whose turn it takes, and which service it goes to.
+#[derive(Clone, Copy, Debug)]
+pub struct Purpose<'a> {
+    /// The namespace on whose behalf it is made.
+    pub namespace: &'a str,
+    /// The service's label.
+    pub service: &'static str,
+}
+
+/// The right to one call. It is given back when it is dropped, which is when the call has ended.
+#[derive(Debug)]
+pub struct CallPermit(Option<(Arc<Permits>, String)>);
+
+impl Drop for CallPermit {
+    fn drop(&mut self) {
+        if let Some((permits, namespace)) = self.0.take() {
+            permits.lock().end(&namespace);
+            permits.changed.notify_one();
+        }
+    }
+}
+
+/// What came of asking for a permit.
+#[derive(Debug)]
+pub enum Asked {
+    /// Here it is.
+    Granted(CallPermit),
+    /// The key is queued.
+    Queued,
+    /// The key is queued, and the cloud wants to be left alone for a while.
+    Paused,
 }
 
 /// What the pump does next.
 enum PumpStep {
-    Granted(String),
-    Again,
-    Sleep(Duration),
-    Idle,
+    /// A key was granted a permit.
+    Key(String),
+    /// Whoever waits at the other end is granted one, on behalf of a namespace.
+    Task(oneshot::Sender<CallPermit>, String),
+    /// Nothing, for so long or until something changes.
+    Wait(Option<Duration>),
 }
 
 impl Permits {
@@ -60,10 +106,12 @@ impl Permits {
             rate,
             tokens: f64::from(rate),
             refilled: Instant::now(),
-            urgent: VecDeque::new(),
-            polls: VecDeque::new(),
+            urgent: Turns::default(),
+            polls: Turns::default(),
             urgent_in_a_row: 0,
             granted: HashMap::new(),
+            under_way: HashMap::new(),
+            not_before: HashMap::new(),
             closed: false,
         };
         Self { state: Mutex::new(state), changed: Notify::new() }
@@ -73,7 +121,7 @@ impl Permits {
     pub fn set_rate(&self, rate: u32) {
         let mut state = self.lock();
         if state.rate != rate.max(1) {
-            state.refill();
+            state.refill(Instant::now());
             state.rate = rate.max(1);
             state.tokens = state.tokens.min(f64::from(state.rate));
             self.changed.notify_one();
@@ -85,29 +133,44 @@ impl Permits {
         self.lock().rate
     }
 
-    /// A permit for `key` without waiting: true if there is one now, or if one was granted to the key since it queued. Otherwise the key is
-    /// queued, and [`Permits::granted`] says when to ask again.
-    pub fn try_urgent(&self, key: &str) -> bool {
+    /// A service wants to be left alone for so long, whoever asks.
+    pub fn pause(&self, service: &'static str, pause: Duration) {
+        let until = Instant::now() + pause;
         let mut state = self.lock();
-        state.refill();
+        let not_before = state.not_before.entry(service).or_insert(until);
+        *not_before = until.max(*not_before);
+    }
+
+    /// A permit for `key` without waiting: there is one now, or one was granted to the key since it queued. Otherwise the key is queued, and
+    /// [`Permits::granted`] says when to ask again.
+    pub fn try_urgent(self: &Arc<Self>, key: &str, purpose: Purpose<'_>) -> Asked {
+        let (mut state, now) = (self.lock(), Instant::now());
         if state.closed {
-            return true;
+            return Asked::Granted(CallPermit(None));
         }
-        if state.granted.remove(key).is_some_and(|at| at.elapsed() < GRANT_LIFETIME) || state.take_if_free() {
-            return true;
+        state.refill(now);
+        state.lapse(now);
+        if let Some(grant) = state.granted.remove(key) {
+            return Asked::Granted(self.permit(grant.namespace));
         }
-        if !state.urgent.iter().any(|waiter| matches!(waiter, Waiter::Key(queued) if queued == key)) {
-            state.urgent.push_back(Waiter::Key(key.to_owned()));
+        if state.take_if_free(purpose, now) {
+            return Asked::Granted(self.permit(purpose.namespace.to_owned()));
+        }
+        if !state.urgent.has(purpose.namespace, key) {
+            state.urgent.push(purpose, Who::Key(key.to_owned()));
             self.changed.notify_one();
         }
-        false
+        if state.is_paused(purpose.service, now) { Asked::Paused } else { Asked::Queued }
     }
 
     /// The key no longer wants a permit: it leaves the queue, and a grant that it did not come for is lost.
     pub fn withdraw(&self, key: &str) {
         let mut state = self.lock();
-        state.granted.remove(key);
-        state.urgent.retain(|waiter| !matches!(waiter, Waiter::Key(queued) if queued == key));
+        if let Some(grant) = state.granted.remove(key) {
+            state.end(&grant.namespace);
+            self.changed.notify_one();
+        }
+        state.urgent.withdraw(key);
     }
 
     /// Nobody hands out permits any more: whoever waits goes on without one, and so does whoever comes. Calls under way must not wait for ever for an
@@ -115,45 +178,53 @@ impl Permits {
     pub fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        state.urgent.clear();
-        state.polls.clear();
+        (state.urgent, state.polls) = (Turns::default(), Turns::default());
     }
 
     /// Waits for a permit in the urgent queue.
-    pub async fn urgent(&self) {
-        self.wait(|state, sender| state.urgent.push_back(Waiter::Task(sender))).await;
+    pub async fn urgent(self: &Arc<Self>, purpose: Purpose<'_>) -> CallPermit {
+        self.wait(purpose, |state| &mut state.urgent).await
     }
 
     /// Waits for a permit behind everything urgent, though not for ever.
-    pub async fn poll(&self) {
-        self.wait(|state, sender| state.polls.push_back(sender)).await;
+    pub async fn poll(self: &Arc<Self>, purpose: Purpose<'_>) -> CallPermit {
+        self.wait(purpose, |state| &mut state.polls).await
     }
 
-    async fn wait(&self, queue: impl FnOnce(&mut State, oneshot::Sender<()>)) {
+    async fn wait(self: &Arc<Self>, purpose: Purpose<'_>, queue: impl FnOnce(&mut State) -> &mut Turns) -> CallPermit {
         let granted = {
-            let mut state = self.lock();
-            state.refill();
-            if state.closed || state.take_if_free() {
-                return;
+            let (mut state, now) = (self.lock(), Instant::now());
+            state.refill(now);
+            if state.closed {
+                return CallPermit(None);
+            }
+            if state.take_if_free(purpose, now) {
+                return self.permit(purpose.namespace.to_owned());
             }
             let (sender, granted) = oneshot::channel();
-            queue(&mut state, sender);
+            queue(&mut state).push(purpose, Who::Task(sender));
             granted
         };
         self.changed.notify_one();
         // An error says that they were closed.
-        let _ = granted.await;
+        granted.await.unwrap_or(CallPermit(None))
+    }
+
+    fn permit(self: &Arc<Self>, namespace: String) -> CallPermit {
+        CallPermit(Some((self.clone(), namespace)))
     }
 
     /// Hands out permits as they become free, and answers with the next queued key that was granted one. One task per account runs this in a loop.
-    pub async fn granted(&self) -> String {
+    pub async fn granted(self: &Arc<Self>) -> String {
         loop {
-            let step = self.lock().next();
+            let step = self.lock().next(Instant::now());
             match step {
-                PumpStep::Granted(key) => return key,
-                PumpStep::Again => {}
-                PumpStep::Sleep(pause) => sleep(pause).await,
-                PumpStep::Idle => self.changed.notified().await,
+                PumpStep::Key(key) => return key,
+                // One that no longer waits drops the permit.
+                PumpStep::Task(task, namespace) => drop(task.send(self.permit(namespace))),
+                PumpStep::Wait(None) => self.changed.notified().await,
+                // An error says that the time has passed.
+                PumpStep::Wait(Some(pause)) => drop(timeout(pause, self.changed.notified()).await),
             }
         }
     }
@@ -165,156 +236,101 @@ impl Permits {
 }
 
 impl State {
-    fn refill(&mut self) {
-        let now = Instant::now();
+    fn refill(&mut self, now: Instant) {
         let rate = f64::from(self.rate);
         self.tokens = (self.tokens + now.duration_since(self.refilled).as_secs_f64() * rate).min(rate);
         self.refilled = now;
     }
 
-    /// Takes a token if there is one and nobody queues for it.
-    fn take_if_free(&mut self) -> bool {
-        let free = self.tokens >= 1.0 && self.urgent.is_empty() && self.polls.is_empty();
-        if free {
-            self.tokens -= 1.0;
+    /// Gives back what was granted to keys that did not come for it in time.
+    fn lapse(&mut self, now: Instant) {
+        let lapsed: Vec<Grant> =
+            self.granted.extract_if(|_, grant| now.duration_since(grant.at) >= GRANT_LIFETIME).map(|(_, grant)| grant).collect();
+        for grant in lapsed {
+            self.end(&grant.namespace);
         }
-        free
     }
 
-    fn next(&mut self) -> PumpStep {
-        self.refill();
-        self.granted.retain(|_, at| at.elapsed() < GRANT_LIFETIME);
+    /// A permit was given back.
+    fn end(&mut self, namespace: &str) {
+        if let Some(under_way) = self.under_way.get_mut(namespace) {
+            *under_way -= 1;
+            if *under_way == 0 {
+                self.under_way.remove(namespace);
+            }
+        }
+    }
+
+    fn begin(&mut self, namespace: &str) {
+        self.tokens -= 1.0;
+        *self.under_way.entry(namespace.to_owned()).or_default() += 1;
+    }
+
+    fn is_paused(&self, service: &str, now: Instant) -> bool {
+        self.not_before.get(service).is_some_and(|until| now < *until)
+    }
+
+    /// Takes a permit if there is one and nobody queues for it.
+    fn take_if_free(&mut self, purpose: Purpose<'_>, now: Instant) -> bool {
+        let is_first = self.urgent.is_empty() && self.polls.is_empty();
+        let is_free =
+            is_first && self.tokens >= 1.0 && !self.is_paused(purpose.service, now) && has_room(&self.under_way, purpose.namespace);
+        if is_free {
+            self.begin(purpose.namespace);
+        }
+        is_free
+    }
+
+    fn next(&mut self, now: Instant) -> PumpStep {
+        self.refill(now);
+        self.lapse(now);
+        self.not_before.retain(|_, until| now < *until);
         if self.urgent.is_empty() && self.polls.is_empty() {
-            return PumpStep::Idle;
+            return PumpStep::Wait(None);
         }
         if self.tokens < 1.0 {
-            return PumpStep::Sleep(Duration::from_secs_f64((1.0 - self.tokens) / f64::from(self.rate)).max(Duration::from_millis(1)));
+            let missing = Duration::from_secs_f64((1.0 - self.tokens) / f64::from(self.rate));
+            return PumpStep::Wait(Some(missing.max(Duration::from_millis(1))));
         }
-        let is_polls_turn = !self.polls.is_empty() && (self.urgent.is_empty() || self.urgent_in_a_row >= URGENT_IN_A_ROW);
-        if is_polls_turn { self.grant_poll() } else { self.grant_urgent() }
+        let Some(waiter) = self.take_waiter() else { return PumpStep::Wait(self.next_change(now)) };
+        self.begin(&waiter.namespace);
+        match waiter.who {
+            Who::Key(key) => {
+                self.granted.insert(key.clone(), Grant { namespace: waiter.namespace, at: now });
+                PumpStep::Key(key)
+            }
+            Who::Task(task) => PumpStep::Task(task, waiter.namespace),
+        }
     }
 
-    fn grant_poll(&mut self) -> PumpStep {
-        self.urgent_in_a_row = 0;
-        // One that no longer waits costs nothing.
-        if self.polls.pop_front().is_some_and(|poll| poll.send(()).is_ok()) {
-            self.tokens -= 1.0;
+    /// Whose turn it is among those whose call could begin now.
+    fn take_waiter(&mut self) -> Option<Waiter> {
+        let Self { urgent, polls, under_way, not_before, urgent_in_a_row, .. } = self;
+        let mut may_begin = |waiter: &Waiter| has_room(under_way, &waiter.namespace) && !not_before.contains_key(waiter.service);
+        if *urgent_in_a_row < URGENT_IN_A_ROW
+            && let Some(waiter) = urgent.take(&mut may_begin)
+        {
+            *urgent_in_a_row += 1;
+            return Some(waiter);
         }
-        PumpStep::Again
+        *urgent_in_a_row = 0;
+        polls.take(&mut may_begin).or_else(|| urgent.take(&mut may_begin))
     }
 
-    fn grant_urgent(&mut self) -> PumpStep {
-        self.urgent_in_a_row += 1;
-        match self.urgent.pop_front() {
-            Some(Waiter::Key(key)) => {
-                self.tokens -= 1.0;
-                self.granted.insert(key.clone(), Instant::now());
-                PumpStep::Granted(key)
-            }
-            Some(Waiter::Task(task)) => {
-                if task.send(()).is_ok() {
-                    self.tokens -= 1.0;
-                }
-                PumpStep::Again
-            }
-            None => PumpStep::Again,
-        }
+    /// When somebody who waits may be able to begin without anything else happening.
+    fn next_change(&self, now: Instant) -> Option<Duration> {
+        let lapses = self.granted.values().map(|grant| grant.at + GRANT_LIFETIME);
+        let next = lapses.chain(self.not_before.values().copied()).min();
+        next.map(|next| next.saturating_duration_since(now).max(Duration::from_millis(1)))
     }
+}
+
+/// Whether a namespace may have another call under way: it may have as many as are free after them. So calls that hang leave room for others, however many
+/// a namespace has of them: four of eight at most, then two of another one, then one and one.
+fn has_room(under_way: &HashMap<String, usize>, namespace: &str) -> bool {
+    let free = UNDER_WAY.saturating_sub(under_way.values().sum());
+    under_way.get(namespace).copied().unwrap_or_default() < free
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_full_bucket_grants_at_once_and_then_queues_in_order() {
-        let permits = Permits::new(2);
-        assert!(permits.try_urgent("a") && permits.try_urgent("b"));
-        assert!(!permits.try_urgent("c") && !permits.try_urgent("d") && !permits.try_urgent("c"));
-        assert_eq!(permits.granted().await, "c");
-        assert!(permits.try_urgent("c"), "the grant is there");
-        assert!(!permits.try_urgent("c"), "and good for one call");
-        assert_eq!(permits.granted().await, "d");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn never_more_than_the_rate_and_a_seconds_worth_on_top() {
-        let permits = Arc::new(Permits::new(5));
-        let started = Instant::now();
-        for n in 0..55 {
-            if !permits.try_urgent(&n.to_string()) {
-                permits.granted().await;
-            }
-        }
-        assert!(started.elapsed() >= Duration::from_millis(9_900), "{:?}", started.elapsed());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn urgent_calls_go_before_polls_but_polls_never_starve() {
-        let permits = Arc::new(Permits::new(1));
-        assert!(permits.try_urgent("first"));
-        let polling = permits.clone();
-        let poll = tokio::spawn(async move { polling.poll().await });
-        tokio::task::yield_now().await;
-        for n in 0..8 {
-            assert!(!permits.try_urgent(&n.to_string()));
-        }
-        for n in 0..3 {
-            assert_eq!(permits.granted().await, n.to_string());
-            assert!(!poll.is_finished(), "urgent ones first");
-        }
-        assert_eq!(permits.granted().await, "3");
-        poll.await.unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_key_that_withdraws_loses_its_place_and_its_grant() {
-        let permits = Permits::new(1);
-        assert!(permits.try_urgent("a") && !permits.try_urgent("b") && !permits.try_urgent("c") && !permits.try_urgent("d"));
-        permits.withdraw("c");
-        assert_eq!(permits.granted().await, "b");
-        permits.withdraw("b");
-        assert!(!permits.try_urgent("b"), "b has to queue again");
-        assert_eq!(permits.granted().await, "d");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_wait_that_is_given_up_takes_no_permit_from_others() {
-        let permits = Arc::new(Permits::new(1));
-        assert!(permits.try_urgent("first"));
-        for _ in 0..50 {
-            assert!(tokio::time::timeout(Duration::ZERO, permits.urgent()).await.is_err());
-            assert!(tokio::time::timeout(Duration::ZERO, permits.poll()).await.is_err());
-        }
-        let started = Instant::now();
-        assert!(!permits.try_urgent("a"));
-        assert_eq!(permits.granted().await, "a");
-        assert!(started.elapsed() <= Duration::from_millis(1_010), "{:?}", started.elapsed());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_permits_that_are_closed() {
-        let permits = Arc::new(Permits::new(1));
-        assert!(permits.try_urgent("first"));
-        let (urgent, poll) = (permits.clone(), permits.clone());
-        let waiting = [tokio::spawn(async move { urgent.urgent().await }), tokio::spawn(async move { poll.poll().await })];
-        tokio::task::yield_now().await;
-        permits.close();
-        for waits in waiting {
-            tokio::time::timeout(Duration::from_secs(3600), waits).await.expect("it goes on").unwrap();
-        }
-        tokio::time::timeout(Duration::from_secs(3600), permits.urgent()).await.expect("and so does whoever comes");
-        assert!(permits.try_urgent("a") && permits.try_urgent("b"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_grant_that_nobody_comes_for_lapses() {
-        let permits = Permits::new(1);
-        assert!(permits.try_urgent("a") && !permits.try_urgent("b"));
-        assert_eq!(permits.granted().await, "b");
-        tokio::time::advance(GRANT_LIFETIME).await;
-        assert!(permits.try_urgent("c"), "the bucket has refilled meanwhile");
-        assert!(!permits.try_urgent("b"), "b has to queue again");
-    }
-}
+mod tests;

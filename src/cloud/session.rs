@@ -13,7 +13,7 @@ use super::{
         Credentials,
         identity::{Identity, Login, LoginError, Target, date, unreadable},
     },
-    permits::Permits,
+    permits::{CallPermit, Permits, Purpose},
     request::{Operation, Reply, Request},
 };
 use jiff::Timestamp;
@@ -65,6 +65,7 @@ pub struct Session {
     permits: Arc<Permits>,
     refused: AtomicBool,
     clock: CloudClock,
+    is_verified: bool,
 }
 
 impl Session {
@@ -79,8 +80,24 @@ impl Session {
         let clock = CloudClock::default();
         let login = Login { client: &client, target: &target, clock: &clock, now };
         let (identity, project_id) = credentials.open(&login).await?;
+        Ok(Self { is_verified: true, ..Self::new(client, target, identity, project_id, permits, clock) })
+    }
+
+    /// A session that was not verified; only where nothing has to be asked of IAM, neither a token nor the project.
+    pub fn unverified(client: Arc<Client>, mut target: Target, credentials: Credentials, permits: Arc<Permits>) -> Option<Self> {
+        let (identity, project_id) = (credentials.without_login()?, target.project_id.take()?);
+        Some(Self::new(client, target, identity, project_id, permits, CloudClock::default()))
+    }
+
+    fn new(client: Arc<Client>, target: Target, identity: Identity, project_id: String, permits: Arc<Permits>, clock: CloudClock) -> Self {
         let Target { cloud, region, endpoints, .. } = target;
-        Ok(Self { client, cloud, region, endpoints, project_id, identity, permits, refused: AtomicBool::new(false), clock })
+        let refused = AtomicBool::new(false);
+        Self { client, cloud, region, endpoints, project_id, identity, permits, refused, clock, is_verified: false }
+    }
+
+    /// Whether IAM accepted the credentials.
+    pub fn is_verified(&self) -> bool {
+        self.is_verified
     }
 
     /// The cloud's time, as its latest answer to this session told it and this process's monotonic clock carried it on; absent where no answer had a `Date`.
@@ -132,23 +149,27 @@ impl Session {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Asks for a backup, once. Takes no permit: the caller has it in hand before it decides. `check` is asked last before the socket.
+    /// Asks for a backup, once. The caller has its permit in hand before it decides. `check` is asked last before the socket.
     pub async fn create(
         &self,
         engine: Engine,
         new: &NewBackup,
+        permit: CallPermit,
         now: Timestamp,
         check: impl FnOnce() -> bool,
     ) -> Result<CreatedBackup, Error> {
         let request = engine.service().create(&self.project_id, new);
-        let reply = self.send(engine, &request, now, check).await?;
+        let reply = self.send(engine, &request, &permit, now, check).await?;
         engine.service().read_created(&reply.body).map_err(|error| unreadable(&request, &reply, &error.0))
     }
 
-    /// Reads a listing to its end, with a permit for each page. What the pages showed before something went wrong is answered, too.
-    pub async fn list(&self, engine: Engine, scope: &ListScope, urgency: Urgency, now: impl Fn() -> Timestamp) -> Listed {
+    /// Reads a listing to its end on behalf of a namespace, with a permit for each page. What the pages showed before something went wrong is answered, too.
+    pub async fn list(&self, engine: Engine, scope: &ListScope, urgency: Urgency, namespace: &str, now: impl Fn() -> Timestamp) -> Listed {
         let mut listing = Listing::new(engine.api().page_size);
-        let failed = self.read_pages(engine, scope, urgency, now, &mut listing).await;
+        let purpose = Purpose { namespace, service: engine.api().label };
+        // Thousands may wait here at once: what is needed to read pages is made only when it is their turn.
+        let permit = self.permit(urgency, purpose).await;
+        let failed = Box::pin(self.read_pages(engine, scope, urgency, purpose, permit, now, &mut listing)).await;
         let (backups, gap) = listing.into_parts();
         let end = match (failed, gap) {
             (Err(error), _) => Err(ListError::Cloud(error)),
@@ -163,33 +184,40 @@ impl Session {
         engine: Engine,
         scope: &ListScope,
         urgency: Urgency,
+        purpose: Purpose<'_>,
+        mut permit: CallPermit,
         now: impl Fn() -> Timestamp,
         listing: &mut Listing,
     ) -> Result<(), Error> {
         let service = engine.service();
         let mut offset = 0;
         loop {
-            match urgency {
-                Urgency::Urgent => self.permits.urgent().await,
-                Urgency::Poll => self.permits.poll().await,
-            }
             let request = service.list(&self.project_id, scope, offset);
-            let reply = self.send(engine, &request, now(), || true).await?;
+            let reply = self.send(engine, &request, &permit, now(), || true).await?;
             let page = service.read_page(reply.status, &reply.body).map_err(|error| unreadable(&request, &reply, &error.0))?;
             match listing.take(page.asked_for(scope)) {
                 Progress::More(next) => offset = next,
                 Progress::End => return Ok(()),
             }
+            // Given back first: one that is waited for must not be in the way of itself.
+            drop(permit);
+            permit = self.permit(urgency, purpose).await;
         }
     }
 
-    /// Asks for a backup's deletion. Takes no permit: a caller that waited here would keep others from their work. `check` is asked last before the
-    /// socket. The services take their time: that it is gone, only a listing says.
+    async fn permit(&self, urgency: Urgency, purpose: Purpose<'_>) -> CallPermit {
+        match urgency {
+            Urgency::Urgent => self.permits.urgent(purpose).await,
+            Urgency::Poll => self.permits.poll(purpose).await,
+        }
+    }
+
+    /// Asks for a backup's deletion. `check` is asked last before the socket. The services take their time: that it is gone, only a listing says.
     pub async fn delete(
         &self,
         engine: Engine,
-        instance_id: &str,
-        backup_id: &str,
+        (instance_id, backup_id): (&str, &str),
+        permit: CallPermit,
         now: Timestamp,
         check: impl FnOnce() -> bool,
     ) -> Result<(), Error> {
@@ -197,10 +225,18 @@ impl Session {
             let message = format!("the API of {} has no delete", engine.as_str());
             return Err(Error::not_sent(engine.api(), Operation::Delete, NotSent::Unsupported, message));
         };
-        self.send(engine, &request, now, check).await.map(|_| ())
+        self.send(engine, &request, &permit, now, check).await.map(|_| ())
     }
 
-    async fn send(&self, engine: Engine, request: &Request, now: Timestamp, check: impl FnOnce() -> bool) -> Result<Reply, Error> {
+    /// Makes a call while its permit is held. A service that wants to be left alone for a while is, whoever asks.
+    async fn send(
+        &self,
+        engine: Engine,
+        request: &Request,
+        _permit: &CallPermit,
+        now: Timestamp,
+        check: impl FnOnce() -> bool,
+    ) -> Result<Reply, Error> {
         let Some(endpoint) = self.endpoints.engine(engine) else {
             let message = format!(
                 "the endpoint table has no {} in region {}: use a ClusterCloudAccount with endpoints",
@@ -213,10 +249,19 @@ impl Session {
         let now = self.cloud_now().unwrap_or(now);
         let result = self.client.send(endpoint, request, self.identity.auth(Some(&self.project_id)), now, check).await;
         self.clock.heard(date(&result));
-        if result.as_ref().is_err_and(|error| error.class() == Class::Unauthenticated) {
-            self.refused.store(true, Ordering::Relaxed);
+        if let Err(error) = &result {
+            self.heed(error);
         }
         result
+    }
+
+    /// What an error means for every call to come.
+    fn heed(&self, error: &Error) {
+        match (error.class(), error.retry_after()) {
+            (Class::Unauthenticated, _) => self.refused.store(true, Ordering::Relaxed),
+            (Class::Throttled | Class::Unavailable, Some(pause)) => self.permits.pause(error.api.label, pause),
+            _ => {}
+        }
     }
 }
 

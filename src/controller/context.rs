@@ -3,14 +3,14 @@
 use super::{
     object::version,
     runtime::Runtime,
-    store::{accounts::Accounts, backups::Backups, definitions::Definitions, gauges::Snapshot, leadership::Leadership},
+    store::{accounts::Accounts, backups::Backups, definitions::Definitions, gauges::Snapshot, leadership::Leadership, logins::Logins},
 };
 use crate::{
     api::backup::DatabaseBackup,
     cloud,
     plan::{clock::Moment, settings::Settings},
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Everything that the controllers share.
 pub struct Context {
@@ -24,6 +24,8 @@ pub struct Context {
     pub backups: Backups,
     /// Every account in memory.
     pub accounts: Accounts,
+    /// Logins by credential.
+    pub logins: Logins,
     /// What is known of the served definitions.
     pub definitions: Definitions,
     /// Whether this process may act.
@@ -84,4 +86,13 @@ pub struct Options {
     pub cluster_resource_namespace: String,
     /// Whether endpoints may be plain HTTP.
     pub allow_insecure_endpoints: bool,
+}
+
+impl Options {
+    /// What each controller of a namespaced kind is about: every namespace, or one of those to watch. Each once: two controllers of one object would work on it
+    /// at the same time.
+    pub fn scopes(&self) -> Vec<Option<String>> {
+        let once: BTreeSet<String> = self.namespaces.iter().cloned().collect();
+        if once.is_empty() { vec![None] } else { once.into_iter().map(Some).collect() }
+    }
 }

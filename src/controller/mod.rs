@@ -27,8 +27,8 @@ use crate::api::{
 use context::Context;
 use futures::future::{BoxFuture, FutureExt, try_join_all};
 use kind::Kind;
-use runtime::watch::Subject;
-use std::{collections::BTreeSet, future::Future, sync::Arc};
+use std::{future::Future, sync::Arc};
+use store::health::Subject;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -46,9 +46,7 @@ pub async fn run(ctx: Arc<Context>, granted: UnboundedReceiver<String>) -> Resul
     let _polls = background(backups::listings::poll(ctx.clone()));
     let _revisions = background(checks::revisions::watch(ctx.clone()));
     let _grants = background(wake_granted(ctx.clone(), granted));
-    // Each namespace once: two controllers of one object would work on it at the same time.
-    let once: BTreeSet<String> = ctx.options.namespaces.iter().cloned().collect();
-    let scopes: Vec<Option<String>> = if once.is_empty() { vec![None] } else { once.into_iter().map(Some).collect() };
+    let scopes = ctx.options.scopes();
     ctx.accounts.expect(AccountKind::CloudAccount, &scopes);
     ctx.accounts.expect(AccountKind::ClusterCloudAccount, &[None]);
     let mut controllers: Vec<BoxFuture<'_, Result<(), Ended>>> = Vec::new();

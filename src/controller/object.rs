@@ -1,9 +1,53 @@
-//! What is read off an object's metadata.
+//! What is read off an object's metadata, and what is kept of it.
 
-use crate::{api::backup::DatabaseBackup, plan::backup::seen::Restored};
+use crate::{api::FINALIZER, api::backup::DatabaseBackup, plan::backup::seen::Restored};
 use jiff::Timestamp;
-use kube::ResourceExt;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Resource, ResourceExt};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+/// A person's word on an object that Velero restored.
+const RESTORED: &str = "dbbackup.dev/restored";
+/// On every object that Velero restored (its documentation).
+const VELERO: &str = "velero.io/restore-name";
+/// In memory alone: a hash in the place of all annotations.
+const HASH: &str = "dbbackup.dev/annotations-hash";
+
+/// Keeps of an object what somebody reads. Its owner may hang more than a megabyte on its metadata: of the annotations a hash is enough, which changes when
+/// they do; of labels and finalizers, those that mean something here.
+pub fn keep<K: Resource>(object: &mut K) {
+    let meta = std::mem::take(object.meta_mut());
+    let mut annotations = meta.annotations.unwrap_or_default();
+    let hash = hash(&annotations);
+    annotations.retain(|name, _| name == RESTORED);
+    annotations.insert(HASH.to_owned(), hash);
+    let mut labels = meta.labels.unwrap_or_default();
+    labels.retain(|name, _| name == VELERO);
+    let mut finalizers = meta.finalizers.unwrap_or_default();
+    finalizers.retain(|name| name == FINALIZER);
+    *object.meta_mut() = ObjectMeta {
+        name: meta.name,
+        namespace: meta.namespace,
+        uid: meta.uid,
+        resource_version: meta.resource_version,
+        generation: meta.generation,
+        creation_timestamp: meta.creation_timestamp,
+        deletion_timestamp: meta.deletion_timestamp,
+        annotations: Some(annotations),
+        labels: Some(labels).filter(|labels| !labels.is_empty()),
+        finalizers: Some(finalizers).filter(|finalizers| !finalizers.is_empty()),
+        ..ObjectMeta::default()
+    };
+}
+
+fn hash(annotations: &BTreeMap<String, String>) -> String {
+    let mut hasher = DefaultHasher::new();
+    annotations.hash(&mut hasher);
+    format!("{:x}", hasher.finish())
+}
 
 /// An object's version as a number, where it is one: versions of one kind are comparable numbers (Kubernetes 1.35, before that by what etcd gives).
 pub fn version(object: &impl ResourceExt) -> Option<u64> {
@@ -15,19 +59,63 @@ pub fn created(object: &impl ResourceExt) -> Timestamp {
     object.meta().creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
 }
 
-/// A hash that changes whenever the object's annotations do.
+/// A number that changes whenever the annotations of an object do, which is kept as [`keep`] leaves it.
 pub fn annotations_hash(object: &impl ResourceExt) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    object.annotations().hash(&mut hasher);
-    hasher.finish()
+    object.annotations().get(HASH).and_then(|hash| u64::from_str_radix(hash, 16).ok()).unwrap_or_default()
 }
 
-/// Whether Velero restored an object (its documentation: every restored object has the label), and what a person said to that.
+/// Whether Velero restored an object, and what a person said to that.
 pub fn restored(object: &DatabaseBackup) -> Restored {
-    let answer = object.annotations().get("dbbackup.dev/restored").map(String::as_str);
-    match (object.labels().contains_key("velero.io/restore-name"), answer) {
+    let answer = object.annotations().get(RESTORED).map(String::as_str);
+    match (object.labels().contains_key(VELERO), answer) {
         (false, _) => Restored::No,
         (true, Some("take-another")) => Restored::TakeAnother,
         (true, _) => Restored::Yes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn kept(metadata: &Value) -> DatabaseBackup {
+        let mut object: DatabaseBackup = serde_json::from_value(json!({
+            "apiVersion": "dbbackup.dev/v1alpha1", "kind": "DatabaseBackup", "metadata": metadata,
+            "spec": { "source": { "engine": "DCS", "instanceId": "i-1" } },
+        }))
+        .expect("an object");
+        keep(&mut object);
+        object
+    }
+
+    #[test]
+    fn what_an_owner_hangs_on_an_object_is_not_kept_whatever_it_is() {
+        let long = "x".repeat(100_000);
+        let object = kept(&json!({
+            "name": "a", "namespace": "shop", "uid": "u", "resourceVersion": "7", "generation": 3, "creationTimestamp": "2026-01-01T00:00:00Z",
+            "annotations": { "a": long, "dbbackup.dev/annotations-hash": long }, "labels": { "b": long }, "finalizers": [long, FINALIZER],
+            "ownerReferences": [{ "apiVersion": "v1", "kind": "ConfigMap", "name": long, "uid": "o" }],
+            "managedFields": [{ "manager": long, "operation": "Update" }], "generateName": long,
+        }));
+        let text = serde_json::to_string(&object).expect("JSON");
+        assert!(text.len() < 600, "{text}");
+        assert!(object.finalizers() == [FINALIZER] && version(&object) == Some(7) && object.metadata.generation == Some(3));
+    }
+
+    #[test]
+    fn a_change_of_any_annotation_is_seen() {
+        let hash = |annotations: Value| annotations_hash(&kept(&json!({ "name": "a", "annotations": annotations })));
+        let all = [hash(json!({})), hash(json!({ "a": "1" })), hash(json!({ "a": "2" })), hash(json!({ "b": "1" }))];
+        assert!((1..4).all(|n| !all[..n].contains(&all[n])), "{all:?}");
+        assert_eq!(hash(json!({ "a": "1", "b": "2" })), hash(json!({ "b": "2", "a": "1" })));
+    }
+
+    #[test]
+    fn what_velero_and_a_person_say_is_kept() {
+        let object = |answer: &str| kept(&json!({ "name": "a", "labels": { VELERO: "r" }, "annotations": { RESTORED: answer } }));
+        assert_eq!(restored(&object("take-another")), Restored::TakeAnother);
+        assert_eq!(restored(&object("")), Restored::Yes);
+        assert_eq!(restored(&kept(&json!({ "name": "a" }))), Restored::No);
     }
 }

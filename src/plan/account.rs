@@ -53,6 +53,8 @@ impl std::fmt::Display for AccountKey {
 pub enum AccountReason {
     /// The cloud accepted the credentials.
     Verified,
+    /// Nothing was refused, and IAM could not be asked. What needs no IAM goes on.
+    Unverified,
     /// There is no such Secret.
     SecretNotFound,
     /// The operator may not read the Secret.
@@ -84,7 +86,7 @@ impl AccountReason {
     /// Which conditions are true with this reason.
     pub fn kstatus(self) -> Kstatus {
         match self {
-            Self::Verified => Kstatus::Current,
+            Self::Verified | Self::Unverified => Kstatus::Current,
             Self::CloudUnavailable | Self::SecretUnavailable => Kstatus::InProgress,
             _ => Kstatus::Blocked,
         }
@@ -143,39 +145,54 @@ impl From<&Error> for AccountError {
 }
 
 /// What the account's last verification showed.
-pub type Verification = Result<Project, AccountError>;
+pub type Verification = Result<Access, AccountError>;
+
+/// What an account that can be used gives access to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Where it points.
+    pub project: Project,
+    /// Why IAM could not be asked, where the account can be used without; absent once it was.
+    pub unverified: Option<String>,
+}
+
+/// What an account comes to that needs nothing of IAM (keys or a given token, and a project) and that IAM did not verify. It is used all the same where IAM
+/// was not asked, or its answer says nothing of the credentials; not once a service has refused them. The words of `before` stay while it is the same.
+pub fn unverified(project: Project, error: AccountError, refused: bool, before: Option<&Verification>) -> Verification {
+    let says_nothing = matches!(error.reason, AccountReason::CloudUnavailable | AccountReason::EndpointMisconfigured);
+    match before {
+        _ if !says_nothing => Err(error),
+        _ if refused => {
+            let message =
+                format!("a service of the cloud refused the credentials, and IAM could not be asked about them: {}", error.message);
+            Err(AccountError { reason: AccountReason::AuthenticationFailed, message, ..error }.unless_as(before))
+        }
+        Some(Ok(access)) if access.unverified.is_some() => Ok(access.clone()),
+        _ => Ok(Access { project, unverified: Some(error.message) }),
+    }
+}
 
 /// What this process remembers of an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountMemory {
     /// Whether the last verification failed.
     pub failed: bool,
-    /// Refusals of the credentials in a row.
-    pub refusals: u32,
-    /// Until when refused credentials are not tried again.
-    pub retry_at: Option<Moment>,
+    /// Whether IAM has still to be asked.
+    pub unverified: bool,
     /// Since when it has been blocked without a break.
     pub blocked: Option<BlockedSince>,
 }
 
 impl AccountMemory {
-    /// Takes note of a verification; `asked`: the cloud was asked, and not only the memory.
-    pub fn note(
-        &mut self,
-        verification: &Verification,
-        asked: bool,
-        status: Option<&CloudAccountStatus>,
-        settings: &Settings,
-        now: Moment,
-    ) {
-        let Err(error) = verification else {
-            *self = Self::default();
-            return;
+    /// Takes note of a verification.
+    pub fn note(&mut self, verification: &Verification, status: Option<&CloudAccountStatus>, now: Moment) {
+        let error = match verification {
+            Ok(access) => {
+                *self = Self { unverified: access.unverified.is_some(), ..Self::default() };
+                return;
+            }
+            Err(error) => error,
         };
-        if error.reason == AccountReason::AuthenticationFailed && asked {
-            self.refusals = self.refusals.saturating_add(1);
-            self.retry_at = Some(now.plus(settings.blocked_retry(self.refusals)));
-        }
         if error.reason.kstatus() == Kstatus::Blocked {
             let stalled_before = !self.failed && status.is_some_and(|s| is_true(&s.conditions, types::STALLED));
             self.blocked.get_or_insert(BlockedSince { since: now, stalled_before });
@@ -185,14 +202,9 @@ impl AccountMemory {
         self.failed = true;
     }
 
-    /// Whether credentials that were refused have to wait: clouds lock keys after a few wrong signatures.
-    pub fn must_wait(&self, now: Moment) -> bool {
-        self.retry_at.is_some_and(|at| now.mono < at.mono)
-    }
-
     /// When an account is looked at again, at the latest: its Secret may have changed, its grace may be over.
     pub fn requeue_after(&self, settings: &Settings, now: Moment) -> Duration {
-        let reread = settings.secret_reread(self.failed);
+        let reread = settings.secret_reread(self.failed || self.unverified);
         let grace = self.blocked.map(|blocked| blocked.grace_left(settings, now)).filter(|left| !left.is_zero());
         grace.map_or(reread, |grace| grace.min(reread))
     }
@@ -230,7 +242,15 @@ pub fn status(
     let fallback = CloudAccountStatus::default();
     let before = before.unwrap_or(&fallback);
     let (reason, message) = match verification {
-        Ok(project) => (AccountReason::Verified, format!("verified for project {} in {}", project.project_id, project.region)),
+        Ok(Access { project, unverified }) => {
+            let to_what = format!("project {} in {}", project.project_id, project.region);
+            match unverified {
+                None => (AccountReason::Verified, format!("verified for {to_what}")),
+                Some(why) => {
+                    (AccountReason::Unverified, format!("used for {to_what} although IAM could not verify it, which it tries again: {why}"))
+                }
+            }
+        }
         Err(error) => (error.reason, error.message.clone()),
     };
     let grace_over = memory.blocked.is_some_and(|blocked| blocked.grace_left(settings, now).is_zero());
@@ -238,13 +258,14 @@ pub fn status(
     let verdict = Verdict { kstatus: reason.kstatus(), reason: reason.as_str(), message: &message };
     let mut next = CloudAccountStatus {
         observed_generation: generation.unwrap_or_default(),
-        project_id: verification.as_ref().ok().map(|project| project.project_id.clone()).or(before.project_id.clone()),
+        project_id: verification.as_ref().ok().map(|access| access.project.project_id.clone()).or(before.project_id.clone()),
         last_verified_time: before.last_verified_time.clone(),
         conditions: conditions::conditions(&before.conditions, verdict, blocked, generation, now.wall),
     };
     next.conditions.extend(clock_skew(&before.conditions, generation, cloud_now, now));
     let is_old = |time: &Timestamp| now.since_wall(*time) >= settings.resync_interval;
-    if verification.is_ok() && (next != *before || before.last_verified_time.as_ref().is_none_or(|t| is_old(&t.0))) {
+    let is_verified = verification.as_ref().is_ok_and(|access| access.unverified.is_none());
+    if is_verified && (next != *before || before.last_verified_time.as_ref().is_none_or(|t| is_old(&t.0))) {
         next.last_verified_time = Some(Time(now.wall));
     }
     next
@@ -259,7 +280,7 @@ pub fn seen_by_backups(
     cloud_now: Option<Timestamp>,
 ) -> Account {
     match verification {
-        Ok(project) => {
+        Ok(Access { project, .. }) => {
             let place = Place { project: project.clone(), endpoint: endpoint.to_owned() };
             Account::Ready { place, allowed: true, credentials_generation, cloud_now }
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`backup`] | what a `DatabaseBackup` needs next |
 //! | [`account`] | what is said of an account, and what that means for the backups that name it |
+//! | [`login`] | when a login may be tried |
 //! | [`place`] | where backups are: a project and a host |
 //! | [`lease`] | who leads |
 //! | [`summary`] | how the backups of an instance are doing, for metrics |
@@ -14,6 +15,7 @@ pub mod account;
 pub mod backup;
 pub mod clock;
 pub mod lease;
+pub mod login;
 pub mod place;
 pub mod settings;
 pub mod summary;

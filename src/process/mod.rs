@@ -20,10 +20,10 @@ use crate::{
         },
         clock::Clock,
         context::Context,
-        runtime::Runtime,
+        runtime::{ANSWERS, Runtime},
         store::{
-            accounts::Accounts, backups::Backups, definitions::Definitions, health::Health, leadership::Leadership, metrics::Metrics,
-            revisions::Revisions,
+            accounts::Accounts, backups::Backups, definitions::Definitions, health::Health, leadership::Leadership, logins::Logins,
+            metrics::Metrics, revisions::Revisions,
         },
     },
 };
@@ -34,7 +34,7 @@ use kube::{
 };
 use lease::Election;
 use std::{error::Error, sync::Arc, time::Duration};
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Semaphore, mpsc::UnboundedReceiver};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use usage::Usage;
 
@@ -110,6 +110,7 @@ fn context(flags: &Run, config: &Config, stop: CancellationToken) -> Result<(Arc
         recorder: Recorder::new(client(config.clone(), REQUEST_TIMEOUT)?, reporter()),
         clock: Clock::start(),
         concurrency: flags.concurrency,
+        answers: Semaphore::new(ANSWERS),
         stop,
         metrics: metrics.clone(),
         health: Health::default(),
@@ -122,6 +123,7 @@ fn context(flags: &Run, config: &Config, stop: CancellationToken) -> Result<(Arc
         options: flags.options(config.default_namespace.clone()),
         backups: Backups::default(),
         accounts,
+        logins: Logins::default(),
         definitions: Definitions::default(),
         leadership: if flags.leader_elect { Leadership::none() } else { Leadership::always() },
     };

@@ -16,7 +16,7 @@ use database_backup_operator::{
         session::ListError,
     },
     plan::{
-        account::{AccountError, AccountMemory, AccountReason, Verification, seen_by_backups, status as account_status},
+        account::{Access, AccountError, AccountMemory, AccountReason, Verification, seen_by_backups, status as account_status},
         backup::{
             decide::decide,
             events::notices,
@@ -45,7 +45,7 @@ fn project() -> Project {
 /// Leads an object's life with an account that is ready, and with one that is not. The cloud answers with the bodies, again and again.
 pub fn live(object: &DatabaseBackup, bodies: &[String]) {
     let blocked: Verification = Err(AccountError::new(AccountReason::SecretInvalid, "\u{202e}no\r\nuse "));
-    for verification in [Ok(project()), blocked] {
+    for verification in [Ok(Access { project: project(), unverified: None }), blocked] {
         let account = seen_by_backups(&verification, &object.spec.account_ref.name, 1, "host.example", None);
         Life::of(object, account, bodies).lead();
     }
@@ -255,10 +255,10 @@ fn check_conditions(conditions: &[Condition]) {
 pub fn check_account(resolved: &Result<Endpoints, EndpointError>, cloud: Cloud, region: &str) {
     let project = || Project { cloud, region: region.to_owned(), project_id: "p-1".into() };
     let misconfigured = |error: &EndpointError| AccountError::new(AccountReason::EndpointMisconfigured, error.to_string());
-    let verification = resolved.as_ref().map(|_| project()).map_err(misconfigured);
+    let verification = resolved.as_ref().map(|_| Access { project: project(), unverified: None }).map_err(misconfigured);
     let (mut memory, settings) = (AccountMemory::default(), Settings::default());
     let now = Moment { wall: Timestamp::UNIX_EPOCH, mono: Duration::ZERO };
-    memory.note(&verification, true, None, &settings, now);
+    memory.note(&verification, None, now);
     check_conditions(&account_status(&verification, &memory, None, Some(1), Some(Timestamp::MAX), &settings, now).conditions);
     assert!(!memory.requeue_after(&settings, now).is_zero(), "no account is verified without a pause");
 }

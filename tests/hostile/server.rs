@@ -12,7 +12,7 @@ use database_backup_operator::cloud::{
         password::Password,
         token::Token,
     },
-    permits::Permits,
+    permits::{Permits, Purpose},
     session::{ListError, Listed, Session, Urgency},
 };
 use jiff::Timestamp;
@@ -85,7 +85,8 @@ async fn opened(host: &str, project_id: Option<&str>, credentials: Credentials) 
 pub async fn create(session: &Session, engine: Engine) -> (Result<CreatedBackup, Error>, Duration) {
     let new = NewBackup { instance_id: "i-1".into(), mark: "dbb-x".into(), description: "d".into(), backup_format: None };
     let started = tokio::time::Instant::now();
-    let answer = session.create(engine, &new, Timestamp::UNIX_EPOCH, || true).await;
+    let permit = session.permits().urgent(Purpose { namespace: "shop", service: engine.api().label }).await;
+    let answer = session.create(engine, &new, permit, Timestamp::UNIX_EPOCH, || true).await;
     (answer, started.elapsed())
 }
 
@@ -93,7 +94,7 @@ pub async fn create(session: &Session, engine: Engine) -> (Result<CreatedBackup,
 pub async fn list(session: &Session, engine: Engine) -> (Result<Vec<RemoteBackup>, ListError>, Duration) {
     let scope = ListScope::Instance { instance_id: "i-1".into() };
     let started = tokio::time::Instant::now();
-    let Listed { backups, end } = session.list(engine, &scope, Urgency::Urgent, || Timestamp::UNIX_EPOCH).await;
+    let Listed { backups, end } = session.list(engine, &scope, Urgency::Urgent, "shop", || Timestamp::UNIX_EPOCH).await;
     (end.map(|()| backups), started.elapsed())
 }
 

@@ -41,6 +41,16 @@ pub enum LoginError {
     },
 }
 
+impl LoginError {
+    /// How long the cloud wants to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Cloud(error) => error.retry_after(),
+            Self::ProjectNotFound { .. } => None,
+        }
+    }
+}
+
 /// How requests are authenticated once somebody has logged in. No `Debug`: it holds secrets.
 pub enum Identity {
     /// A token of its own, and for how long it is good by the cloud's clock.

@@ -5,8 +5,11 @@
 //! | [`password`] | an IAM user's name and password | a token, which is renewed |
 //! | [`access_key`] | an access key and its secret key | a signature |
 //! | [`token`] | a token that somebody else keeps fresh | that token |
+//!
+//! [`fingerprint`] tells one credential from another; [`secret`] reads a Secret's values.
 
 pub mod access_key;
+pub mod fingerprint;
 pub mod identity;
 pub mod password;
 pub mod secret;
@@ -38,6 +41,17 @@ impl Credentials {
             Self::Password(password) => password.open(login).await,
             Self::AccessKey(keys) => keys.open(login).await,
             Self::Token(token) => token.open(login).await,
+        }
+    }
+
+    /// How requests are authenticated without a login; absent where IAM has to give a token first.
+    pub fn without_login(self) -> Option<Identity> {
+        match self {
+            Self::Password(_) => None,
+            Self::AccessKey(AccessKey { access_key, secret_key, security_token }) => {
+                Some(Identity::Keys { access_key, secret_key, security_token })
+            }
+            Self::Token(Token { token }) => Some(Identity::GivenToken(token)),
         }
     }
 }

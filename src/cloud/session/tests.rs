@@ -6,6 +6,7 @@ use crate::cloud::{
     endpoints::Overrides,
     errors::Failure,
     login::{access_key::AccessKey, password::Password, token::Token},
+    permits::Asked,
 };
 use secrecy::SecretString;
 use std::sync::Mutex;
@@ -199,7 +200,7 @@ async fn a_listing_is_read_to_its_end_page_by_page() {
     };
     let (session, heard) = opened(vec![("200 OK", "", page(0, 1000)), ("200 OK", "", page(999, 1001))]).await;
     let scope = ListScope::Instance { instance_id: "i-1".into() };
-    let Listed { backups, end } = session.list(Engine::DCS, &scope, Urgency::Poll, Timestamp::now).await;
+    let Listed { backups, end } = session.list(Engine::DCS, &scope, Urgency::Poll, "shop", Timestamp::now).await;
     assert_eq!(end, Ok(()));
     assert_eq!(backups.len(), 1001);
     assert!(backups.iter().all(|backup| backup.instance_id == "i-1"));
@@ -214,7 +215,7 @@ async fn a_listing_is_read_to_its_end_page_by_page() {
 async fn a_listing_that_does_not_hold_together_says_so_and_what_it_showed() {
     let body = r#"{"backups":[{"id":"b-1","name":"dbb-x","status":"COMPLETED"}],"total_count":3}"#;
     let (session, _) = opened(vec![("200 OK", "", body.into())]).await;
-    let Listed { backups, end } = session.list(Engine::TaurusDB, &everything(), Urgency::Urgent, Timestamp::now).await;
+    let Listed { backups, end } = session.list(Engine::TaurusDB, &everything(), Urgency::Urgent, "shop", Timestamp::now).await;
     assert_eq!(end, Err(ListError::Incomplete(Gap::RecordsMissing)));
     assert_eq!(backups[0].id, "b-1");
 }
@@ -224,9 +225,28 @@ async fn what_a_page_showed_counts_although_the_next_one_failed() {
     let records: Vec<_> = (0..100).map(|n| serde_json::json!({ "id": format!("b-{n}"), "name": "n", "status": "COMPLETED" })).collect();
     let page = serde_json::json!({ "backups": records, "total_count": 150 }).to_string();
     let (session, _) = opened(vec![("200 OK", "", page), ("503 Service Unavailable", "", String::new())]).await;
-    let Listed { backups, end } = session.list(Engine::TaurusDB, &everything(), Urgency::Urgent, Timestamp::now).await;
+    let Listed { backups, end } = session.list(Engine::TaurusDB, &everything(), Urgency::Urgent, "shop", Timestamp::now).await;
     assert_eq!(backups.len(), 100);
     assert!(matches!(end, Err(ListError::Cloud(error)) if error.status() == Some(503)));
+}
+
+async fn permit(session: &Session) -> CallPermit {
+    session.permits().urgent(Purpose { namespace: "shop", service: "dcs" }).await
+}
+
+#[tokio::test]
+async fn a_service_that_asks_to_wait_is_left_alone_by_everybody_who_uses_the_account() {
+    let throttled = |status| (status, "Retry-After: 120\r\n", r#"{"error_code":"APIGW.0308","error_msg":"slow down"}"#.to_owned());
+    for status in ["429 Too Many Requests", "503 Service Unavailable"] {
+        let (session, _) = opened(vec![throttled(status)]).await;
+        let listed = session.list(Engine::TaurusDB, &everything(), Urgency::Poll, "shop", Timestamp::now).await;
+        assert!(listed.end.is_err());
+        let ask = |service| session.permits().try_urgent(service, Purpose { namespace: "billing", service });
+        assert!(matches!(ask(Engine::TaurusDB.api().label), Asked::Paused), "{status}");
+        let other = session.permits();
+        other.withdraw(Engine::TaurusDB.api().label);
+        assert!(matches!(ask(Engine::DCS.api().label), Asked::Granted(_)), "{status}: other services are asked");
+    }
 }
 
 fn everything() -> ListScope {
@@ -236,11 +256,15 @@ fn everything() -> ListScope {
 #[tokio::test]
 async fn a_deletion_is_asked_for_where_the_service_has_one() {
     let (session, heard) = opened(vec![("204 No Content", "", String::new())]).await;
-    let cancelled = session.delete(Engine::DCS, "i-1", "b-1", at("2025-01-01T00:00:00Z"), || false).await.unwrap_err();
+    let cancelled =
+        session.delete(Engine::DCS, ("i-1", "b-1"), permit(&session).await, at("2025-01-01T00:00:00Z"), || false).await.unwrap_err();
     assert!(matches!(cancelled.failure, Failure::NotSent { cause: NotSent::Cancelled, .. }), "the last check said no");
-    session.delete(Engine::DCS, "i-1", "b-1", at("2025-01-01T00:00:00Z"), || true).await.unwrap();
+    session.delete(Engine::DCS, ("i-1", "b-1"), permit(&session).await, at("2025-01-01T00:00:00Z"), || true).await.unwrap();
     assert_eq!(*heard.lock().unwrap(), ["DELETE /v2/p-1/instances/i-1/backups/b-1 with token"]);
-    let error = session.delete(Engine::GaussDBforMySQL, "i-1", "b-1", at("2025-01-01T00:00:00Z"), || true).await.unwrap_err();
+    let error = session
+        .delete(Engine::GaussDBforMySQL, ("i-1", "b-1"), permit(&session).await, at("2025-01-01T00:00:00Z"), || true)
+        .await
+        .unwrap_err();
     assert!(matches!(error.failure, Failure::NotSent { cause: NotSent::Unsupported, .. }), "{error}");
 }
 
@@ -249,7 +273,7 @@ async fn a_refused_token_is_remembered_for_who_keeps_the_account() {
     let (session, _) = opened(vec![("401 Unauthorized", "", r#"{"error_code":"APIGW.0307","error_msg":"renew"}"#.into())]).await;
     assert!(!session.refused());
     let new = NewBackup { instance_id: "i-1".into(), mark: "dbb-x".into(), description: "d".into(), backup_format: None };
-    let error = session.create(Engine::TaurusDB, &new, Timestamp::now(), || true).await.unwrap_err();
+    let error = session.create(Engine::TaurusDB, &new, permit(&session).await, Timestamp::now(), || true).await.unwrap_err();
     assert!(error.is_definite_rejection() && session.refused());
 }
 
@@ -257,7 +281,7 @@ async fn a_refused_token_is_remembered_for_who_keeps_the_account() {
 async fn an_accepted_create_without_an_id_leaves_the_outcome_unknown() {
     let (session, heard) = opened(vec![("201 Created", "", r#"{"backup":{}}"#.into())]).await;
     let new = NewBackup { instance_id: "i-1".into(), mark: "dbb-x".into(), description: "d".into(), backup_format: None };
-    let error = session.create(Engine::TaurusDB, &new, Timestamp::now(), || true).await.unwrap_err();
+    let error = session.create(Engine::TaurusDB, &new, permit(&session).await, Timestamp::now(), || true).await.unwrap_err();
     assert!(error.class() == Class::Unreadable && !error.is_definite_rejection(), "{error}");
     assert_eq!(heard.lock().unwrap().len(), 1, "nothing is sent twice");
 }
@@ -265,7 +289,7 @@ async fn an_accepted_create_without_an_id_leaves_the_outcome_unknown() {
 #[tokio::test]
 async fn an_engine_without_an_endpoint_is_an_error_only_when_it_is_used() {
     let (session, _) = opened(vec![]).await;
-    let error = session.list(Engine::GeminiDB, &everything(), Urgency::Urgent, Timestamp::now).await.end.unwrap_err();
+    let error = session.list(Engine::GeminiDB, &everything(), Urgency::Urgent, "shop", Timestamp::now).await.end.unwrap_err();
     assert!(error.to_string().contains("eu-xx"), "{error}");
     assert!(matches!(error, ListError::Cloud(error) if matches!(error.failure, Failure::NotSent { cause: NotSent::Misconfigured, .. })));
 }

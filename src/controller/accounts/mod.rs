@@ -17,6 +17,7 @@ use super::{
     kind::Kind,
     runtime::{
         drive::{Reconciler, drive},
+        slots::Slot,
         watch::Change,
         write,
     },
@@ -28,7 +29,7 @@ use crate::{
         conditions::{Kstatus, is_true, types},
     },
     plan::{
-        account::{AccountKey, CLOCKS_DISAGREE, Verification, status},
+        account::{Access, AccountKey, CLOCKS_DISAGREE, Verification, status},
         backup::events::Notice,
     },
 };
@@ -99,8 +100,8 @@ impl<K: AccountObject> Reconciler for AccountController<K> {
         }
     }
 
-    async fn reconcile(&self, account: Arc<K>) -> Result<Action, kube::Error> {
-        renew(&self.ctx, account.as_ref()).await
+    async fn reconcile(&self, account: Arc<K>, slot: Slot) -> Result<Action, kube::Error> {
+        renew(&self.ctx, account.as_ref(), slot).await
     }
 
     fn retry_after(&self, _account: &K) -> Duration {
@@ -123,14 +124,14 @@ impl<K: AccountObject> AccountController<K> {
 }
 
 /// Verifies an account where that is due, and writes what was found.
-async fn renew<K: AccountObject>(ctx: &Context, account: &K) -> Result<Action, kube::Error> {
+async fn renew<K: AccountObject>(ctx: &Context, account: &K, mut slot: Slot) -> Result<Action, kube::Error> {
     let (key, before) = (account.key(), account.status());
     let permits = ctx.accounts.permits(&key, account.spec().rate());
     let held = ctx.accounts.held(&key);
-    let verified = verify(ctx, account, &held, permits).await;
+    let verified = verify(ctx, account, &held, permits, &mut slot).await;
     let (now, settings) = (ctx.now(), &ctx.options.settings);
     let mut memory = held.memory;
-    memory.note(&verified.verification, verified.asked, before, settings, now);
+    memory.note(&verified.verification, before, now);
     let cloud_now = verified.session.as_ref().and_then(|session| session.cloud_now());
     let next = status(&verified.verification, &memory, before, account.meta().generation, cloud_now, settings, now);
     let renew_in = verified.session.as_ref().and_then(|session| session.renew_in());
@@ -160,7 +161,12 @@ async fn renew<K: AccountObject>(ctx: &Context, account: &K) -> Result<Action, k
 fn log(key: &AccountKey, verification: &Verification, is_old_news: bool) {
     match verification {
         _ if is_old_news => {}
-        Ok(place) => tracing::info!(account = %key, namespace = key.namespace, project = place.project_id, "account verified"),
+        Ok(Access { project, unverified: None }) => {
+            tracing::info!(account = %key, namespace = key.namespace, project = project.project_id, "account verified");
+        }
+        Ok(Access { project, unverified: Some(why) }) => {
+            tracing::warn!(account = %key, namespace = key.namespace, project = project.project_id, why, "account used unverified");
+        }
         Err(error) if error.reason.kstatus() == Kstatus::Blocked => {
             tracing::warn!(account = %key, namespace = key.namespace, reason = error.reason.as_str(), %error, "account blocked");
         }

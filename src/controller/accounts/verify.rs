@@ -14,9 +14,9 @@ use crate::{
         permits::Permits,
         session::Session,
     },
-    controller::{context::Context, store::accounts::Held},
+    controller::{context::Context, runtime::slots::Slot, store::accounts::Held},
     plan::{
-        account::{AccountError, AccountReason, Verification},
+        account::{Access, AccountError, AccountReason, Verification, unverified},
         place::Project,
     },
 };
@@ -31,41 +31,79 @@ pub struct Verified {
     pub session: Option<Arc<Session>>,
     /// What the session was opened with, or refused with.
     pub opened_with: Option<String>,
-    /// The cloud was asked.
-    pub asked: bool,
 }
 
-/// Verifies an account. A session stays open while the account, its credentials and the cloud's good will stay the same; a refusal is not tried again
-/// with the same credentials before its delay is over, since clouds lock keys after a few wrong signatures.
-pub async fn verify<K: AccountObject>(ctx: &Context, account: &K, held: &Held, permits: Arc<Permits>) -> Verified {
+/// Verifies an account. A session stays open while the account, its credentials and the cloud's good will stay the same.
+pub async fn verify<K: AccountObject>(ctx: &Context, account: &K, held: &Held, permits: Arc<Permits>, slot: &mut Slot) -> Verified {
     let (target, credentials, opened_with) = match prepared(ctx, account).await {
         Ok(prepared) => prepared,
-        Err(error) => return Verified { verification: Err(error), session: None, opened_with: None, asked: false },
+        Err(error) => return Verified { verification: Err(error), session: None, opened_with: None },
     };
-    if held.opened_with.as_ref() == Some(&opened_with)
-        && let Some(verified) = unchanged(ctx, held)
-    {
-        return verified;
-    }
-    let region = target.region.clone();
-    let opened = Session::open(ctx.cloud.clone(), target, credentials, permits, ctx.now().wall).await;
-    let verification = opened.as_ref().map(project).map_err(|error| failed(&region, error).unless_as(held.verification.as_ref()));
-    Verified { verification, session: opened.ok().map(Arc::new), opened_with: Some(opened_with), asked: true }
+    let is_the_same = held.opened_with.as_ref() == Some(&opened_with);
+    let session = held.session.clone().filter(|session| is_the_same && is_good(session));
+    let (verification, session) = match session {
+        Some(session) if session.is_verified() => (Ok(verified(&session)), Some(session)),
+        session => {
+            let before = held.verification.as_ref();
+            let opened = slot.outside(open(ctx, &target, &credentials, permits.clone())).await.map_err(|error| error.unless_as(before));
+            match opened {
+                Ok(session) => (Ok(verified(&session)), Some(Arc::new(session))),
+                Err(error) => {
+                    let session = session.or_else(|| Session::unverified(ctx.cloud.clone(), target, credentials, permits).map(Arc::new));
+                    without_iam(session, error, is_the_same && is_refused(held), before)
+                }
+            }
+        }
+    };
+    Verified { verification, session, opened_with: Some(opened_with) }
 }
 
-/// What is held, if it is still good, or if it has to stay bad for a while.
-fn unchanged(ctx: &Context, held: &Held) -> Option<Verified> {
-    let session = held.session.clone().filter(|session| is_good(session));
-    let verification = match (&session, &held.verification) {
-        (Some(session), _) => Ok(project(session)),
-        (None, Some(Err(error))) if held.memory.must_wait(ctx.now()) => Err(error.clone()),
-        _ => return None,
-    };
-    Some(Verified { verification, session, opened_with: held.opened_with.clone(), asked: false })
+/// Logs in, one account at a time with the same credential, and not too soon after a failure: clouds lock keys after a few wrong signatures.
+async fn open(ctx: &Context, target: &Target, credentials: &Credentials, permits: Arc<Permits>) -> Result<Session, AccountError> {
+    let scope = target.project_id.clone().unwrap_or_else(|| target.region.clone());
+    let mut login = ctx.logins.turn(&credentials.fingerprint(&target.endpoints.iam.host), ctx.now()).await;
+    if let Some(error) = login.must_wait(&scope, ctx.now()) {
+        return Err(error.clone());
+    }
+    let opened = Session::open(ctx.cloud.clone(), target.clone(), credentials.clone(), permits, ctx.now().wall).await;
+    match opened {
+        Ok(session) => {
+            login.succeeded(&scope);
+            Ok(session)
+        }
+        Err(error) => {
+            let failed = failed(&target.region, &error);
+            login.failed(&scope, &failed, error.retry_after(), &ctx.options.settings, ctx.now());
+            Err(failed)
+        }
+    }
+}
+
+/// What an account comes to that IAM did not verify; `session`: one that needs nothing of IAM.
+fn without_iam(
+    session: Option<Arc<Session>>,
+    error: AccountError,
+    refused: bool,
+    before: Option<&Verification>,
+) -> (Verification, Option<Arc<Session>>) {
+    let Some(session) = session else { return (Err(error), None) };
+    let verification = unverified(project(&session), error, refused, before);
+    let session = verification.is_ok().then_some(session);
+    (verification, session)
+}
+
+/// Whether a service has refused what is held.
+fn is_refused(held: &Held) -> bool {
+    let is_said = matches!(&held.verification, Some(Err(error)) if error.reason == AccountReason::AuthenticationFailed);
+    is_said || held.session.as_ref().is_some_and(|session| session.refused())
 }
 
 fn is_good(session: &Session) -> bool {
     !session.refused() && session.renew_in().is_none_or(|left| !left.is_zero())
+}
+
+fn verified(session: &Session) -> Access {
+    Access { project: project(session), unverified: None }
 }
 
 fn project(session: &Session) -> Project {

@@ -8,12 +8,18 @@ use crate::{
         conditions::{is_true, types},
         status::{CreateOutcome, DatabaseBackupStatus, Phase},
     },
-    cloud::backup::{ListScope, NewBackup},
+    cloud::{
+        backup::{ListScope, NewBackup},
+        permits::{Asked, CallPermit, Purpose},
+    },
     controller::{
         accounts::namespaces::allows,
         context::Context,
         object::{annotations_hash, created, restored, version},
-        runtime::write::{self, Written},
+        runtime::{
+            slots::Slot,
+            write::{self, Written},
+        },
         store::accounts::Use,
     },
     plan::{
@@ -67,6 +73,9 @@ pub(super) struct Reconcile<'a> {
     uid: &'a str,
     position: Position,
     permit: Permit,
+    /// The permit that is granted.
+    call_permit: Option<CallPermit>,
+    slot: Slot,
     /// Whether the account allows the namespace, once that was looked up.
     allowed: Option<bool>,
 }
@@ -91,8 +100,8 @@ enum Next {
 
 impl<'a> Reconcile<'a> {
     /// A reconcile of the object with this UID.
-    pub(super) fn new(ctx: &'a Arc<Context>, uid: &'a str) -> Self {
-        Self { ctx, uid, position: Position::NotAsked, permit: Permit::NotAsked, allowed: None }
+    pub(super) fn new(ctx: &'a Arc<Context>, uid: &'a str, slot: Slot) -> Self {
+        Self { ctx, uid, position: Position::NotAsked, permit: Permit::NotAsked, call_permit: None, slot, allowed: None }
     }
 
     /// Takes step after step, until there is a status to write or nothing to do.
@@ -154,16 +163,28 @@ impl<'a> Reconcile<'a> {
     async fn carry_out(&mut self, step: Step, object: &Arc<DatabaseBackup>, account: &Use, decided: Moment) -> Result<Next, Error> {
         match step {
             Step::JoinQueue => self.join_queue(account, decided),
-            Step::TakePermit => self.take_permit(account),
+            Step::TakePermit => self.take_permit(object, account),
             Step::WriteIntent(next) => return self.write_intent(object, *next, decided).await,
-            Step::Send(new) => self.send(object, account, &new).await,
+            Step::Send(new) => {
+                if self.call_permit.is_none() {
+                    self.take_permit(object, account);
+                }
+                match self.call_permit.take() {
+                    Some(permit) => self.send(object, account, &new, permit).await,
+                    None => return Ok(self.until_granted()),
+                }
+            }
             Step::Look(scope) => self.look(object, account, scope, LookFor::Backup),
             Step::TakeInventory(scope) => self.look(object, account, scope, LookFor::Inventory),
             Step::SetFinalizer(present) => return self.set_finalizer(object, present).await,
             Step::Release => return self.release(object).await,
-            Step::Delete { backup_id } if self.has_permit(account) => self.delete(object, account, &backup_id, decided).await,
-            // Woken when it is granted; and after a while, should that be missed.
-            Step::Delete { .. } => return Ok(Next::RequeueAfter(Some(self.ctx.options.settings.poll_interval))),
+            Step::Delete { backup_id } => {
+                self.take_permit(object, account);
+                match self.call_permit.take() {
+                    Some(permit) => self.delete(object, account, &backup_id, permit, decided).await,
+                    None => return Ok(self.until_granted()),
+                }
+            }
             Step::Report(report) => return self.report(object, *report, decided).await,
             Step::RequeueAfter(requeue_after) => return Ok(Next::RequeueAfter(requeue_after)),
         }
@@ -187,18 +208,25 @@ impl<'a> Reconcile<'a> {
         }
     }
 
-    fn take_permit(&mut self, account: &Use) {
-        self.permit = if self.has_permit(account) { Permit::Granted } else { Permit::Queued };
+    /// Takes a permit for one call if there is one now; else the object is queued for one, and woken when it is granted.
+    fn take_permit(&mut self, object: &DatabaseBackup, account: &Use) {
+        let namespace = object.namespace().unwrap_or_default();
+        let purpose = Purpose { namespace: &namespace, service: object.spec.source.engine.api().label };
+        (self.permit, self.call_permit) = match account.permits.as_ref().map(|permits| permits.try_urgent(self.uid, purpose)) {
+            Some(Asked::Granted(permit)) => (Permit::Granted, Some(permit)),
+            Some(Asked::Paused) => (Permit::Paused, None),
+            Some(Asked::Queued) | None => (Permit::Queued, None),
+        };
     }
 
-    /// Whether there is a permit for one call now; else the object is queued for one, and woken when it is granted.
-    fn has_permit(&self, account: &Use) -> bool {
-        account.permits.as_ref().is_some_and(|permits| permits.try_urgent(self.uid))
+    /// Woken when a permit is granted; and after a while, should that be missed.
+    fn until_granted(&self) -> Next {
+        Next::RequeueAfter(Some(self.ctx.options.settings.poll_interval))
     }
 
     /// Only an intent whose write was answered with exactly that is this process's own, and may be sent.
     async fn write_intent(&mut self, object: &Arc<DatabaseBackup>, next: DatabaseBackupStatus, begun: Moment) -> Result<Next, Error> {
-        // A permit is good for one call.
+        // A permit is good for one call, for which it is held until that has ended.
         self.permit = Permit::NotAsked;
         match self.write_status(object, next.clone()).await? {
             Now::Stored(stored) if carries_intent(stored.status.as_ref(), &next) => {
@@ -238,7 +266,7 @@ impl<'a> Reconcile<'a> {
         Ok(Now::Changed(ctx.newest_backup(Arc::new(found))))
     }
 
-    async fn send(&self, object: &DatabaseBackup, account: &Use, new: &NewBackup) {
+    async fn send(&mut self, object: &DatabaseBackup, account: &Use, new: &NewBackup, permit: CallPermit) {
         let ctx = self.ctx;
         let own = ctx.backups.memory(self.uid, |memory, _| {
             memory.sending();
@@ -247,7 +275,7 @@ impl<'a> Reconcile<'a> {
         let (Some(session), Some(Some(own))) = (&account.session, own) else { return };
         let lifetime = ctx.options.settings.intent_lifetime();
         let check = || own.is_fresh(lifetime, ctx.now()) && ctx.may_act();
-        let answer = session.create(object.spec.source.engine, new, ctx.now().wall, check).await;
+        let answer = self.slot.outside(session.create(object.spec.source.engine, new, permit, ctx.now().wall, check)).await;
         match &answer {
             Ok(created) => tracing::info!(backup_id = created.backup_id, backup_name = new.mark, "the cloud took on the backup"),
             Err(error) => tracing::warn!(%error, backup_name = new.mark, "the create call was not accepted"),
@@ -260,7 +288,7 @@ impl<'a> Reconcile<'a> {
     }
 
     /// Starts a listing in the background.
-    fn look(&self, object: &DatabaseBackup, account: &Use, scope: ListScope, look_for: LookFor) {
+    fn look(&self, object: &Arc<DatabaseBackup>, account: &Use, scope: ListScope, look_for: LookFor) {
         if let (Some(session), Some(place)) = (account.session.clone(), account.account.place()) {
             let (now, credentials_generation) = (self.ctx.now(), account.account.credentials_generation());
             self.ctx.backups.memory(self.uid, |memory, _| memory.begin_look(credentials_generation, now));
@@ -287,12 +315,13 @@ impl<'a> Reconcile<'a> {
     }
 
     /// Like a create call it is not sent long after it was decided, nor without the lease: the object may have been let go with its backup since.
-    async fn delete(&self, object: &DatabaseBackup, account: &Use, backup_id: &str, decided: Moment) {
+    async fn delete(&mut self, object: &DatabaseBackup, account: &Use, backup_id: &str, permit: CallPermit, decided: Moment) {
         let (ctx, source) = (self.ctx, &object.spec.source);
         let Some(session) = &account.session else { return };
         let lifetime = ctx.options.settings.intent_lifetime();
         let check = || ctx.leads() && ctx.now().since(decided) <= lifetime;
-        let answer = session.delete(source.engine, &source.instance_id, backup_id, ctx.now().wall, check).await;
+        let backup = (source.instance_id.as_str(), backup_id);
+        let answer = self.slot.outside(session.delete(source.engine, backup, permit, ctx.now().wall, check)).await;
         ctx.runtime.metrics.deleted(source.engine, answer.is_ok());
         match &answer {
             Ok(()) => tracing::info!(backup_id, "the cloud deletes the backup"),

@@ -30,15 +30,14 @@ use std::{
 
 /// Looks for one object's backups at a place; or for everything that it ever had there. What it finds goes into the object's memory, and the
 /// object is woken. A look at an instance serves all objects that wait for it.
-pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, place: Place, scope: ListScope, look_for: LookFor) {
-    let uid = object.uid().unwrap_or_default();
-    let source = &object.spec.source;
-    let (engine, instance_id, account) = (source.engine, source.instance_id.clone(), AccountKey::of(object));
-    let own: HashSet<String> = own_names(object, &uid).collect();
-    let ctx = ctx.clone();
+pub fn look(ctx: &Arc<Context>, object: &Arc<DatabaseBackup>, session: Arc<Session>, place: Place, scope: ListScope, look_for: LookFor) {
+    let (ctx, object) = (ctx.clone(), object.clone());
+    // It may wait for its turn for long, beside thousands of others, so it keeps no more than it needs.
     tokio::spawn(async move {
-        let started = ctx.now();
-        let Listed { backups, end } = session.list(engine, &scope, Urgency::Urgent, || ctx.now().wall).await;
+        let (source, namespace, started) = (&object.spec.source, object.namespace().unwrap_or_default(), ctx.now());
+        let Listed { backups, end } = session.list(source.engine, &scope, Urgency::Urgent, &namespace, || ctx.now().wall).await;
+        let (uid, account) = (object.uid().unwrap_or_default(), AccountKey::of(&object));
+        let own: HashSet<String> = own_names(&object, &uid).collect();
         let covers = match (&end, &scope) {
             (Err(_), _) => Covers::Nothing,
             (Ok(()), ListScope::Backup { .. }) => Covers::TheBackup,
@@ -48,7 +47,7 @@ pub fn look(ctx: &Arc<Context>, object: &DatabaseBackup, session: Arc<Session>, 
         let found = backups.iter().filter(is_own).cloned().collect();
         let result = ListingResult { place: Arc::new(place), started, covers, found };
         if covers == Covers::Everything {
-            ctx.backups.share_survey(&account, engine, &instance_id, &backups, &result);
+            ctx.backups.share_survey(&account, source.engine, &source.instance_id, &backups, &result);
         }
         after_listing(&ctx, &session, &account);
         let attempt_context = attempt_context(&ctx, &account);
@@ -112,8 +111,7 @@ pub async fn poll(ctx: Arc<Context>) -> ! {
         paces.lock().unwrap_or_else(PoisonError::into_inner).retain(|topic, pace| pace.under_way || topics.contains_key(topic));
         let crowds = crowds(&topics);
         for (topic, waiting) in topics {
-            let crowd = crowds.get(&topic.account).copied().unwrap_or_default();
-            poll_if_due(&ctx, &paces, topic, waiting, crowd);
+            poll_if_due(&ctx, &paces, topic, waiting, &crowds);
         }
     }
 }
@@ -128,21 +126,41 @@ fn topics(polled: Vec<Polled>) -> BTreeMap<Topic, Vec<Polled>> {
     topics
 }
 
-/// How many instances of an account with running backups are polled one by one.
-fn crowds(topics: &BTreeMap<Topic, Vec<Polled>>) -> HashMap<AccountKey, u32> {
-    let mut crowds = HashMap::new();
-    for topic in topics.keys().filter(|topic| topic.running && topic.instance_id.is_some()) {
-        *crowds.entry(topic.account.clone()).or_default() += 1;
+/// How many instances with running backups are polled one by one: of each account, by namespace.
+type Crowds = HashMap<AccountKey, HashMap<String, u32>>;
+
+fn crowds(topics: &BTreeMap<Topic, Vec<Polled>>) -> Crowds {
+    let mut crowds = Crowds::new();
+    for (topic, waiting) in topics.iter().filter(|(topic, _)| topic.running && topic.instance_id.is_some()) {
+        let namespaces: HashSet<String> = waiting.iter().map(Polled::namespace).collect();
+        let crowd = crowds.entry(topic.account.clone()).or_default();
+        namespaces.into_iter().for_each(|namespace| *crowd.entry(namespace).or_default() += 1);
     }
     crowds
 }
 
-fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, mut waiting: Vec<Polled>, crowd: u32) {
+/// On whose behalf an instance is polled, and what share of the account's instances that are polled one by one that makes it: the namespace that has the
+/// fewest of them waits the shortest, and each has the same part of the rate.
+fn turn(topic: &Topic, waiting: &[Polled], crowds: &Crowds) -> (String, u32) {
+    let crowd = crowds.get(&topic.account).filter(|_| topic.instance_id.is_some());
+    let share = |namespace: &String| crowd.map_or(0, |crowd| crowd.get(namespace).copied().unwrap_or_default().max(1) * size(crowd));
+    let shares = waiting.iter().map(Polled::namespace).map(|namespace| (share(&namespace), namespace));
+    let (share, namespace) = shares.min().unwrap_or_default();
+    // A listing of all instances serves everybody.
+    if topic.instance_id.is_none() { (String::new(), share) } else { (namespace, share) }
+}
+
+fn size(crowd: &HashMap<String, u32>) -> u32 {
+    u32::try_from(crowd.len()).unwrap_or(u32::MAX)
+}
+
+fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, mut waiting: Vec<Polled>, crowds: &Crowds) {
     let Some(session) = ctx.accounts.session(&topic.account) else { return };
     let now = ctx.now();
     // What is seen elsewhere than where a backup is says nothing of it.
     let project = project_of(&session);
     waiting.retain(|backup| backup.object.status.as_ref().is_none_or(|status| project.holds(status)));
+    let (namespace, crowd) = turn(&topic, &waiting, crowds);
     let interval = interval(ctx, &session, &topic, &waiting, crowd, now);
     {
         let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,13 +172,17 @@ fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, mut waiting: Vec
     }
     let (ctx, paces) = (ctx.clone(), paces.clone());
     tokio::spawn(async move {
-        let pause = poll_once(&ctx, &session, &topic, &waiting).await.unwrap_or_default().max(interval);
+        let pause = poll_once(&ctx, &session, &topic, &waiting, &namespace).await.unwrap_or_default().max(interval);
         let not_before = now.plus(pause);
         paces.lock().unwrap_or_else(PoisonError::into_inner).insert(topic, Pace { not_before, under_way: false });
     });
 }
 
 impl Polled {
+    fn namespace(&self) -> String {
+        self.object.namespace().unwrap_or_default()
+    }
+
     /// A running backup that this process has never seen is due at once, as after a restart; one that it has just asked for, after an interval.
     fn wants_a_look(&self, interval: Duration, now: Moment) -> bool {
         if self.is_running { self.seen.is_none_or(|seen| now.since(seen) >= interval) } else { self.is_due }
@@ -182,10 +204,10 @@ fn project_of(session: &Session) -> Project {
 }
 
 /// One listing for everything in `waiting`. Answers with the pause that the cloud asked for, if it did.
-async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, waiting: &[Polled]) -> Option<Duration> {
+async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, waiting: &[Polled], namespace: &str) -> Option<Duration> {
     let started = ctx.now();
     let scope = scope(topic, waiting, session.cloud_now(), started);
-    let Listed { backups, end } = session.list(topic.engine, &scope, Urgency::Poll, || ctx.now().wall).await;
+    let Listed { backups, end } = session.list(topic.engine, &scope, Urgency::Poll, namespace, || ctx.now().wall).await;
     after_listing(ctx, session, &topic.account);
     let covers = match (&end, &scope) {
         (Err(_), _) => Covers::Nothing,

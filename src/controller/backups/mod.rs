@@ -13,6 +13,7 @@ use super::{
     object::version,
     runtime::{
         drive::{Reconciler, drive},
+        slots::Slot,
         watch::Change,
     },
     store::waker::Waker,
@@ -62,11 +63,11 @@ impl Reconciler for BackupController {
         }
     }
 
-    async fn reconcile(&self, object: Arc<DatabaseBackup>) -> Result<Action, Error> {
+    async fn reconcile(&self, object: Arc<DatabaseBackup>, slot: Slot) -> Result<Action, Error> {
         let ctx = &self.ctx;
         let object = ctx.backups.newest(object);
         let uid = object.uid().unwrap_or_default();
-        let result = Reconcile::new(ctx, &uid).run(object).await;
+        let result = Reconcile::new(ctx, &uid, slot).run(object).await;
         ctx.backups.leave_queue(&uid, result.is_ok(), |key| ctx.accounts.project(key), ctx.now());
         result
     }

@@ -2,8 +2,12 @@
 
 use super::{definitions::NOT_SERVED, revisions::one_backup};
 use crate::{
+    api::{
+        account::{CloudAccount, ClusterCloudAccount},
+        backup::{AccountKind, DatabaseBackup},
+    },
     cloud::parse::clean,
-    controller::{context::Context, store::health::innermost},
+    controller::{context::Context, kind::Kind, store::health::innermost},
     plan::clock::Moment,
 };
 use kube::api::ListParams;
@@ -37,10 +41,22 @@ impl Readiness {
         if !self.ctx.definitions.are_served() {
             return Some(NOT_SERVED.to_owned());
         }
-        if let Some((watch, cause)) = self.ctx.runtime.health.failing() {
-            return Some(clean(&format!("{watch} cannot be listed: {cause}"), LINE));
+        let (health, scopes) = (&self.ctx.runtime.health, self.ctx.options.scopes());
+        let problems = |scope: &Option<String>| {
+            let watches = [DatabaseBackup::NAME, CloudAccount::NAME];
+            watches.iter().find_map(|kind| health.failing(kind, scope.as_deref()))
+        };
+        // One namespace that cannot be served does not stop the others.
+        let nothing_is_served = scopes.iter().map(problems).collect::<Option<Vec<String>>>();
+        let failing = nothing_is_served.and_then(|problems| problems.into_iter().next());
+        if let Some(problem) = failing.or_else(|| health.failing(ClusterCloudAccount::NAME, None)) {
+            return Some(clean(&problem, LINE));
         }
-        (!self.ctx.accounts.are_synced()).then(|| "accounts are being listed".to_owned())
+        let is_on_its_way = |(kind, namespace): &(AccountKind, Option<String>)| {
+            let kind = if *kind == AccountKind::CloudAccount { CloudAccount::NAME } else { ClusterCloudAccount::NAME };
+            health.failing(kind, namespace.as_deref()).is_none()
+        };
+        self.ctx.accounts.unsynced().iter().any(is_on_its_way).then(|| "accounts are being listed".to_owned())
     }
 
     async fn problem_with_the_api(&self) -> Option<String> {

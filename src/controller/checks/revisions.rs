@@ -1,6 +1,9 @@
 //! Asks for the API server's revision again and again, and compares it with what was seen before.
 
-use crate::{api::backup::DatabaseBackup, controller::context::Context};
+use crate::{
+    api::backup::DatabaseBackup,
+    controller::{context::Context, kind::Kind},
+};
 use kube::{
     Api,
     api::{ListParams, PartialObjectMeta},
@@ -27,7 +30,8 @@ async fn revision(ctx: &Context) -> Option<u64> {
 
 /// What is asked about whenever it matters only that the API server answers: backups, in a namespace that this operator may list.
 pub(super) fn one_backup(ctx: &Context) -> Api<PartialObjectMeta<DatabaseBackup>> {
-    match ctx.options.namespaces.first() {
+    let may_list = |namespace: &&String| ctx.runtime.health.failing(DatabaseBackup::NAME, Some(namespace)).is_none();
+    match ctx.options.namespaces.iter().find(may_list).or(ctx.options.namespaces.first()) {
         Some(namespace) => Api::namespaced(ctx.runtime.client.clone(), namespace),
         None => Api::all(ctx.runtime.client.clone()),
     }

@@ -2,9 +2,13 @@
 
 use super::{
     Runtime,
-    watch::{Change, Subject, watch},
+    slots::{Slot, Slots},
+    watch::{Change, watch},
 };
-use crate::controller::{kind::Kind, store::waker::Waker};
+use crate::controller::{
+    kind::Kind,
+    store::{health::Subject, waker::Waker},
+};
 use futures::StreamExt;
 use kube::runtime::{
     Controller,
@@ -31,8 +35,8 @@ pub trait Reconciler: Send + Sync + 'static {
     /// The watch showed something: it goes into the stores before a reconcile sees it.
     fn seen(&self, change: Change<Self::Kind>);
 
-    /// Brings an object one step further, until something has to be waited for.
-    fn reconcile(&self, object: Arc<Self::Kind>) -> impl Future<Output = Result<Action, Self::Error>> + Send;
+    /// Brings an object one step further, until something has to be waited for. What takes long is done outside the slot.
+    fn reconcile(&self, object: Arc<Self::Kind>, slot: Slot) -> impl Future<Output = Result<Action, Self::Error>> + Send;
 
     /// Before a reconcile that did not come to an end is tried again.
     fn retry_after(&self, object: &Self::Kind) -> Duration;
@@ -48,26 +52,36 @@ pub async fn drive<R: Reconciler>(runtime: Arc<Runtime>, reconciler: Arc<R>) {
     let (stream, store) = watch(runtime.clone(), subject, api, move |change| hearing.seen(change));
     Controller::for_stream(stream, store)
         .reconcile_on(woken)
-        .with_config(kube::runtime::Config::default().concurrency(runtime.concurrency))
         .graceful_shutdown_on(runtime.stop.clone().cancelled_owned())
-        .run(timed::<R>, retry::<R>, Arc::new((runtime.clone(), reconciler)))
+        .run(timed::<R>, retry::<R>, Arc::new(Driven { slots: Slots::new(runtime.concurrency), runtime: runtime.clone(), reconciler }))
         .for_each(|result| note(&runtime, result))
         .await;
 }
 
-type Driven<R> = (Arc<Runtime>, Arc<R>);
+struct Driven<R> {
+    runtime: Arc<Runtime>,
+    reconciler: Arc<R>,
+    /// kube's own limit would count a reconcile that waits for the cloud.
+    slots: Slots,
+}
 
 async fn timed<R: Reconciler>(object: Arc<R::Kind>, driven: Arc<Driven<R>>) -> Result<Action, R::Error> {
-    let (runtime, reconciler) = driven.as_ref();
+    let Driven { runtime, reconciler, slots } = driven.as_ref();
+    let slot = tokio::select! {
+        slot = slots.take() => slot,
+        // What has not begun is left to the next process.
+        () = runtime.stop.cancelled() => return Ok(Action::await_change()),
+    };
     let begun = runtime.clock.now();
-    let result = reconciler.reconcile(object).await;
+    // Thousands may wait for a slot at once: what a reconcile needs is made only when it has one.
+    let result = Box::pin(reconciler.reconcile(object, slot)).await;
     runtime.metrics.took(R::Kind::NAME, runtime.clock.now().since(begun));
     result
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's
 fn retry<R: Reconciler>(object: Arc<R::Kind>, _error: &R::Error, driven: Arc<Driven<R>>) -> Action {
-    Action::requeue(driven.1.retry_after(&object))
+    Action::requeue(driven.reconciler.retry_after(&object))
 }
 
 /// Counts and logs what a controller's stream says, at the one place where it is handled.

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`drive`] | sets a controller up and runs it |
 //! | [`watch`] | the watch that feeds the memory before it causes a reconcile |
+//! | [`slots`] | how many reconciles of a controller run at once |
 //! | `readable` | leaves objects alone that cannot be read |
 //! | [`mod@write`] | status and finalizers by compare-and-swap, and Events |
 
 pub mod drive;
 mod readable;
+pub mod slots;
 pub mod watch;
 pub mod write;
 
@@ -18,7 +20,11 @@ use super::{
 };
 use kube::{Client, runtime::events::Recorder};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+/// Answers of the API server that are in memory at once and hold a whole object: each may have a megabyte and a half.
+pub const ANSWERS: usize = 16;
 
 /// What every controller needs, of whatever kind.
 pub struct Runtime {
@@ -32,6 +38,8 @@ pub struct Runtime {
     pub clock: Clock,
     /// Reconciles at once, of each kind.
     pub concurrency: u16,
+    /// Room for answers of the API server that hold a whole object ([`ANSWERS`]).
+    pub answers: Semaphore,
     /// Cancelled when the process is about to end: nothing new is started.
     pub stop: CancellationToken,
     /// What is counted.

@@ -1,13 +1,13 @@
 //! Watches that feed the memory before they cause a reconcile.
 
 use super::{Runtime, readable::readable};
-use crate::controller::kind::Kind;
+use crate::controller::{kind::Kind, object::keep, store::health::Subject};
 use futures::{
     Stream, StreamExt, TryStreamExt, future,
     stream::{self, BoxStream},
 };
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, Resource,
     core::DeserializeGuard,
     runtime::{
         WatchStreamExt,
@@ -16,7 +16,7 @@ use kube::{
         watcher::Event,
     },
 };
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 use tokio::{sync::watch::Receiver, time::timeout};
 
 /// How long the next piece of a listing may take. Without a limit a connection that was lost unnoticed would be waited for.
@@ -36,25 +36,10 @@ pub enum Change<K> {
     Listed(Vec<Arc<K>>),
 }
 
-/// What a watch is about: a kind, and a namespace if it is about one.
-#[derive(Clone, Debug)]
-pub struct Subject {
-    /// Kind.
-    pub kind: &'static str,
-    /// Namespace; absent for all, and for a kind without.
-    pub namespace: Option<String>,
-}
+/// Objects of one page of a listing. Each may have a megabyte and a half, and a page is in memory as a whole before anything of it is dropped.
+const PAGE: u32 = 20;
 
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.namespace {
-            Some(namespace) => write!(f, "{} of namespace {namespace}", self.kind),
-            None => f.write_str(self.kind),
-        }
-    }
-}
-
-/// Watches a kind: `hear` gets everything before the stream does. Managed fields are dropped, since nobody reads them and they take half the memory.
+/// Watches a kind: `hear` gets everything before the stream does. Of each object that is kept which somebody reads.
 /// Errors are logged and end here: a controller would pause for them, although it has other things to do.
 pub fn watch<K: Kind>(
     runtime: Arc<Runtime>,
@@ -64,11 +49,11 @@ pub fn watch<K: Kind>(
 ) -> (impl Stream<Item = Result<K, watcher::Error>> + Send, Store<K>) {
     let (reader, writer) = reflector::store();
     let (store, known, listed) = (reader.clone(), reader.clone(), reader.clone());
-    let config = watcher::Config::default().timeout(WATCH_SECONDS);
+    let config = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE);
     let events = relisting(move || watcher(api.clone(), config.clone()).boxed(), runtime.revisions.subscribe())
         .default_backoff()
         .try_filter_map(move |event| future::ok(readable(event, &known)))
-        .modify(|object| object.managed_fields_mut().clear())
+        .modify(keep)
         .reflect(writer)
         .inspect_ok(move |event| match event {
             Event::Apply(object) => {
@@ -143,12 +128,12 @@ where
 /// Says when a watch fails, and when a listing brought it up to date again.
 fn note<K>(runtime: &Runtime, subject: &Subject, event: &watcher::Result<Event<K>>) {
     match event {
-        Ok(Event::InitDone) => runtime.health.listed(&subject.to_string()),
+        Ok(Event::InitDone) => runtime.health.listed(subject),
         Ok(_) => {}
         Err(error) => {
             tracing::warn!(%error, %subject, "the watch failed and is tried again");
             if matches!(error, watcher::Error::InitialListFailed(_)) {
-                runtime.health.not_listed(&subject.to_string(), error);
+                runtime.health.not_listed(subject, error);
             }
         }
     }
@@ -158,7 +143,7 @@ fn note<K>(runtime: &Runtime, subject: &Subject, event: &watcher::Result<Event<K
 mod tests {
     use super::*;
     use k8s_openapi::api::core::v1::ConfigMap;
-    use kube::core::Status;
+    use kube::{ResourceExt, core::Status};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn object(name: &str) -> ConfigMap {

@@ -1,13 +1,19 @@
 //! Status and finalizers by compare-and-swap, and Events, for any kind.
 
 use super::Runtime;
-use crate::{api::MANAGER, controller::kind::Kind, plan::backup::events::Notice};
+use crate::{
+    api::MANAGER,
+    controller::{kind::Kind, object::keep},
+    plan::backup::events::Notice,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams, PostParams},
     runtime::events::{Event, EventType},
 };
 use serde_json::json;
+use tokio::sync::SemaphorePermit;
 
 /// What became of a write.
 pub enum Written<K> {
@@ -25,7 +31,22 @@ pub enum Written<K> {
 /// The API server refused it for another reason, or did not answer: then it may be stored or not.
 pub async fn status<K: Kind>(runtime: &Runtime, next: &K) -> Result<Written<K>, kube::Error> {
     let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
-    written(next.own_api(runtime.client.clone()).replace_status(&next.name_any(), &params, next).await)
+    let mut body = next.clone();
+    *body.meta_mut() = identity(next);
+    let _room = room(runtime).await;
+    written(next.own_api(runtime.client.clone()).replace_status(&next.name_any(), &params, &body).await)
+}
+
+/// Which object it is, and which version of it; whatever else a write of a status says of its metadata, the API server ignores.
+fn identity<K: Kind>(object: &K) -> ObjectMeta {
+    let ObjectMeta { name, namespace, uid, resource_version, .. } = object.meta().clone();
+    ObjectMeta { name, namespace, uid, resource_version, ..ObjectMeta::default() }
+}
+
+/// Room for one answer of the API server. Each holds a whole object, with all that its owner hung on it.
+async fn room(runtime: &Runtime) -> Option<SemaphorePermit<'_>> {
+    // Nobody closes it.
+    runtime.answers.acquire().await.ok()
 }
 
 /// Puts a finalizer on an object, or takes it off, in the same way; the other finalizers are not this operator's business.
@@ -33,18 +54,26 @@ pub async fn status<K: Kind>(runtime: &Runtime, next: &K) -> Result<Written<K>, 
 /// # Errors
 /// As for [`status`].
 pub async fn finalizer<K: Kind>(runtime: &Runtime, object: &K, name: &str, present: bool) -> Result<Written<K>, kube::Error> {
-    let mut finalizers: Vec<&str> = object.finalizers().iter().map(String::as_str).filter(|other| *other != name).collect();
+    let api: Api<K> = object.own_api(runtime.client.clone());
+    let _room = room(runtime).await;
+    // Those of others are not kept, and have to stay.
+    let Some(found) = api.get_metadata_opt(&object.name_any()).await? else { return Ok(Written::Gone) };
+    if found.uid() != object.uid() {
+        return Ok(Written::Gone);
+    }
+    let mut finalizers: Vec<&str> = found.finalizers().iter().map(String::as_str).filter(|other| *other != name).collect();
     if present {
         finalizers.push(name);
     }
+    // With the version that was decided on: should the object have changed since, this is in conflict.
     let patch = json!({ "metadata": { "resourceVersion": object.resource_version(), "finalizers": finalizers } });
     let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-    written(object.own_api(runtime.client.clone()).patch(&object.name_any(), &params, &Patch::Merge(&patch)).await)
+    written(api.patch(&object.name_any(), &params, &Patch::Merge(&patch)).await)
 }
 
 fn written<K: Kind>(answer: Result<K, kube::Error>) -> Result<Written<K>, kube::Error> {
     match answer {
-        Ok(stored) => Ok(Written::Stored(without_managed_fields(stored))),
+        Ok(stored) => Ok(Written::Stored(kept(stored))),
         Err(kube::Error::Api(refused)) if refused.is_conflict() => Ok(Written::Conflict),
         Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(Written::Gone),
         Err(error) => Err(error),
@@ -57,13 +86,13 @@ fn written<K: Kind>(answer: Result<K, kube::Error>) -> Result<Written<K>, kube::
 /// The API server refused it, or did not answer.
 pub async fn newest<K: Kind>(runtime: &Runtime, object: &K) -> Result<Option<K>, kube::Error> {
     let api: Api<K> = object.own_api(runtime.client.clone());
+    let _room = room(runtime).await;
     let found = api.get_opt(&object.name_any()).await?.filter(|now| now.uid() == object.uid());
-    Ok(found.map(without_managed_fields))
+    Ok(found.map(kept))
 }
 
-/// Nobody reads them, and they take half the memory.
-fn without_managed_fields<K: Kind>(mut object: K) -> K {
-    object.managed_fields_mut().clear();
+fn kept<K: Kind>(mut object: K) -> K {
+    keep(&mut object);
     object
 }
 

@@ -114,9 +114,9 @@ impl Accounts {
         state.unsynced.extend(namespaces.iter().map(|namespace| (kind, namespace.clone())));
     }
 
-    /// Whether every watch has shown everything.
-    pub fn are_synced(&self) -> bool {
-        self.lock().unsynced.is_empty()
+    /// The watches that have not shown everything yet: kind, and namespace where it is of one.
+    pub fn unsynced(&self) -> Vec<(AccountKind, Option<String>)> {
+        self.lock().unsynced.iter().cloned().collect()
     }
 
     /// Whether the operator may read cluster accounts. Where it may not, there are none to wait for; where it may, their watch begins now.
@@ -178,7 +178,7 @@ impl Accounts {
 
     /// Where an account points, if it is ready.
     pub fn project(&self, key: &AccountKey) -> Option<Project> {
-        self.lock().entries.get(key)?.verification.as_ref()?.as_ref().ok().cloned()
+        self.lock().entries.get(key)?.verification.as_ref()?.as_ref().ok().map(|access| access.project.clone())
     }
 
     /// Whether this machine's clock and the cloud's agree now and the account says that they do not, or the other way round.
@@ -325,10 +325,10 @@ impl State {
 
     fn keep_former(&mut self, key: &AccountKey, entry: &AccountEntry, now: Moment) {
         self.former.retain(|_, former| now.since(former.since) < KEPT);
-        if let (Some(Ok(project)), Some(session)) = (&entry.verification, &entry.session)
+        if let (Some(Ok(access)), Some(session)) = (&entry.verification, &entry.session)
             && !session.refused()
         {
-            let former = Former { session: session.clone(), project: project.clone(), since: now, _pump: entry.pump.clone() };
+            let former = Former { session: session.clone(), project: access.project.clone(), since: now, _pump: entry.pump.clone() };
             self.former.insert(key.clone(), former);
         }
     }
@@ -338,7 +338,10 @@ impl State {
             let message = "this operator may not read ClusterCloudAccounts: use a CloudAccount, or grant it the right".to_owned();
             return Account::Blocked { reason: Reason::AccountKindUnavailable, message };
         }
-        if !self.expected.contains(&key.kind) || self.unsynced.iter().any(|(kind, _)| *kind == key.kind) {
+        // A watch of another namespace that shows nothing keeps nobody here waiting.
+        let may_show =
+            |(kind, namespace): &(AccountKind, Option<String>)| *kind == key.kind && (namespace.is_none() || *namespace == key.namespace);
+        if !self.expected.contains(&key.kind) || self.unsynced.iter().any(may_show) {
             return Account::Verifying;
         }
         let where_ = key.namespace.as_ref().map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
@@ -372,6 +375,7 @@ impl AccountEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::permits::{Asked, Purpose};
     use serde_json::json;
 
     fn now() -> Moment {
@@ -403,6 +407,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_namespace_whose_accounts_cannot_be_listed_keeps_no_other_waiting() {
+        let (accounts, _granted) = Accounts::new();
+        let scopes = ["shop", "forbidden"].map(|namespace| Some(namespace.to_owned()));
+        accounts.expect(AccountKind::CloudAccount, &scopes);
+        accounts.listed(AccountKind::CloudAccount, Some("shop"), &[], now());
+        let seen = |namespace: &str| {
+            let spec = json!({ "source": { "engine": "DCS", "instanceId": "i-1" } });
+            let mut backup = DatabaseBackup::new("b", serde_json::from_value(spec).expect("a spec"));
+            backup.metadata.namespace = Some(namespace.into());
+            accounts.for_backup(&backup, now()).account
+        };
+        assert!(matches!(seen("shop"), Account::Blocked { reason: Reason::AccountNotFound, .. }));
+        assert_eq!(seen("forbidden"), Account::Verifying);
+    }
+
+    #[tokio::test]
     async fn an_account_that_a_later_listing_lacks_is_gone() {
         let (accounts, _granted) = Accounts::new();
         accounts.expect(AccountKind::ClusterCloudAccount, &[None]);
@@ -416,8 +436,10 @@ mod tests {
     async fn whoever_queued_for_a_permit_is_named_when_it_is_granted_whatever_its_kind() {
         let (accounts, mut granted) = Accounts::new();
         let permits = accounts.permits(&key("cloud"), 1);
-        assert!(permits.try_urgent("uid of a backup") && !permits.try_urgent("uid of a restore"));
+        let purpose = Purpose { namespace: "shop", service: "dcs" };
+        assert!(matches!(permits.try_urgent("uid of a backup", purpose), Asked::Granted(_)));
+        assert!(matches!(permits.try_urgent("uid of a restore", purpose), Asked::Queued));
         assert_eq!(granted.recv().await.as_deref(), Some("uid of a restore"));
-        assert!(permits.try_urgent("uid of a restore"));
+        assert!(matches!(permits.try_urgent("uid of a restore", purpose), Asked::Granted(_)));
     }
 }

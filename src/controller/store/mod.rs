@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`backups`] | every backup object: newest version, what this process knows of it, the queue of its instance |
 //! | [`accounts`] | every account: what backups see of it, its session, its request rate |
+//! | [`logins`] | logins by credential: one at a time, and what is remembered of them |
 //! | [`revisions`] | the API server's newest revision, and whether its storage was put back |
 //! | [`definitions`] | whether the API server serves this version's definitions |
 //! | [`leadership`] | whether this process may act |
@@ -17,6 +18,7 @@ pub mod definitions;
 pub mod gauges;
 pub mod health;
 pub mod leadership;
+pub mod logins;
 pub mod metrics;
 pub mod revisions;
 pub mod waker;

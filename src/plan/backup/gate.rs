@@ -15,8 +15,9 @@ use std::time::Duration;
 
 /// Why the object cannot get at its account.
 pub(super) enum Gate {
-    /// Not known yet: wait and write nothing, unless the object has no status yet.
-    Verifying,
+    /// Not known yet, as in the first moments after a start: what the status says may still be so. Wait for at most so long, and write nothing, unless the
+    /// object has no status yet.
+    Verifying(Duration),
     /// To be reported.
     Closed(Reason, String),
 }
@@ -24,7 +25,7 @@ pub(super) enum Gate {
 /// The place to work in, if the account is ready and still points to where the backup is.
 pub(super) fn place<'a>(o: &Observed<'a>) -> Result<&'a Place, Gate> {
     let place = match o.seen.account {
-        Account::Verifying => return Err(Gate::Verifying),
+        Account::Verifying => return Err(verifying(o)),
         Account::Blocked { reason, message } => return Err(Gate::Closed(*reason, message.clone())),
         Account::Ready { place, .. } => place,
     };
@@ -49,6 +50,19 @@ pub(super) fn place<'a>(o: &Observed<'a>) -> Result<&'a Place, Gate> {
     }
 }
 
+/// Nothing is known of the account. When that lasts for longer than the grace, its watch shows nothing, or its login hangs.
+fn verifying(o: &Observed<'_>) -> Gate {
+    let (kind, name) = (o.spec.account_ref.kind.as_str(), &o.spec.account_ref.name);
+    let since = o.memory.verifying.map(|since| o.now.since(since)).unwrap_or_default();
+    match o.settings.blocked_grace.saturating_sub(since) {
+        Duration::ZERO => {
+            let message = format!("nothing is known of {kind} {name} yet: the operator's /readyz and its log say what it waits for");
+            Gate::Closed(Reason::AccountNotReady, message)
+        }
+        left => Gate::Verifying(left),
+    }
+}
+
 /// A host as it stands in messages.
 pub(super) fn host(endpoint: &str) -> &str {
     if endpoint.is_empty() { "no host" } else { endpoint }
@@ -57,11 +71,11 @@ pub(super) fn host(endpoint: &str) -> &str {
 /// What to do at a closed gate.
 pub(super) fn wait_at(o: &Observed<'_>, gate: Gate) -> Step {
     match gate {
-        Gate::Verifying if o.status.conditions.is_empty() => {
+        Gate::Verifying(left) if o.status.conditions.is_empty() => {
             let account = &o.spec.account_ref;
-            hold(o, Reason::AccountNotReady, &format!("{} {} is being verified", account.kind.as_str(), account.name), None)
+            hold(o, Reason::AccountNotReady, &format!("{} {} is being verified", account.kind.as_str(), account.name), Some(left))
         }
-        Gate::Verifying => Step::RequeueAfter(None),
+        Gate::Verifying(left) => Step::RequeueAfter(Some(left)),
         Gate::Closed(reason, message) => hold(o, reason, &message, None),
     }
 }

@@ -9,7 +9,7 @@ use super::{
     reason::Reason,
     retry::{AttemptContext, RetryState, refused, undeleted},
     rule::{Rule, is_kept},
-    seen::Seen,
+    seen::{Account, Seen},
 };
 use crate::{
     api::{conditions::Kstatus, status::DatabaseBackupStatus},
@@ -55,6 +55,8 @@ pub struct Memory {
     pub wrote: Option<Moment>,
     /// Since when the object has been blocked without a break.
     pub blocked: Option<BlockedSince>,
+    /// Since when nothing has been known of its account.
+    pub verifying: Option<Moment>,
     /// Backups beyond the first under this object's mark for which an Event was published.
     pub duplicates: usize,
 }
@@ -212,6 +214,7 @@ impl Memory {
         if self.failures.map(|(count, _)| count) != Some(status.failed_attempts.len()) {
             self.failures = Some((status.failed_attempts.len(), now));
         }
+        self.verifying = (*seen.account == Account::Verifying).then(|| self.verifying.unwrap_or(now));
         self.notice_annotations(seen.object.annotations, seen.settings, now);
         self.notice_intent(status, now);
         self.notice_removal(is_removed, now);

@@ -142,6 +142,8 @@ pub enum Permit {
     Granted,
     /// Queued; the object is woken when it is granted.
     Queued,
+    /// Queued, and the cloud wants to be left alone for a while, whoever asks.
+    Paused,
 }
 
 impl Seen<'_> {

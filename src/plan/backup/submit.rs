@@ -182,6 +182,15 @@ fn submit(o: &Observed<'_>, place: &Place, permit: Permit) -> Step {
             let message = format!("waiting for the request rate of {} {} (maxRequestsPerSecond)", account.kind.as_str(), account.name);
             hold(o, Reason::RateLimited, &message, None)
         }
+        Permit::Paused => {
+            let engine = o.spec.source.engine.as_str();
+            hold(
+                o,
+                Reason::RateLimited,
+                &format!("the cloud asked this account to wait before the next call for {engine} (Retry-After)"),
+                None,
+            )
+        }
         Permit::Granted if !is_kept(Rule::IntentFirst) => Step::Send(new_backup(o, &intent(o, place))),
         Permit::Granted => Step::WriteIntent(Box::new(intent(o, place))),
     }

@@ -67,8 +67,8 @@ fn search(o: &Observed<'_>, unknown: &UnknownOutcome) -> Step {
     // At another host of the same project it is looked for, too: that is how it shows that the host only has another name.
     let is_at_another_host = o.account.place().is_some_and(|place| place.whereabouts(o.status) == Whereabouts::OtherHost);
     let gate = place(o).err();
-    if let Some(Gate::Verifying) = gate {
-        return wait_at(o, Gate::Verifying);
+    if let Some(gate @ Gate::Verifying(_)) = gate {
+        return wait_at(o, gate);
     }
     let retry = retry_state(o);
     let wait = o.now.until(unknown.next_look(o.settings)).max(retry.map(|retry| o.now.until(retry.retry_at)).unwrap_or_default());

@@ -212,6 +212,23 @@ fn an_account_that_is_being_verified_is_waited_for_and_only_a_fresh_object_is_to
 }
 
 #[test]
+fn an_account_of_which_nothing_is_known_for_longer_than_the_grace_is_said_and_stalls_whatever_the_phase() {
+    for mut world in [World::new(), World::running()] {
+        world.account = Account::Verifying;
+        world.plan();
+        world.pass(299);
+        let within = world.plan();
+        assert!(!matches!(&within, Step::Report(report) if has(report, types::STALLED)), "within the grace: {within:?}");
+        world.pass(1);
+        assert_eq!(reason(&world.report()), "AccountNotReady");
+        world.pass(300);
+        assert!(has(&world.report_in_time(), types::STALLED));
+        world.account = ready(place(), 2);
+        assert!(!matches!(world.plan(), Step::Report(report) if reason(&report) == "AccountNotReady"), "it is over at once");
+    }
+}
+
+#[test]
 fn an_account_that_points_elsewhere_is_a_mismatch_and_nothing_is_created_there() {
     let mut world = World::running();
     world.account = ready(place_in("p-2", HOST), 2);

@@ -1,0 +1,67 @@
+//! Logins by credential: one at a time, and what is remembered of them.
+
+use crate::{
+    cloud::login::fingerprint::Fingerprint,
+    plan::{clock::Moment, login::LoginMemory},
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex as Lock, PoisonError},
+};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// Logins by credential.
+#[derive(Default)]
+pub struct Logins {
+    known: Lock<HashMap<Fingerprint, Arc<Mutex<LoginMemory>>>>,
+}
+
+impl Logins {
+    /// Waits until nobody else logs in with this credential, and keeps others from it as long as the answer is held: twelve accounts with one wrong Secret
+    /// would be refused twelve times before the first of them heard of it.
+    pub async fn turn(&self, credential: &Fingerprint, now: Moment) -> OwnedMutexGuard<LoginMemory> {
+        self.of(credential, now).lock_owned().await
+    }
+
+    fn of(&self, credential: &Fingerprint, now: Moment) -> Arc<Mutex<LoginMemory>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, login| Arc::strong_count(login) > 1 || login.try_lock().map_or(true, |memory| !memory.is_over(now)));
+        known.entry(credential.clone()).or_default().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{
+        account::{AccountError, AccountReason},
+        settings::Settings,
+    };
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    fn at(second: u64) -> Moment {
+        Moment { wall: "2026-01-01T00:00:00Z".parse().expect("a time"), mono: Duration::from_secs(second) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_credential_is_tried_by_one_at_a_time_and_another_meanwhile() {
+        let logins = Logins::default();
+        let (one, other) = (Fingerprint::of(&["one"]), Fingerprint::of(&["other"]));
+        let first = logins.turn(&one, at(0)).await;
+        assert!(timeout(Duration::from_secs(3600), logins.turn(&one, at(0))).await.is_err());
+        assert!(timeout(Duration::from_secs(3600), logins.turn(&other, at(0))).await.is_ok());
+        drop(first);
+        assert!(timeout(Duration::from_secs(3600), logins.turn(&one, at(0))).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_remembered_for_the_next_and_only_as_long_as_it_matters() {
+        let (logins, credential) = (Logins::default(), Fingerprint::of(&["one"]));
+        let error = AccountError::new(AccountReason::AuthenticationFailed, "no");
+        logins.turn(&credential, at(0)).await.failed("eu-de", &error, None, &Settings::default(), at(0));
+        assert_eq!(logins.turn(&credential, at(1)).await.must_wait("eu-de", at(1)), Some(&error));
+        logins.turn(&Fingerprint::of(&["other"]), at(1_000_000)).await;
+        assert_eq!(logins.known.lock().expect("the lock").len(), 1, "the other one, which is in use");
+    }
+}
