@@ -132,6 +132,14 @@ impl AccountError {
     }
 }
 
+impl AccountError {
+    /// The same error under a reason, with what to look at first in front of its words, since a message is cut at its end.
+    #[must_use]
+    pub fn told(self, reason: AccountReason, hint: &str) -> Self {
+        Self { reason, message: format!("{hint}: {}", self.message), token: format!("{hint}: {}", self.token) }
+    }
+}
+
 impl From<&Error> for AccountError {
     fn from(error: &Error) -> Self {
         let reason = match error.class() {

@@ -141,3 +141,36 @@ async fn plain_http_needs_the_operators_leave() {
     let ready = until_account(&world, "EndpointInsecure").await;
     assert!(ready.message.contains("plain http"), "{}", ready.message);
 }
+
+#[tokio::test]
+async fn a_refused_login_names_the_field_to_look_at() {
+    let mut world = World::without_operator().await;
+    world.secret("keys", &[("accessKey", &format!("{ACCESS_KEY} ")), ("secretKey", SECRET_KEY)]).await;
+    world.account_with("cloud", "accessKeySecretRef: {name: keys}", 1000).await;
+    world.start_operator();
+    let ready = until_account(&world, "AuthenticationFailed").await;
+    assert!(ready.message.starts_with("key accessKey of the Secret begins or ends with white space"), "{}", ready.message);
+    assert!(!ready.message.contains(ACCESS_KEY), "{}", ready.message);
+
+    // May not list projects, and no project is named.
+    world.cloud.deny("iam", true);
+    world.secret("keys", &[("accessKey", ACCESS_KEY)]).await;
+    let ready = until_account(&world, "AccessDenied").await;
+    assert!(ready.message.starts_with("set spec.projectId, since these credentials may not list projects"), "{}", ready.message);
+
+    // A user that has no project of the region's name.
+    world.cloud.deny("iam", false);
+    world.secret("cloud", &[("domainName", DOMAIN), ("username", USER), ("password", PASSWORD)]).await;
+    world.account_with("user", "passwordSecretRef: {name: cloud}", 1000).await;
+    world.plane.kubectl_ok(&["wait", "--for=condition=Ready", "--timeout=60s", "ccacct", "user"]).await;
+    world.plane.kubectl_ok(&["delete", "ccacct", "user"]).await;
+    world.account_in("eu-xx", "user", "passwordSecretRef: {name: cloud}", 1000).await;
+    eventually("the field is named", PATIENCE, async || {
+        let status = world.account_status("user").await;
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready").cloned().ok_or("not yet")?;
+        let is_named =
+            ready.reason == "ProjectNotFound" && ready.message.starts_with("set spec.projectId, since there is no project eu-xx");
+        if is_named { Ok(()) } else { Err(format!("{ready:?}")) }
+    })
+    .await;
+}

@@ -87,6 +87,14 @@ mod tests {
     }
 
     #[test]
+    fn white_space_at_the_edges_is_found_and_newlines_at_the_end_are_none() {
+        let read =
+            values(&[("accessKey", " a"), ("secretKey", "s \n"), ("token", "t\r\n"), ("username", "a b"), ("domainName", "\u{a0}d")]);
+        let keys = ["accessKey", "secretKey", "token", "username", "domainName", "missing"];
+        assert_eq!(secret::blank_edges(&read, &keys), ["accessKey", "secretKey", "domainName"]);
+    }
+
+    #[test]
     fn no_value_shows_in_debug_output_or_errors() {
         let read = Password::read(&values(&[("domainName", "d"), ("username", "u"), ("password", "hunter2")])).unwrap();
         assert!(!format!("{read:?}").contains("hunter2"));

@@ -30,6 +30,12 @@ pub(super) fn line(values: &Values, key: &'static str) -> Result<String, SecretI
     }
 }
 
+/// Which of the keys have a value that begins or ends with white space, newlines at the end aside. It is seldom meant, and nobody sees it.
+pub fn blank_edges(values: &Values, keys: &[&'static str]) -> Vec<&'static str> {
+    let is_blank = |key: &&'static str| line(values, key).is_ok_and(|text| text.trim() != text);
+    keys.iter().copied().filter(is_blank).collect()
+}
+
 /// A line that goes into a header.
 pub(super) fn header(values: &Values, key: &'static str) -> Result<String, SecretInvalid> {
     line(values, key).and_then(|text| if text.is_ascii() { Ok(text) } else { Err(SecretInvalid::Unprintable(key)) })

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`kinds`] | what both kinds have in common |
 //! | [`mod@verify`] | one verification: endpoints, credentials, login, project |
+//! | [`refusal`] | what is said of a login that was refused |
 //! | [`credentials`] | where the credentials come from: one file for each source |
 //! | [`namespaces`] | which namespaces may use a cluster account |
 
 pub mod credentials;
 pub mod kinds;
 pub mod namespaces;
+pub mod refusal;
 pub mod verify;
 
 use super::{

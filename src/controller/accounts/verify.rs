@@ -3,14 +3,12 @@
 use super::{
     credentials::{self, Obtained},
     kinds::AccountObject,
+    refusal::Attempted,
 };
 use crate::{
     cloud::{
         endpoints::{EndpointError, Endpoints},
-        login::{
-            Credentials,
-            identity::{LoginError, Target},
-        },
+        login::identity::Target,
         permits::Permits,
         session::Session,
     },
@@ -35,7 +33,7 @@ pub struct Verified {
 
 /// Verifies an account. A session stays open while the account, its credentials and the cloud's good will stay the same.
 pub async fn verify<K: AccountObject>(ctx: &Context, account: &K, held: &Held, permits: Arc<Permits>, slot: &mut Slot) -> Verified {
-    let (target, credentials, opened_with) = match prepared(ctx, account).await {
+    let (target, obtained, opened_with) = match prepared(ctx, account).await {
         Ok(prepared) => prepared,
         Err(error) => return Verified { verification: Err(error), session: None, opened_with: None },
     };
@@ -45,11 +43,11 @@ pub async fn verify<K: AccountObject>(ctx: &Context, account: &K, held: &Held, p
         Some(session) if session.is_verified() => (Ok(verified(&session)), Some(session)),
         session => {
             let before = held.verification.as_ref();
-            let opened = slot.outside(open(ctx, &target, &credentials, permits.clone())).await.map_err(|error| error.unless_as(before));
+            let opened = slot.outside(open(ctx, &target, &obtained, permits.clone())).await.map_err(|error| error.unless_as(before));
             match opened {
                 Ok(session) => (Ok(verified(&session)), Some(Arc::new(session))),
                 Err(error) => {
-                    let session = session.or_else(|| Session::unverified(ctx.cloud.clone(), target, credentials, permits).map(Arc::new));
+                    let session = session.or_else(|| Session::unverified(ctx.cloud.clone(), target, obtained.credentials, permits).map(Arc::new));
                     without_iam(session, error, is_the_same && is_refused(held), before)
                 }
             }
@@ -59,20 +57,20 @@ pub async fn verify<K: AccountObject>(ctx: &Context, account: &K, held: &Held, p
 }
 
 /// Logs in, one account at a time with the same credential, and not too soon after a failure: clouds lock keys after a few wrong signatures.
-async fn open(ctx: &Context, target: &Target, credentials: &Credentials, permits: Arc<Permits>) -> Result<Session, AccountError> {
+async fn open(ctx: &Context, target: &Target, obtained: &Obtained, permits: Arc<Permits>) -> Result<Session, AccountError> {
     let scope = target.project_id.clone().unwrap_or_else(|| target.region.clone());
-    let mut login = ctx.logins.turn(&credentials.fingerprint(&target.endpoints.iam.host), ctx.now()).await;
+    let mut login = ctx.logins.turn(&obtained.credentials.fingerprint(&target.endpoints.iam.host), ctx.now()).await;
     if let Some(error) = login.must_wait(&scope, ctx.now()) {
         return Err(error.clone());
     }
-    let opened = Session::open(ctx.cloud.clone(), target.clone(), credentials.clone(), permits, ctx.now().wall).await;
+    let opened = Session::open(ctx.cloud.clone(), target.clone(), obtained.credentials.clone(), permits, ctx.now().wall).await;
     match opened {
         Ok(session) => {
             login.succeeded(&scope);
             Ok(session)
         }
         Err(error) => {
-            let failed = failed(&target.region, &error);
+            let failed = Attempted::new(target, obtained).failed(&error);
             login.failed(&scope, &failed, error.retry_after(), &ctx.options.settings, ctx.now());
             Err(failed)
         }
@@ -111,16 +109,16 @@ fn project(session: &Session) -> Project {
 }
 
 /// Everything that is needed before the cloud is asked, and a line that changes whenever any of it does.
-async fn prepared<K: AccountObject>(ctx: &Context, account: &K) -> Result<(Target, Credentials, String), AccountError> {
+async fn prepared<K: AccountObject>(ctx: &Context, account: &K) -> Result<(Target, Obtained, String), AccountError> {
     let spec = account.spec();
     let endpoints = Endpoints::resolve(spec.cloud, &spec.region, &account.endpoints(), ctx.options.allow_insecure_endpoints)
         .map_err(|error| unusable(&error))?;
     let namespace = account.secret_namespace().unwrap_or_else(|| ctx.options.cluster_resource_namespace.clone());
-    let Obtained { credentials, version } = credentials::obtain(&ctx.runtime.client, &namespace, &spec.credentials).await?;
+    let obtained = credentials::obtain(&ctx.runtime.client, &namespace, &spec.credentials).await?;
     let generation = account.meta().generation.unwrap_or_default();
-    let opened_with = format!("{}/{generation} {version}", account.uid().unwrap_or_default());
+    let opened_with = format!("{}/{generation} {}", account.uid().unwrap_or_default(), obtained.version);
     let target = Target { cloud: spec.cloud, region: spec.region.clone(), project_id: spec.project_id.clone(), endpoints };
-    Ok((target, credentials, opened_with))
+    Ok((target, obtained, opened_with))
 }
 
 fn unusable(error: &EndpointError) -> AccountError {
@@ -129,14 +127,4 @@ fn unusable(error: &EndpointError) -> AccountError {
         _ => AccountReason::EndpointMisconfigured,
     };
     AccountError::new(reason, error.to_string())
-}
-
-fn failed(region: &str, error: &LoginError) -> AccountError {
-    match error {
-        LoginError::Cloud(error) => AccountError::from(error),
-        LoginError::ProjectNotFound { found } => {
-            let message = format!("IAM knows {found} projects named {region} for these credentials: set spec.projectId");
-            AccountError::new(AccountReason::ProjectNotFound, message)
-        }
-    }
 }

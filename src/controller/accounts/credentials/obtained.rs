@@ -8,4 +8,6 @@ pub struct Obtained {
     pub credentials: Credentials,
     /// What they are, without any secret: a session is kept while that stays the same.
     pub version: String,
+    /// Keys of the Secret whose values begin or end with white space, where that is hardly meant.
+    pub blank_edges: Vec<&'static str>,
 }

@@ -4,12 +4,15 @@ use super::obtained::Obtained;
 use crate::{
     cloud::login::{
         Credentials,
-        secret::{SecretInvalid, Values},
+        secret::{SecretInvalid, Values, blank_edges},
     },
     plan::account::{AccountError, AccountReason},
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
+
+/// Keys whose values never begin or end with white space; a password may.
+const PLAIN_KEYS: [&str; 6] = ["accessKey", "secretKey", "securityToken", "token", "domainName", "username"];
 
 /// Reads a Secret, and the credentials from its values with `read`.
 pub(super) async fn obtain(
@@ -20,9 +23,9 @@ pub(super) async fn obtain(
 ) -> Result<Obtained, AccountError> {
     let secret = get(client, namespace, name).await?;
     let version = format!("{}/{}", secret.uid().unwrap_or_default(), secret.resource_version().unwrap_or_default());
-    let values = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+    let values: Values = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
     let invalid = |error| AccountError::new(AccountReason::SecretInvalid, format!("Secret {namespace}/{name}: {error}"));
-    Ok(Obtained { credentials: read(&values).map_err(invalid)?, version })
+    Ok(Obtained { credentials: read(&values).map_err(invalid)?, version, blank_edges: blank_edges(&values, &PLAIN_KEYS) })
 }
 
 async fn get(client: &Client, namespace: &str, name: &str) -> Result<Secret, AccountError> {
