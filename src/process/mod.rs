@@ -9,7 +9,6 @@ mod telemetry;
 mod usage;
 
 use crate::{
-    api::MANAGER,
     cloud,
     controller::{
         self,
@@ -20,7 +19,7 @@ use crate::{
         },
         clock::Clock,
         context::Context,
-        runtime::{ANSWERS, Runtime},
+        runtime::{ANSWERS, Runtime, events::Events},
         store::{
             accounts::Accounts, backups::Backups, definitions::Definitions, health::Health, leadership::Leadership, logins::Logins,
             metrics::Metrics, revisions::Revisions,
@@ -28,10 +27,7 @@ use crate::{
     },
 };
 use config::Run;
-use kube::{
-    Client, Config,
-    runtime::events::{Recorder, Reporter},
-};
+use kube::{Client, Config};
 use lease::Election;
 use std::{error::Error, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc::UnboundedReceiver};
@@ -107,7 +103,7 @@ fn context(flags: &Run, config: &Config, stop: CancellationToken) -> Result<(Arc
     let runtime = Runtime {
         client: client(config.clone(), REQUEST_TIMEOUT)?,
         watcher: client(config.clone(), WATCH_TIMEOUT)?,
-        recorder: Recorder::new(client(config.clone(), REQUEST_TIMEOUT)?, reporter()),
+        events: Events::new(client(config.clone(), REQUEST_TIMEOUT)?, std::env::var("HOSTNAME").ok()),
         clock: Clock::start(),
         concurrency: flags.concurrency,
         answers: Semaphore::new(ANSWERS),
@@ -163,10 +159,6 @@ fn client(mut config: Config, timeout: Duration) -> Result<Client, kube::Error> 
     // lost.
     config.default_retry = false;
     Client::try_from(config)
-}
-
-fn reporter() -> Reporter {
-    Reporter { controller: MANAGER.into(), instance: std::env::var("HOSTNAME").ok() }
 }
 
 /// The UIDs of the objects that permits were granted to.

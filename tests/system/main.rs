@@ -19,6 +19,7 @@ mod blocked;
 mod brakes;
 mod crowds;
 mod engines;
+mod events;
 mod exactly_once;
 mod gitops;
 mod hostile;

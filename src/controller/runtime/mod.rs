@@ -6,9 +6,11 @@
 //! | [`watch`] | the watch that feeds the memory before it causes a reconcile |
 //! | [`slots`] | how many reconciles of a controller run at once |
 //! | `readable` | leaves objects alone that cannot be read |
-//! | [`mod@write`] | status and finalizers by compare-and-swap, and Events |
+//! | [`mod@write`] | status and finalizers by compare-and-swap |
+//! | [`events`] | Events |
 
 pub mod drive;
+pub mod events;
 mod readable;
 pub mod slots;
 pub mod watch;
@@ -18,7 +20,8 @@ use super::{
     clock::Clock,
     store::{health::Health, metrics::Metrics, revisions::Revisions},
 };
-use kube::{Client, runtime::events::Recorder};
+use events::Events;
+use kube::Client;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +36,7 @@ pub struct Runtime {
     /// For watches.
     pub watcher: Client,
     /// Writes Events.
-    pub recorder: Recorder,
+    pub events: Events,
     /// Tells the time.
     pub clock: Clock,
     /// Reconciles at once, of each kind.

@@ -10,7 +10,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams, PostParams},
-    runtime::events::{Event, EventType},
 };
 use serde_json::json;
 use tokio::sync::SemaphorePermit;
@@ -100,14 +99,7 @@ fn kept<K: Kind>(mut object: K) -> K {
 pub async fn publish<K: Kind>(runtime: &Runtime, object: &K, notices: Vec<Notice>) {
     let reference = object.object_ref(&());
     for notice in notices {
-        let event = Event {
-            type_: if notice.is_warning { EventType::Warning } else { EventType::Normal },
-            reason: notice.reason.into(),
-            note: Some(notice.note),
-            action: notice.action.into(),
-            secondary: None,
-        };
-        if let Err(error) = runtime.recorder.publish(&event, &reference).await {
+        if let Err(error) = runtime.events.publish(reference.clone(), &notice, runtime.clock.now()).await {
             tracing::warn!(%error, reason = notice.reason, "an Event could not be written");
         }
     }
