@@ -8,7 +8,7 @@ use super::{
 use crate::{
     api::backup::DatabaseBackup,
     cloud,
-    plan::{clock::Moment, settings::Settings},
+    plan::{clock::Moment, settings::Settings, summary},
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -68,7 +68,7 @@ impl Context {
         Snapshot {
             phases: self.backups.count_by_phase(),
             summaries: self.backups.summaries(),
-            accounts: self.accounts.readiness(),
+            accounts: summary::accounts(self.accounts.readiness()),
             leads: self.may_act(),
             failing_watches: self.runtime.health.failing_watches(),
         }

@@ -8,6 +8,7 @@
 //! | [`place`] | where backups are: a project and a host |
 //! | [`lease`] | who leads |
 //! | [`summary`] | how the backups of an instance are doing, for metrics |
+//! | [`share`] | how much room there is for each under a bound |
 //! | [`settings`] | every delay, from the timing flags |
 //! | [`clock`] | a moment by both clocks |
 
@@ -18,4 +19,5 @@ pub mod lease;
 pub mod login;
 pub mod place;
 pub mod settings;
+pub mod share;
 pub mod summary;

@@ -1,6 +1,9 @@
-//! How the backups of an instance stand, all its objects together: what an alert or a dashboard asks.
+//! How the backups of an instance stand, all its objects together: what an alert or a dashboard asks. And how the accounts do.
+//!
+//! Each has a series of its own for every figure, so there is a bound. What an instance is called is up to whoever writes an object; only one of which the
+//! cloud has made a backup stands by itself, and at most [`MOST`] of those do. All others of a namespace and engine stand together, as [`OTHER`].
 
-use super::backup::status::bytes;
+use super::{account::AccountKey, backup::status::bytes, share};
 use crate::{
     api::{
         FINALIZER,
@@ -50,15 +53,99 @@ pub struct Summary {
     pub deleting: usize,
 }
 
-/// How the backups of each instance stand.
+/// The most instances, and the most accounts, that stand by themselves.
+pub const MOST: usize = 1000;
+/// What stands in the place of an instance's id, or an account's name, for all that do not stand by themselves. No cloud has such an id.
+pub const OTHER: &str = "other";
+
+/// How the backups of each instance stand, or of several together.
 pub fn summaries<'a>(objects: impl Iterator<Item = &'a DatabaseBackup>) -> BTreeMap<Instance, Summary> {
+    bounded(objects, MOST)
+}
+
+fn bounded<'a>(objects: impl Iterator<Item = &'a DatabaseBackup>, most: usize) -> BTreeMap<Instance, Summary> {
     let mut by_instance: BTreeMap<Instance, Vec<&DatabaseBackup>> = BTreeMap::new();
     for object in objects {
         let (namespace, source) = (object.namespace().unwrap_or_default(), &object.spec.source);
         let instance = Instance { namespace, engine: source.engine, instance_id: source.instance_id.clone() };
         by_instance.entry(instance).or_default().push(object);
     }
-    by_instance.into_iter().map(|(instance, objects)| (instance, summary(objects))).collect()
+    let mut known: Vec<(Timestamp, Instance)> =
+        by_instance.iter().filter_map(|(instance, objects)| Some((known_since(objects)?, instance.clone()))).collect();
+    // Those that have been known for longest stay, so that none of them goes when another one comes.
+    known.sort_unstable();
+    let known = known.into_iter().filter(|(_, instance)| instance.instance_id != OTHER);
+    let (alone, _) = share::within(known.map(|(_, instance)| (instance.namespace.clone(), instance)), most);
+    let mut summaries: BTreeMap<Instance, Summary> = BTreeMap::new();
+    for instance in alone {
+        let objects = by_instance.remove(&instance).unwrap_or_default();
+        summaries.insert(instance, summary(objects));
+    }
+    let mut others: BTreeMap<Instance, Vec<Summary>> = BTreeMap::new();
+    for (instance, objects) in by_instance {
+        others.entry(Instance { instance_id: OTHER.into(), ..instance }).or_default().push(summary(objects));
+    }
+    summaries.extend(others.into_iter().map(|(other, summaries)| (other, together(&summaries))));
+    summaries
+}
+
+/// Since when there has been an object of which the cloud made a backup; absent if there is none.
+fn known_since(objects: &[&DatabaseBackup]) -> Option<Timestamp> {
+    let has_id = |status: &DatabaseBackupStatus| {
+        status.backup_id.is_some() || status.failed_attempts.iter().any(|attempt| attempt.backup_id.is_some())
+    };
+    let known = objects.iter().filter(|object| object.status.as_ref().is_some_and(has_id));
+    known.map(|object| created(object).unwrap_or_default()).min()
+}
+
+/// Several instances as one: numbers are sums, and the times are those of the one that stands worst, so that whatever alert it deserves is raised.
+fn together(instances: &[Summary]) -> Summary {
+    let sum = |of: fn(&Summary) -> usize| instances.iter().map(of).sum();
+    let worst = instances.iter().map(|instance| (badness(instance), instance)).min_by_key(|(badness, it)| (*badness, it.last_success));
+    let times = worst.filter(|(badness, _)| *badness != Badness::Unremarkable).map(|(_, instance)| instance.clone()).unwrap_or_default();
+    Summary {
+        size: None,
+        retained: sum(|it| it.retained),
+        oldest: instances.iter().filter_map(|instance| instance.oldest).min(),
+        stalled: sum(|it| it.stalled),
+        missing: sum(|it| it.missing),
+        deleting: sum(|it| it.deleting),
+        ..times
+    }
+}
+
+/// How badly an instance stands among others, worst first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Badness {
+    /// Its newest backup failed.
+    Failing,
+    /// No backup of it was ever taken, and somebody has to do something.
+    NeverSucceeded,
+    /// Its newest backup is this old.
+    Succeeded,
+    /// One was asked for, and that is all there is to say.
+    Unremarkable,
+}
+
+fn badness(instance: &Summary) -> Badness {
+    match (instance.last_success, instance.last_failure) {
+        (success, Some(failure)) if success < Some(failure) => Badness::Failing,
+        (Some(_), _) => Badness::Succeeded,
+        (None, _) if instance.stalled > 0 => Badness::NeverSucceeded,
+        (None, _) => Badness::Unremarkable,
+    }
+}
+
+/// The accounts, and whether each is ready; beyond the bound those of a kind and namespace together, ready if all of them are.
+pub fn accounts(mut readiness: Vec<(AccountKey, bool)>) -> BTreeMap<AccountKey, bool> {
+    readiness.sort_unstable();
+    let (named_so, accounts): (Vec<_>, Vec<_>) = readiness.into_iter().partition(|(key, _)| key.name == OTHER);
+    let (alone, beyond) = share::within(accounts.into_iter().map(|account| ((account.0.kind, account.0.namespace.clone()), account)), MOST);
+    let mut readiness: BTreeMap<AccountKey, bool> = alone.into_iter().collect();
+    for (key, is_ready) in beyond.into_iter().chain(named_so) {
+        *readiness.entry(AccountKey { name: OTHER.into(), ..key }).or_insert(true) &= is_ready;
+    }
+    readiness
 }
 
 fn summary(mut objects: Vec<&DatabaseBackup>) -> Summary {
@@ -139,9 +226,7 @@ mod tests {
     }
 
     fn of(objects: &[DatabaseBackup]) -> Summary {
-        let mut summaries = summaries(objects.iter());
-        assert_eq!(summaries.len(), 1);
-        summaries.pop_first().unwrap().1
+        summary(objects.iter().collect())
     }
 
     fn completed(day: u8, size: &str) -> DatabaseBackup {
@@ -221,11 +306,91 @@ mod tests {
         assert_eq!(of(&[failed]).stalled, 0, "that is a failure, which the last status tells");
     }
 
+    /// An object of an instance, with this status.
+    fn of_instance(namespace: &str, instance: &str, day: u8, status: &Value) -> DatabaseBackup {
+        let mut object = object(day, status);
+        object.metadata.namespace = Some(namespace.into());
+        object.spec.source.instance_id = instance.into();
+        object
+    }
+
+    fn taken(day: u8) -> Value {
+        json!({ "phase": "Completed", "backupId": "b-1", "completionTime": format!("2026-03-0{day}T00:10:00Z") })
+    }
+
+    fn stalled() -> Value {
+        json!({ "phase": "Pending", "conditions": [condition("Stalled")] })
+    }
+
+    fn shown(objects: &[DatabaseBackup], most: usize) -> Vec<(String, String)> {
+        bounded(objects.iter(), most).into_keys().map(|instance| (instance.namespace, instance.instance_id)).collect()
+    }
+
     #[test]
     fn instances_of_other_namespaces_and_engines_are_others() {
-        let mut other = completed(1, "1");
-        other.metadata.namespace = Some("billing".into());
-        assert_eq!(summaries([&completed(1, "1"), &other].into_iter()).len(), 2);
+        let mut elsewhere = of_instance("shop", "i-1", 1, &taken(1));
+        elsewhere.spec.source.engine = Engine::TaurusDB;
+        let objects = [of_instance("shop", "i-1", 1, &taken(1)), of_instance("billing", "i-1", 1, &taken(1)), elsewhere];
+        assert_eq!(summaries(objects.iter()).len(), 3);
         assert!(summaries([].into_iter()).is_empty(), "nothing is left of objects that are gone");
+    }
+
+    #[test]
+    fn invented_instances_stand_together_and_are_still_stuck() {
+        let mut objects: Vec<_> = (0..600).map(|nth| of_instance("shop", &format!("invented-{nth}"), 1, &stalled())).collect();
+        objects.push(of_instance("shop", "i-1", 1, &taken(1)));
+        let failed = json!({ "phase": "Failed", "failedAttempts": [{ "backupName": "dbb-1", "backupId": "b-1", "message": "no" }] });
+        objects.push(of_instance("shop", "i-2", 1, &failed));
+        assert_eq!(shown(&objects, MOST), ["i-1", "i-2", OTHER].map(|id| ("shop".to_owned(), id.to_owned())));
+        let all = summaries(objects.iter());
+        let other = all.iter().find(|(instance, _)| instance.instance_id == OTHER).unwrap().1;
+        assert_eq!((other.stalled, other.last_attempt, other.last_success), (600, Some(at("1T00:00")), None));
+        // Before anything is wrong there is nothing to say but that.
+        let new = [of_instance("shop", "new", 1, &json!({ "phase": "Pending", "requestTime": "2026-03-01T00:05:00.000000Z" }))];
+        assert_eq!(*summaries(new.iter()).first_key_value().unwrap().1, Summary::default());
+        let refused = [of_instance("shop", "new", 1, &json!({ "phase": "Failed" })), of_instance("shop", "newer", 2, &stalled())];
+        let refused = summaries(refused.iter()).pop_first().unwrap().1;
+        assert_eq!((refused.last_failure, refused.last_status, refused.stalled), (Some(at("1T00:00")), Some(false), 1));
+    }
+
+    #[test]
+    fn one_object_with_an_id_gives_its_instance_a_place_of_its_own_with_all_its_objects() {
+        let objects = [of_instance("shop", "i-1", 1, &taken(1)), of_instance("shop", "i-1", 2, &stalled())];
+        assert_eq!(shown(&objects, MOST), [("shop".to_owned(), "i-1".to_owned())]);
+        assert_eq!(summaries(objects.iter()).pop_first().unwrap().1.stalled, 1);
+        assert_eq!(shown(&[of_instance("shop", OTHER, 1, &taken(1))], MOST), [("shop".to_owned(), OTHER.to_owned())]);
+    }
+
+    #[test]
+    fn beyond_the_bound_the_newest_of_whoever_has_too_many_stand_together() {
+        let mut objects: Vec<_> = (1..=8).map(|day| of_instance("shop", &format!("i-{}", 9 - day), day, &taken(day))).collect();
+        objects.push(of_instance("billing", "i-1", 9, &taken(9)));
+        let own = |namespace: &str, id: &str| (namespace.to_owned(), id.to_owned());
+        let expected = [own("billing", "i-1"), own("shop", "i-6"), own("shop", "i-7"), own("shop", "i-8"), own("shop", OTHER)];
+        assert_eq!(shown(&objects, 4), expected, "the tenant with one keeps it");
+        let all = bounded(objects.iter(), 4);
+        let other = all.last_key_value().unwrap().1;
+        assert_eq!((other.retained, other.last_success, other.size), (5, Some(at("4T00:10")), None), "the oldest of the newest");
+        objects.push(of_instance("shop", "newcomer", 9, &taken(9)));
+        assert_eq!(shown(&objects, 4), expected, "a newcomer takes nobody's place");
+        objects.push(of_instance("shop", "newcomer-2", 9, &json!({ "phase": "Failed", "backupId": "b-1" })));
+        let all = bounded(objects.iter(), 4);
+        let other = all.last_key_value().unwrap().1;
+        assert_eq!((other.last_success, other.last_failure), (None, Some(at("9T00:00"))), "one that fails speaks for all");
+    }
+
+    #[test]
+    fn accounts_beyond_the_bound_are_ready_if_all_of_them_are() {
+        let key = |namespace: &str, name: &str| AccountKey {
+            kind: crate::api::backup::AccountKind::CloudAccount,
+            namespace: Some(namespace.into()),
+            name: name.into(),
+        };
+        let mut all: Vec<_> = (0..1500).map(|nth| (key("many", &format!("account-{nth:04}")), nth != 1400)).collect();
+        all.push((key("shop", "default"), true));
+        let accounts = accounts(all);
+        assert_eq!(accounts.len(), MOST + 1);
+        assert_eq!((accounts[&key("shop", "default")], accounts[&key("many", "account-0000")]), (true, true));
+        assert!(!accounts[&key("many", OTHER)]);
     }
 }

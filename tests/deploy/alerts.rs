@@ -135,7 +135,7 @@ fn everything_exposed() -> String {
     metrics.text(&Snapshot {
         phases: vec![(Phase::Completed, 1)],
         summaries: [(instance, summary)].into(),
-        accounts: vec![(account, true)],
+        accounts: [(account, true)].into(),
         leads: true,
         failing_watches: 0,
     })

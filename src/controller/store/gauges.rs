@@ -21,8 +21,8 @@ pub struct Snapshot {
     pub phases: Vec<(Phase, usize)>,
     /// How the backups of each instance stand.
     pub summaries: BTreeMap<Instance, Summary>,
-    /// Every account, and whether it is ready.
-    pub accounts: Vec<(AccountKey, bool)>,
+    /// The accounts, and whether each is ready.
+    pub accounts: BTreeMap<AccountKey, bool>,
     /// Whether this replica acts.
     pub leads: bool,
     /// Watches that cannot list.

@@ -249,7 +249,7 @@ mod tests {
         Snapshot {
             phases: vec![(Phase::Completed, 1)],
             summaries: summaries.iter().map(|(id, summary)| (instance(id), summary.clone())).collect(),
-            accounts: vec![(key, false)],
+            accounts: [(key, false)].into(),
             leads: true,
             failing_watches: 0,
         }
