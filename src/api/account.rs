@@ -100,7 +100,8 @@ pub struct ClusterCloudAccountSpec {
     /// The namespaces whose backups may use this account.
     pub allowed_namespaces: AllowedNamespaces,
 
-    /// Other addresses than those of the endpoint table, each an `https` URL without a path.
+    /// Other addresses than those of the endpoint table, each an `https` URL without a path. A host that is not the cloud's own has to be named by the
+    /// operator's `--allowed-endpoint-hosts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<Overrides>,
 }

@@ -1,6 +1,10 @@
-//! Which host serves an engine in a region: the vendor SDK's region files and the clouds' endpoint tables, as data.
+//! Which host serves an engine in a region, and which other ones an account may name.
+
+mod allowed;
+mod tables;
 
 use super::engine::{Cloud, Engine};
+pub use allowed::{AllowedHosts, EndpointPolicy};
 use http::{
     Uri,
     uri::{Authority, Scheme},
@@ -44,6 +48,14 @@ pub enum EndpointError {
         /// Field of `endpoints`.
         service: &'static str,
     },
+    /// A host that credentials may not be sent to.
+    #[error("endpoints.{service} is not a host of {}, and the operator's --allowed-endpoint-hosts does not name it: correct it, or have it named there", cloud.as_str())]
+    NotAllowed {
+        /// Field of `endpoints`.
+        service: &'static str,
+        /// The cloud.
+        cloud: Cloud,
+    },
     /// The region is not in the table.
     #[error("region {region} of {} is not in the endpoint table: correct it, or use a ClusterCloudAccount with endpoints", cloud.as_str())]
     UnknownRegion {
@@ -73,13 +85,13 @@ pub struct Endpoints {
 
 impl Endpoints {
     /// The addresses in a region, an override before the table's. An engine that is in neither is missing only when it is used.
-    pub fn resolve(cloud: Cloud, region: &str, overrides: &Overrides, allow_insecure: bool) -> Result<Self, EndpointError> {
+    pub fn resolve(cloud: Cloud, region: &str, overrides: &Overrides, policy: &EndpointPolicy) -> Result<Self, EndpointError> {
         let choose = |service: &'static str, given: &Option<String>, table: Option<String>| match given {
-            Some(url) => parse(service, url, allow_insecure).map(Some),
+            Some(url) => parse(cloud, service, url, policy).map(Some),
             None => Ok(table.map(|host| Endpoint { scheme: Scheme::HTTPS, host })),
         };
         let unknown = || EndpointError::UnknownRegion { cloud, region: region.to_owned() };
-        let iam = choose("iam", &overrides.iam, iam_host(cloud, region))?.ok_or_else(unknown)?;
+        let iam = choose("iam", &overrides.iam, tables::iam(cloud, region))?.ok_or_else(unknown)?;
         let mut engines = Vec::new();
         for engine in Engine::all() {
             let given = match engine {
@@ -88,7 +100,7 @@ impl Endpoints {
                 Engine::TaurusDB => &overrides.taurusdb,
                 Engine::DCS => &overrides.dcs,
             };
-            if let Some(endpoint) = choose(engine.api().label, given, host(cloud, region, engine))? {
+            if let Some(endpoint) = choose(engine.api().label, given, tables::engine(cloud, region, engine))? {
                 engines.push((engine, endpoint));
             }
         }
@@ -101,7 +113,7 @@ impl Endpoints {
     }
 }
 
-fn parse(service: &'static str, url: &str, allow_insecure: bool) -> Result<Endpoint, EndpointError> {
+fn parse(cloud: Cloud, service: &'static str, url: &str, policy: &EndpointPolicy) -> Result<Endpoint, EndpointError> {
     let invalid = || EndpointError::Invalid { service };
     let uri: Uri = url.parse().map_err(|_| invalid())?;
     let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else { return Err(invalid()) };
@@ -109,10 +121,14 @@ fn parse(service: &'static str, url: &str, allow_insecure: bool) -> Result<Endpo
     if !is_host_alone || ![Scheme::HTTP, Scheme::HTTPS].contains(scheme) {
         return Err(invalid());
     }
-    if *scheme == Scheme::HTTP && !allow_insecure {
+    let host = as_sent(scheme, authority).ok_or_else(invalid)?;
+    if *scheme == Scheme::HTTP && !policy.allow_insecure {
         return Err(EndpointError::Insecure { service });
     }
-    Ok(Endpoint { scheme: scheme.clone(), host: as_sent(scheme, authority).ok_or_else(invalid)? })
+    if !policy.allows(cloud, &authority.host().to_ascii_lowercase()) {
+        return Err(EndpointError::NotAllowed { service, cloud });
+    }
+    Ok(Endpoint { scheme: scheme.clone(), host })
 }
 
 /// The host as it goes into the `Host` header, since that is what is signed: in lower case, without the port that the scheme implies.
@@ -137,88 +153,17 @@ fn is_host(host: &str) -> bool {
     is_name && (!is_number || host.parse::<Ipv4Addr>().is_ok())
 }
 
-fn iam_host(cloud: Cloud, region: &str) -> Option<String> {
-    match cloud {
-        Cloud::HuaweiCloud if region == "eu-west-101" => Some("iam.eu-west-101.myhuaweicloud.eu".into()),
-        Cloud::HuaweiCloud => {
-            Some(if IAM_REGIONS.contains(&region) { format!("iam.{region}.myhuaweicloud.com") } else { "iam.myhuaweicloud.com".into() })
-        }
-        // The Swiss cloud; it serves none of the engines, so they need endpoints of their own there.
-        Cloud::OpenTelekomCloud if region == "eu-ch2" => Some("iam-pub.eu-ch2.sc.otc.t-systems.com".into()),
-        Cloud::OpenTelekomCloud => ["eu-de", "eu-nl"].contains(&region).then(|| format!("iam.{region}.otc.t-systems.com")),
-    }
-}
-
-/// Regions with an IAM address of their own that every account can use; elsewhere the global one serves.
-const IAM_REGIONS: &[&str] = &[
-    "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "cn-east-2", "cn-east-3", "cn-north-1",
-    "cn-north-2", "cn-north-4", "cn-north-9", "cn-south-1", "cn-south-2", "cn-southwest-2", "la-north-2", "la-south-2", "sa-brazil-1",
-];
-
-fn host(cloud: Cloud, region: &str, engine: Engine) -> Option<String> {
-    match cloud {
-        Cloud::HuaweiCloud => huawei(region, engine),
-        Cloud::OpenTelekomCloud => telekom(region, engine),
-    }
-}
-
-fn huawei(region: &str, engine: Engine) -> Option<String> {
-    if (region, engine) == ("eu-west-101", Engine::GeminiDB) {
-        return Some("gaussdb-nosql.eu-west-101.myhuaweicloud.eu".into());
-    }
-    let prefix = match engine {
-        Engine::GeminiDB => GEMINIDB.contains(&region).then_some("gaussdb-nosql"),
-        // The same prefix is another product in other regions, so none is a default.
-        Engine::TaurusDB | Engine::GaussDBforMySQL => {
-            TAURUSDB.iter().find(|(_, regions)| regions.contains(&region)).map(|(prefix, _)| *prefix)
-        }
-        Engine::DCS => DCS.contains(&region).then_some("dcs"),
-    }?;
-    Some(format!("{prefix}.{region}.myhuaweicloud.com"))
-}
-
-fn telekom(region: &str, engine: Engine) -> Option<String> {
-    let prefix = match (engine, region) {
-        (Engine::GeminiDB, "eu-de") => "gaussdb-nosql",
-        (Engine::TaurusDB | Engine::GaussDBforMySQL, "eu-de") => "gaussdb-mysql",
-        (Engine::DCS, "eu-de" | "eu-nl") => "dcs",
-        _ => return None,
-    };
-    Some(format!("{prefix}.{region}.otc.t-systems.com"))
-}
-
-const GEMINIDB: &[&str] = &[
-    "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "cn-east-2", "cn-east-3",
-    "cn-east-4", "cn-north-1", "cn-north-2", "cn-north-4", "cn-north-9", "cn-north-11", "cn-south-1", "cn-south-2", "cn-south-4",
-    "cn-southwest-2", "cn-southwest-3", "la-north-2", "la-south-2", "me-east-1", "ru-moscow-1", "ru-northwest-2", "sa-brazil-1",
-    "tr-west-1",
-];
-
-const TAURUSDB: &[(&str, &[&str])] = &[
-    (
-        "gaussdb",
-        &[
-            "ap-southeast-3", "ap-southeast-4", "cn-east-3", "cn-north-2", "cn-north-4", "cn-north-9", "cn-south-1", "cn-south-4",
-            "cn-southwest-2", "ru-northwest-2", "sa-brazil-1",
-        ],
-    ),
-    ("gaussdbformysql", &["ap-southeast-1", "ap-southeast-2", "cn-north-11", "me-east-1", "tr-west-1"]),
-    ("gaussdb-mysql", &["af-south-1", "cn-east-5", "cn-southwest-3", "la-north-2"]),
-];
-
-const DCS: &[&str] = &[
-    "ae-ad-1", "af-north-1", "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5",
-    "cn-east-2", "cn-east-3", "cn-east-4", "cn-east-5", "cn-north-1", "cn-north-2", "cn-north-4", "cn-north-9", "cn-north-11",
-    "cn-north-12", "cn-south-1", "cn-south-2", "cn-south-4", "cn-southwest-2", "cn-southwest-3", "eu-west-0", "eu-west-101", "la-north-2",
-    "la-south-2", "me-east-1", "my-kualalumpur-1", "na-mexico-1", "ru-moscow-1", "ru-northwest-2", "sa-brazil-1", "tr-west-1",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Plain HTTP and this machine, or neither; and `example.com`.
+    fn policy(allow_insecure: bool) -> EndpointPolicy {
+        EndpointPolicy { allow_insecure, allowed_hosts: "example.com,x".parse().unwrap() }
+    }
+
     fn host_of(cloud: Cloud, region: &str, engine: Engine) -> Option<String> {
-        Endpoints::resolve(cloud, region, &Overrides::default(), false).ok()?.engine(engine).map(|endpoint| endpoint.host.clone())
+        Endpoints::resolve(cloud, region, &Overrides::default(), &policy(false)).ok()?.engine(engine).map(|endpoint| endpoint.host.clone())
     }
 
     #[test]
@@ -238,20 +183,71 @@ mod tests {
     #[test]
     fn an_unknown_region_needs_endpoints() {
         let none = Overrides::default();
-        assert!(matches!(Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-ch2", &none, false), Err(EndpointError::UnknownRegion { .. })));
-        assert!(matches!(Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-xx", &none, false), Err(EndpointError::UnknownRegion { .. })));
-        assert!(matches!(Endpoints::resolve(Cloud::HuaweiCloud, "nowhere-1", &none, false), Err(EndpointError::UnknownRegion { .. })));
+        assert!(matches!(
+            Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-ch2", &none, &policy(false)),
+            Err(EndpointError::UnknownRegion { .. })
+        ));
+        assert!(matches!(
+            Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-xx", &none, &policy(false)),
+            Err(EndpointError::UnknownRegion { .. })
+        ));
+        assert!(matches!(
+            Endpoints::resolve(Cloud::HuaweiCloud, "nowhere-1", &none, &policy(false)),
+            Err(EndpointError::UnknownRegion { .. })
+        ));
         let given = Overrides { iam: Some("https://iam.example.com".into()), dcs: Some("https://dcs.example.com:8443".into()), ..none };
-        let endpoints = Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-xx", &given, false).unwrap();
+        let endpoints = Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-xx", &given, &policy(false)).unwrap();
         assert_eq!(endpoints.engine(Engine::DCS).map(|endpoint| endpoint.host.as_str()), Some("dcs.example.com:8443"));
         assert_eq!(endpoints.engine(Engine::GeminiDB), None);
     }
 
     #[test]
+    fn each_region_asks_the_iam_that_knows_its_accounts() {
+        let iam = |cloud, region| Endpoints::resolve(cloud, region, &Overrides::default(), &policy(false)).unwrap().iam.host;
+        for region in [
+            "eu-west-0", "ae-ad-1", "ru-moscow-1", "my-kualalumpur-1", "na-mexico-1", "me-east-1", "tr-west-1", "cn-east-4", "cn-east-5",
+            "cn-north-12", "cn-north-4", "af-south-1",
+        ] {
+            assert_eq!(iam(Cloud::HuaweiCloud, region), format!("iam.{region}.myhuaweicloud.com"));
+        }
+        assert_eq!(iam(Cloud::HuaweiCloud, "eu-west-101"), "iam.eu-west-101.myhuaweicloud.eu");
+        assert_eq!(iam(Cloud::HuaweiCloud, "ap-southeast-5"), "iam.myhuaweicloud.com", "the SDK knows none of its own");
+        assert_eq!(iam(Cloud::OpenTelekomCloud, "eu-nl"), "iam.eu-nl.otc.t-systems.com");
+    }
+
+    #[test]
+    fn each_address_of_an_account_has_to_be_allowed() {
+        let resolve = |given: &Overrides| Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-de", given, &policy(false));
+        let evil = || Some("https://collector.evil.example".to_owned());
+        let refused = |service| Err(EndpointError::NotAllowed { service, cloud: Cloud::OpenTelekomCloud });
+        assert_eq!(resolve(&Overrides { iam: evil(), ..Overrides::default() }), refused("iam"));
+        assert_eq!(resolve(&Overrides { geminidb: evil(), ..Overrides::default() }), refused("geminidb"));
+        assert_eq!(resolve(&Overrides { gaussdbformysql: evil(), ..Overrides::default() }), refused("gaussdbformysql"));
+        assert_eq!(resolve(&Overrides { taurusdb: evil(), ..Overrides::default() }), refused("taurusdb"));
+        assert_eq!(resolve(&Overrides { dcs: evil(), ..Overrides::default() }), refused("dcs"));
+        for url in ["https://iam.Example.COM:8443", "https://example.com", "https://iam.eu-nl.otc.t-systems.com:443"] {
+            assert!(resolve(&Overrides { iam: Some(url.into()), ..Overrides::default() }).is_ok(), "{url}");
+        }
+        for url in [
+            "https://notexample.com",
+            "https://127.0.0.1",
+            "https://[::1]:8443",
+            "https://localhost",
+            "https://iam.cn-north-4.myhuaweicloud.com",
+        ] {
+            assert_eq!(resolve(&Overrides { iam: Some(url.into()), ..Overrides::default() }), refused("iam"), "{url}");
+        }
+        assert!(EndpointError::NotAllowed { service: "gaussdbformysql", cloud: Cloud::OpenTelekomCloud }.to_string().len() < 200);
+    }
+
+    #[test]
     fn plain_http_is_refused_unless_it_is_allowed() {
         let given = Overrides { iam: Some("http://127.0.0.1:1".into()), ..Overrides::default() };
-        assert_eq!(Endpoints::resolve(Cloud::HuaweiCloud, "cn-north-4", &given, false), Err(EndpointError::Insecure { service: "iam" }));
-        assert!(Endpoints::resolve(Cloud::HuaweiCloud, "cn-north-4", &given, true).is_ok());
+        assert_eq!(
+            Endpoints::resolve(Cloud::HuaweiCloud, "cn-north-4", &given, &policy(false)),
+            Err(EndpointError::Insecure { service: "iam" })
+        );
+        assert!(Endpoints::resolve(Cloud::HuaweiCloud, "cn-north-4", &given, &policy(true)).is_ok());
     }
 
     #[test]
@@ -273,7 +269,7 @@ mod tests {
             "https://[0:0::1]",
         ] {
             let given = Overrides { iam: Some(wrong.into()), ..Overrides::default() };
-            let resolved = Endpoints::resolve(Cloud::HuaweiCloud, "cn-north-4", &given, true);
+            let resolved = Endpoints::resolve(Cloud::HuaweiCloud, "cn-north-4", &given, &policy(true));
             assert_eq!(resolved, Err(EndpointError::Invalid { service: "iam" }), "{wrong}");
         }
     }
@@ -288,7 +284,7 @@ mod tests {
             ("http://[::1]:8080", "[::1]:8080"),
         ] {
             let given = Overrides { iam: Some(url.into()), ..Overrides::default() };
-            assert_eq!(Endpoints::resolve(Cloud::HuaweiCloud, "cn-north-4", &given, true).unwrap().iam.host, host, "{url}");
+            assert_eq!(Endpoints::resolve(Cloud::HuaweiCloud, "cn-north-4", &given, &policy(true)).unwrap().iam.host, host, "{url}");
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     api::backup::DatabaseBackup,
-    cloud,
+    cloud::{self, endpoints::EndpointPolicy},
     plan::{clock::Moment, settings::Settings, summary},
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -84,8 +84,8 @@ pub struct Options {
     pub settings: Settings,
     /// Where the Secrets of cluster accounts live.
     pub cluster_resource_namespace: String,
-    /// Whether endpoints may be plain HTTP.
-    pub allow_insecure_endpoints: bool,
+    /// What the accounts' own endpoints have to keep to.
+    pub endpoint_policy: EndpointPolicy,
 }
 
 impl Options {

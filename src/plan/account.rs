@@ -69,6 +69,8 @@ pub enum AccountReason {
     ProjectNotFound,
     /// An endpoint is plain HTTP.
     EndpointInsecure,
+    /// An endpoint is a host that the operator may not send credentials to.
+    EndpointNotAllowed,
     /// An endpoint cannot be used, or the region is not in the table.
     EndpointMisconfigured,
     /// IAM cannot be reached or fails.
@@ -97,7 +99,7 @@ impl AccountReason {
         match self {
             Self::AuthenticationFailed => Reason::AuthenticationFailed,
             Self::AccessDenied => Reason::AccessDenied,
-            Self::EndpointInsecure | Self::EndpointMisconfigured => Reason::EndpointMisconfigured,
+            Self::EndpointInsecure | Self::EndpointNotAllowed | Self::EndpointMisconfigured => Reason::EndpointMisconfigured,
             Self::CloudUnavailable => Reason::CloudUnavailable,
             _ => Reason::AccountNotReady,
         }

@@ -1,6 +1,7 @@
 //! Every flag, each with its environment variable.
 
 use crate::{
+    cloud::endpoints::{AllowedHosts, EndpointPolicy},
     controller::{checks::permissions::LeaseName, context::Options},
     plan::settings::Settings,
 };
@@ -90,6 +91,11 @@ pub struct Run {
     #[arg(long, env = "DBBACKUP_ALLOW_INSECURE_ENDPOINTS", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
     pub allow_insecure_endpoints: bool,
 
+    /// Hosts that the endpoints of ClusterCloudAccounts may name besides the cloud's own, separated by commas: names, which allow their subdomains, too, and
+    /// IP addresses. Credentials are sent there. Default: none.
+    #[arg(long, env = "DBBACKUP_ALLOWED_ENDPOINT_HOSTS", default_value = "", hide_default_value = true, value_name = "HOSTS")]
+    pub allowed_endpoint_hosts: AllowedHosts,
+
     /// Form of the log lines.
     #[arg(long, env = "DBBACKUP_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -122,7 +128,10 @@ impl Run {
                 retry_backoff: self.retry_backoff,
             },
             cluster_resource_namespace: self.cluster_resource_namespace.clone().unwrap_or(own_namespace),
-            allow_insecure_endpoints: self.allow_insecure_endpoints,
+            endpoint_policy: EndpointPolicy {
+                allow_insecure: self.allow_insecure_endpoints,
+                allowed_hosts: self.allowed_endpoint_hosts.clone(),
+            },
         }
     }
 
@@ -165,6 +174,19 @@ mod tests {
             let error = duration(wrong).expect_err(wrong);
             assert!(error.contains(wrong), "{error}");
         }
+    }
+
+    #[test]
+    fn allowed_hosts_are_read_from_one_list_and_an_empty_one_is_none() {
+        let run = |list: &str| Cli::try_parse_from(["x", "run", "--allowed-endpoint-hosts", list]);
+        let policy = |list: &str| match run(list).unwrap().command {
+            Command::Run(run) => run.options("operator".into()).endpoint_policy,
+            _ => unreachable!("it is run"),
+        };
+        assert_eq!(policy("a.example,192.0.2.1").allowed_hosts, "a.example,192.0.2.1".parse().unwrap());
+        assert_eq!(policy(""), EndpointPolicy::default());
+        let error = run("https://a.example").unwrap_err().to_string();
+        assert!(error.contains("\"https://a.example\" is no host"), "{error}");
     }
 
     #[test]

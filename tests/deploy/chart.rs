@@ -57,6 +57,9 @@ fn a_value_that_cannot_be_meant_is_refused_with_its_place() {
         ("operator.logFormat=xml", "/operator/logFormat"),
         ("operator.port=80", "/operator/port"),
         ("operator.concurrency=0", "/operator/concurrency"),
+        ("operator.allowedEndpointHosts={https://cloud.example.org}", "/operator/allowedEndpointHosts/0"),
+        ("operator.allowedEndpointHosts={cloud.example.org:443}", "/operator/allowedEndpointHosts/0"),
+        ("operator.allowedEndpointHosts={*.example.org}", "/operator/allowedEndpointHosts/0"),
         ("operator.watchNamespaces={Shop}", "/operator/watchNamespaces/0"),
         ("operator.watchNamespaces={shop,shop}", "/operator/watchNamespaces"),
         ("operator.watchNamespaces=shop", "/operator/watchNamespaces"),
@@ -184,7 +187,8 @@ fn the_settings_are_flags_that_there_are_and_their_defaults_are_the_same() {
             assert_eq!(value, default, "{name}");
         }
     }
-    let everything = objects(&["--set", "operator.watchNamespaces={a,b},operator.clusterResourceNamespace=c"]);
+    let everything =
+        objects(&["--set", "operator.watchNamespaces={a,b},operator.clusterResourceNamespace=c,operator.allowedEndpointHosts={d}"]);
     let env = of_kind(&everything, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]["env"].to_string();
     for set in defaults.keys().filter(|name| !["DBBACKUP_LEASE_NAMESPACE", "DBBACKUP_ALLOW_INSECURE_ENDPOINTS"].contains(&name.as_str())) {
         assert!(env.contains(set.as_str()), "{set} cannot be set by a value: {env}");
@@ -220,7 +224,7 @@ fn no_role_for_people_grants_a_status_and_accounts_are_nobodys_by_default() {
         let labels = role(name)["metadata"]["labels"].as_object().expect("labels").keys();
         labels.filter_map(|label| label.strip_prefix("rbac.authorization.k8s.io/aggregate-to-")).map(str::to_owned).collect::<Vec<_>>()
     };
-    for name in ["view", "edit", "admin", "accounts"] {
+    for name in ["view", "edit", "admin", "accounts", "cluster-accounts"] {
         let resources: Vec<&str> = role(name)["rules"]
             .as_array()
             .expect("rules")
@@ -229,12 +233,13 @@ fn no_role_for_people_grants_a_status_and_accounts_are_nobodys_by_default() {
             .filter_map(Value::as_str)
             .collect();
         assert!(!resources.is_empty() && resources.iter().all(|resource| !resource.contains('/') && *resource != "*"), "{resources:?}");
-        assert_eq!(name == "accounts", resources.contains(&"clustercloudaccounts"), "{name}: {resources:?}");
+        assert_eq!(name == "cluster-accounts", resources.contains(&"clustercloudaccounts"), "{name}: {resources:?}");
+        assert_eq!(["view", "accounts"].contains(&name), resources.contains(&"cloudaccounts"), "{name}: {resources:?}");
     }
     assert_eq!(aggregated("view"), ["admin", "edit", "view"]);
     assert_eq!(aggregated("edit"), ["admin", "edit"]);
     assert_eq!(aggregated("admin"), ["admin"]);
-    assert!(aggregated("accounts").is_empty());
+    assert!(aggregated("accounts").is_empty() && aggregated("cluster-accounts").is_empty());
     assert!(!role("edit").to_string().contains("cloudaccounts"), "who may edit backups may not choose other credentials");
 }
 

@@ -2,6 +2,7 @@
 
 use crate::render::{RELEASE, objects, of_kind};
 use database_backup_operator::{
+    cloud::endpoints::EndpointPolicy,
     controller::{
         checks::permissions::{LeaseName, used},
         context::Options,
@@ -59,7 +60,7 @@ fn needed(namespaces: &[&str], cluster: bool) -> BTreeSet<Grant> {
             retry_backoff: second,
         },
         cluster_resource_namespace: RELEASE.into(),
-        allow_insecure_endpoints: false,
+        endpoint_policy: EndpointPolicy::default(),
     };
     let lease = LeaseName { namespace: RELEASE.into(), name: RELEASE.into() };
     let any = |text: Option<String>| text.unwrap_or_else(|| "*".into());

@@ -3,7 +3,7 @@
 use database_backup_operator::cloud::{
     backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup},
     client::{Call, Client, Observer},
-    endpoints::{Endpoints, Overrides},
+    endpoints::{EndpointPolicy, Endpoints, Overrides},
     engine::{Cloud, Engine},
     errors::Error,
     login::{
@@ -75,7 +75,8 @@ pub async fn opened_by_password(host: &str) -> Result<Session, LoginError> {
 async fn opened(host: &str, project_id: Option<&str>, credentials: Credentials) -> Result<Session, LoginError> {
     let given = || Some(format!("http://{host}"));
     let overrides = Overrides { iam: given(), geminidb: given(), gaussdbformysql: given(), taurusdb: given(), dcs: given() };
-    let endpoints = Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-de", &overrides, true).expect("addresses");
+    let policy = EndpointPolicy { allow_insecure: true, ..EndpointPolicy::default() };
+    let endpoints = Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-de", &overrides, &policy).expect("addresses");
     let project_id = project_id.map(ToOwned::to_owned);
     let target = Target { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id, endpoints };
     Session::open(client(), target, credentials, Arc::new(Permits::new(1000)), Timestamp::UNIX_EPOCH).await

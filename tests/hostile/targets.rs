@@ -15,7 +15,7 @@ use database_backup_operator::{
     cloud::{
         backup::{NewBackup, RemoteBackup, RemoteState},
         codes::Class,
-        endpoints::{Endpoints, Overrides},
+        endpoints::{EndpointPolicy, Endpoints, Overrides},
         engine::{Cloud, Engine},
         errors::{Error, Failure, Refusal},
         iam,
@@ -270,7 +270,8 @@ pub fn accounts(input: &[u8]) {
 /// Whatever is accepted as an address is a host alone, in the form in which it is sent.
 fn check_account(cloud: Cloud, region: &str, overrides: &Overrides) {
     for insecure in [false, true] {
-        let resolved = Endpoints::resolve(cloud, region, overrides, insecure);
+        let policy = EndpointPolicy { allow_insecure: insecure, allowed_hosts: "example.com".parse().expect("a host") };
+        let resolved = Endpoints::resolve(cloud, region, overrides, &policy);
         life::check_account(&resolved, cloud, region);
         let Ok(endpoints) = resolved else { continue };
         for endpoint in Engine::all().filter_map(|engine| endpoints.engine(engine)).chain([&endpoints.iam]) {
@@ -280,8 +281,19 @@ fn check_account(cloud: Cloud, region: &str, overrides: &Overrides) {
             assert_eq!(sent.authority().map(http::uri::Authority::as_str), Some(host));
             assert!(http::HeaderValue::from_str(host).is_ok() && !host.contains(['@', '/', '?', '#']), "{host}");
             assert_eq!(host, host.to_ascii_lowercase());
+            check_allowed(insecure, host);
         }
     }
+}
+
+/// Credentials go to the clouds, to what is allowed, and in tests to this machine.
+fn check_allowed(insecure: bool, host: &str) {
+    let uri: http::Uri = format!("https://{host}").parse().expect("an address");
+    let host = uri.host().expect("a host").trim_end_matches('.');
+    let allowed = ["example.com", "myhuaweicloud.com", "myhuaweicloud.eu", "otc.t-systems.com"];
+    let is_allowed = allowed.iter().any(|domain| host == *domain || host.ends_with(&format!(".{domain}")));
+    let is_here = host == "localhost" || host == "[::1]" || host.starts_with("127.");
+    assert!(is_allowed || (insecure && is_here), "{host}");
 }
 
 /// What the Kubernetes API serves besides: definitions and Leases.

@@ -45,7 +45,7 @@ fn here() -> PathBuf {
 }
 
 /// The interpreter of a virtual environment that has the SDK, made once and kept.
-fn sdk_python() -> PathBuf {
+pub(super) fn sdk_python() -> PathBuf {
     let requirements = here().join("requirements.txt");
     let version = Command::new("python3")
         .arg("--version")
@@ -85,7 +85,7 @@ fn cache() -> PathBuf {
     base.unwrap_or_else(env::temp_dir).join("database-backup-operator")
 }
 
-fn run(command: &mut Command) -> Output {
+pub(super) fn run(command: &mut Command) -> Output {
     let output: io::Result<Output> = command.output();
     let output = output.unwrap_or_else(|why| panic!("{command:?} could not be run: {why}"));
     let text = || format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -11,6 +11,7 @@ mod test_access;
 mod test_backups;
 mod test_control;
 mod test_faults;
+mod test_regions;
 mod test_sdk;
 
 use probe::{Answer, Probe};

@@ -7,6 +7,12 @@ use crate::{
 };
 use database_backup_operator::api::{account::CloudAccountStatus, status::Phase};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 
 async fn account(world: &World) -> CloudAccountStatus {
     world.accounts.get("cloud").await.expect("the account is there").status.unwrap_or_default()
@@ -171,6 +177,59 @@ async fn a_refused_login_names_the_field_to_look_at() {
         let is_named =
             ready.reason == "ProjectNotFound" && ready.message.starts_with("set spec.projectId, since there is no project eu-xx");
         if is_named { Ok(()) } else { Err(format!("{ready:?}")) }
+    })
+    .await;
+}
+
+/// Somebody's server: its address, how many connections it has taken, and what keeps it going.
+async fn collector() -> (String, Arc<AtomicUsize>, AbortOnDropHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("https://{}", listener.local_addr().expect("an address"));
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = taken.clone();
+    let serving = tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    (url, taken, AbortOnDropHandle::new(serving))
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_a_host_that_whoever_installs_the_operator_has_not_allowed() {
+    let (url, taken, _serving) = collector().await;
+    let mut world = World::without_operator().await;
+    world.secret("platform", &[("token", "the-platforms-own")]).await;
+    let manifest = |endpoints: &str| {
+        format!(
+            "{{apiVersion: dbbackup.dev/v1alpha1, kind: ClusterCloudAccount, metadata: {{name: cloud}}, spec: {{cloud: OpenTelekomCloud, region: eu-de, \
+             credentials: {{tokenSecretRef: {{name: platform}}}}, allowedNamespaces: {{from: All}}, endpoints: {{{endpoints}}}}}}}"
+        )
+    };
+    world.plane.apply(&manifest(&format!("iam: '{url}'"))).await;
+    // Without leave for this machine it is a host like any other.
+    world.start_operator_with(&["--allow-insecure-endpoints=false"]);
+    let ready = until_account(&world, "EndpointNotAllowed").await;
+    assert!(ready.message.contains("endpoints.iam") && ready.message.contains("--allowed-endpoint-hosts"), "{}", ready.message);
+    world.ask("waiting", "DCS", "i-1").await;
+    let status = world.until_reason("waiting", "EndpointMisconfigured").await;
+    assert!(message(&status).contains("EndpointNotAllowed"), "{}", message(&status));
+    world.until_seen("waiting", "Stalled", |status| is_true(status, "Stalled")).await;
+    // A token is shown to the services, too.
+    world.plane.apply(&manifest(&format!("iam: null, dcs: '{url}'"))).await;
+    eventually("the other address is named", PATIENCE, async || {
+        let ready = until_account(&world, "EndpointNotAllowed").await;
+        if ready.message.contains("endpoints.dcs") { Ok(()) } else { Err(ready.message) }
+    })
+    .await;
+    assert_eq!(taken.load(Ordering::Relaxed), 0, "nothing was sent");
+
+    world.plane.apply(&manifest(&format!("iam: '{url}', dcs: null"))).await;
+    assert!(world.terminate_operator().await.success());
+    world.start_operator_with(&["--allow-insecure-endpoints=false", "--allowed-endpoint-hosts=127.0.0.1"]);
+    eventually("what is allowed is asked", PATIENCE, async || match taken.load(Ordering::Relaxed) {
+        0 => Err(format!("{:?}", account(&world).await)),
+        _ => Ok(()),
     })
     .await;
 }

@@ -200,6 +200,11 @@ async fn people_get_what_their_role_in_the_namespace_says_and_never_a_status() {
     }
     let accounts = format!("--clusterrole={NAME}-accounts");
     world.plane.kubectl_ok(&["create", "rolebinding", "accounts", &accounts, "--user=accounts"]).await;
+    for role in ["accounts", "cluster-accounts"] {
+        let (name, role, user) =
+            (format!("everywhere-{role}"), format!("--clusterrole={NAME}-{role}"), format!("--user=everywhere-{role}"));
+        world.plane.kubectl_ok(&["create", "clusterrolebinding", &name, &role, &user]).await;
+    }
     let may = async |user: &str, verb: &str, resource: &str| {
         let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
         let args = ["auth", "can-i", verb, resource, "--subresource", subresource, "--as", user];
@@ -221,12 +226,17 @@ async fn people_get_what_their_role_in_the_namespace_says_and_never_a_status() {
         ("admin", "create", "cloudaccounts.dbbackup.dev", false),
         ("accounts", "create", "cloudaccounts.dbbackup.dev", true),
         ("accounts", "create", "databasebackups.dbbackup.dev", false),
+        ("everywhere-accounts", "create", "cloudaccounts.dbbackup.dev", true),
+        ("everywhere-accounts", "create", "clustercloudaccounts.dbbackup.dev", false),
+        ("everywhere-accounts", "patch", "clustercloudaccounts.dbbackup.dev", false),
+        ("everywhere-cluster-accounts", "create", "clustercloudaccounts.dbbackup.dev", true),
+        ("everywhere-cluster-accounts", "create", "cloudaccounts.dbbackup.dev", false),
     ] {
         assert_eq!(may(user, verb, resource).await, allowed, "{user} {verb} {resource}");
     }
     let operator = format!("system:serviceaccount:{NAME}:{NAME}");
     assert!(may(&operator, "update", "databasebackups.dbbackup.dev/status").await, "the operator may");
-    for user in ["view", "edit", "admin", "accounts"] {
+    for user in ["view", "edit", "admin", "accounts", "everywhere-accounts", "everywhere-cluster-accounts"] {
         for kind in ["databasebackups", "cloudaccounts", "clustercloudaccounts"] {
             for verb in ["update", "patch"] {
                 assert!(!may(user, verb, &format!("{kind}.dbbackup.dev/status")).await, "{user} {verb} {kind}/status");

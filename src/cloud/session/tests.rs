@@ -3,7 +3,7 @@
 use super::*;
 use crate::cloud::{
     client::{Call, Observer},
-    endpoints::Overrides,
+    endpoints::{EndpointPolicy, Overrides},
     errors::Failure,
     login::{access_key::AccessKey, password::Password, token::Token},
     permits::Asked,
@@ -65,7 +65,8 @@ fn at(time: &str) -> Timestamp {
 async fn open(url: &str, project_id: Option<&str>, credentials: Credentials) -> Result<Session, LoginError> {
     let given = || Some(url.to_owned());
     let overrides = Overrides { iam: given(), gaussdbformysql: given(), taurusdb: given(), dcs: given(), ..Overrides::default() };
-    let endpoints = Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-xx", &overrides, true).unwrap();
+    let policy = EndpointPolicy { allow_insecure: true, ..EndpointPolicy::default() };
+    let endpoints = Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-xx", &overrides, &policy).unwrap();
     let target = Target { cloud: Cloud::OpenTelekomCloud, region: "eu-xx".into(), project_id: project_id.map(Into::into), endpoints };
     Session::open(client(), target, credentials, Arc::new(Permits::new(1000)), at("2025-01-01T00:00:00Z")).await
 }

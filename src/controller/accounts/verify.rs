@@ -111,7 +111,7 @@ fn project(session: &Session) -> Project {
 /// Everything that is needed before the cloud is asked, and a line that changes whenever any of it does.
 async fn prepared<K: AccountObject>(ctx: &Context, account: &K) -> Result<(Target, Obtained, String), AccountError> {
     let spec = account.spec();
-    let endpoints = Endpoints::resolve(spec.cloud, &spec.region, &account.endpoints(), ctx.options.allow_insecure_endpoints)
+    let endpoints = Endpoints::resolve(spec.cloud, &spec.region, &account.endpoints(), &ctx.options.endpoint_policy)
         .map_err(|error| unusable(&error))?;
     let namespace = account.secret_namespace().unwrap_or_else(|| ctx.options.cluster_resource_namespace.clone());
     let obtained = credentials::obtain(&ctx.runtime.client, &namespace, &spec.credentials).await?;
@@ -124,7 +124,8 @@ async fn prepared<K: AccountObject>(ctx: &Context, account: &K) -> Result<(Targe
 fn unusable(error: &EndpointError) -> AccountError {
     let reason = match error {
         EndpointError::Insecure { .. } => AccountReason::EndpointInsecure,
-        _ => AccountReason::EndpointMisconfigured,
+        EndpointError::NotAllowed { .. } => AccountReason::EndpointNotAllowed,
+        EndpointError::Invalid { .. } | EndpointError::UnknownRegion { .. } => AccountReason::EndpointMisconfigured,
     };
     AccountError::new(reason, error.to_string())
 }

@@ -155,7 +155,7 @@ async fn is_granted(client: &Client, permission: &Permission) -> Result<bool, ku
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::settings::Settings;
+    use crate::{cloud::endpoints::EndpointPolicy, plan::settings::Settings};
     use std::time::Duration;
 
     fn options(namespaces: &[&str]) -> Options {
@@ -170,7 +170,7 @@ mod tests {
                 retry_backoff: Duration::from_secs(60),
             },
             cluster_resource_namespace: "operator".into(),
-            allow_insecure_endpoints: false,
+            endpoint_policy: EndpointPolicy::default(),
         }
     }
 

@@ -105,6 +105,10 @@ annotations:
   value: {{ .Values.operator.retryBackoff | quote }}
 - name: DBBACKUP_CONCURRENCY
   value: {{ .Values.operator.concurrency | quote }}
+{{- with .Values.operator.allowedEndpointHosts }}
+- name: DBBACKUP_ALLOWED_ENDPOINT_HOSTS
+  value: {{ join "," . | quote }}
+{{- end }}
 - name: DBBACKUP_LOG_FORMAT
   value: {{ .Values.operator.logFormat | quote }}
 - name: DBBACKUP_LOG_LEVEL
