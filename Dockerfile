@@ -1,5 +1,8 @@
 # A static binary, the roots of trust, and licences; nothing else. `make image` builds it, also where there is no container engine.
-FROM rust:1.95-bookworm AS build
+#
+# Pinned by digest, so that a tag that moves changes nothing unseen. To renew it, take the new tag's index digest from
+# `docker buildx imagetools inspect rust:1.95-bookworm` (or `skopeo inspect --raw docker://docker.io/library/rust:1.95-bookworm | sha256sum`).
+FROM rust:1.95-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1 AS build
 WORKDIR /source
 # Dependencies first: they change less often than the sources. Every target that Cargo.toml names has to have a file.
 COPY Cargo.toml Cargo.lock ./

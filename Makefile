@@ -1,8 +1,8 @@
 # `make demo` and `make test` do everything on a fresh machine with Rust, Go and Python 3.
-.PHONY: help demo test model storm fuzz figures lint generate image package licences
+.PHONY: help demo test model storm fuzz figures lint generate image package licences advisories
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: tools ## Show the main job on a control plane and a simulated cloud of its own.
 	@cargo build --quiet --bin database-backup-operator
@@ -56,6 +56,9 @@ package: tools ## Write what a release consists of, with checksums, into target/
 
 licences: tools ## Check the licences and sources of everything that is linked in.
 	@"$$(deploy/release/tool cargo-deny)" --log-level error check --hide-inclusion-graph licenses bans sources
+
+advisories: tools ## Look the dependencies up in RustSec's advisories, where that database can be had.
+	@deploy/release/advisories
 
 .PHONY: tools
 tools:

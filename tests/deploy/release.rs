@@ -82,6 +82,50 @@ fn the_image_runs_as_nobody_from_nothing() {
 }
 
 #[test]
+fn every_image_that_is_built_upon_is_pinned_by_digest() {
+    let dockerfile = read("Dockerfile");
+    let mut stages = BTreeSet::from(["scratch"]);
+    let is_digest = |digest: &str| digest.len() == 64 && digest.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));
+    let mut images = 0;
+    for line in dockerfile.lines().filter(|line| line.to_ascii_uppercase().starts_with("FROM ")) {
+        let words: Vec<&str> = line.split_whitespace().skip(1).filter(|word| !word.starts_with("--")).collect();
+        if !stages.contains(words[0]) {
+            assert!(words[0].split_once("@sha256:").is_some_and(|(_, digest)| is_digest(digest)), "{line}");
+            images += 1;
+        }
+        stages.extend(words.get(2));
+    }
+    assert!(images > 0, "{dockerfile}");
+    for line in dockerfile.lines().filter(|line| line.contains("--from=")) {
+        let from = line.split_once("--from=").and_then(|(_, rest)| rest.split_whitespace().next()).expect("a stage");
+        assert!(stages.contains(from), "{line}: only what was built here");
+    }
+    assert!(!dockerfile.contains("\n# syntax=") && !dockerfile.starts_with("# syntax="), "an image, too");
+}
+
+#[test]
+fn advisories_that_cannot_be_had_fail_nothing_and_a_finding_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Stands in for cargo-deny: what `fetch` and `check` come to.
+    let checked = |fetch: &str, check: &str| {
+        let program = folder.path().join("cargo-deny");
+        fs::write(&program, format!("#!/bin/sh\ncase \"$*\" in *fetch*) {fetch} ;; *check*) echo \"said: $*\"; {check} ;; esac\n"))
+            .expect("written");
+        let (executable, said) = run(folder.path(), "chmod", &["+x", "cargo-deny"], &[]);
+        assert!(executable, "{said}");
+        run(&path(""), "deploy/release/advisories", &[], &[("CARGO_DENY", &program), ("ADVISORIES_SECONDS", Path::new("1"))])
+    };
+    for unreachable in ["echo 'Could not resolve host: github.com' >&2; exit 1", "exec sleep 600"] {
+        let (succeeded, said) = checked(unreachable, "exit 1");
+        assert!(succeeded && said.contains("NOT checked") && !said.contains("said:"), "{said}");
+    }
+    let (succeeded, said) = checked("exit 0", "exit 0");
+    assert!(succeeded && said.contains("--offline") && said.contains("advisories") && !said.contains("NOT checked"), "{said}");
+    assert!(!checked("exit 0", "exit 1").0, "a finding fails");
+    assert!(read(".ci/run").contains("\nmake advisories\n"));
+}
+
+#[test]
 fn nobody_may_run_and_read_what_is_in_the_image_whatever_the_umask_of_its_builder() {
     let folder = tempfile::tempdir().expect("a folder");
     let roots = folder.path().join("roots.pem");
