@@ -9,7 +9,7 @@ use super::{
     reason::Reason,
     retry::{AttemptContext, RetryState, refused, undeleted},
     rule::{Rule, is_kept},
-    seen::{Account, Seen},
+    seen::{Account, Permit, Seen},
 };
 use crate::{
     api::{conditions::Kstatus, status::DatabaseBackupStatus},
@@ -57,6 +57,8 @@ pub struct Memory {
     pub blocked: Option<BlockedSince>,
     /// Since when nothing has been known of its account.
     pub verifying: Option<Moment>,
+    /// Since when it has queued for a permit.
+    pub queued: Option<Moment>,
     /// Backups beyond the first under this object's mark for which an Event was published.
     pub duplicates: usize,
 }
@@ -215,6 +217,11 @@ impl Memory {
             self.failures = Some((status.failed_attempts.len(), now));
         }
         self.verifying = (*seen.account == Account::Verifying).then(|| self.verifying.unwrap_or(now));
+        self.queued = match seen.permit {
+            Permit::Granted => None,
+            Permit::Queued | Permit::Paused => Some(self.queued.unwrap_or(now)),
+            Permit::NotAsked => self.queued,
+        };
         self.notice_annotations(seen.object.annotations, seen.settings, now);
         self.notice_intent(status, now);
         self.notice_removal(is_removed, now);

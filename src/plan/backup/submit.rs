@@ -173,26 +173,34 @@ fn ask(o: &Observed<'_>) -> Step {
     }
 }
 
+/// For how long an object queues for a permit before its status says so. Most get one before that, and a write for each would cost the API server more than
+/// it tells anybody.
+const SAID_AFTER: Duration = Duration::from_millis(500);
+
 /// A permit, and then the intent.
 fn submit(o: &Observed<'_>, place: &Place, permit: Permit) -> Step {
     match permit {
         Permit::NotAsked => Step::TakePermit,
         Permit::Queued => {
             let account = &o.spec.account_ref;
-            let message = format!("waiting for the request rate of {} {} (maxRequestsPerSecond)", account.kind.as_str(), account.name);
-            hold(o, Reason::RateLimited, &message, None)
+            queued(o, &format!("waiting for the request rate of {} {} (maxRequestsPerSecond)", account.kind.as_str(), account.name))
         }
         Permit::Paused => {
             let engine = o.spec.source.engine.as_str();
-            hold(
-                o,
-                Reason::RateLimited,
-                &format!("the cloud asked this account to wait before the next call for {engine} (Retry-After)"),
-                None,
-            )
+            queued(o, &format!("the cloud asked this account to wait before the next call for {engine} (Retry-After)"))
         }
         Permit::Granted if !is_kept(Rule::IntentFirst) => Step::Send(new_backup(o, &intent(o, place))),
         Permit::Granted => Step::WriteIntent(Box::new(intent(o, place))),
+    }
+}
+
+/// While a failure is being retried its reason stays, so that its grace goes on without a break.
+fn queued(o: &Observed<'_>, message: &str) -> Step {
+    let since = o.memory.queued.map(|since| o.now.since(since)).unwrap_or_default();
+    match (SAID_AFTER.saturating_sub(since), &o.memory.retry) {
+        (Duration::ZERO, Some(retry)) => hold(o, retry.reason, message_of(o, retry), None),
+        (Duration::ZERO, None) => hold(o, Reason::RateLimited, message, None),
+        (left, _) => Step::RequeueAfter(Some(left)),
     }
 }
 

@@ -21,6 +21,41 @@ fn everything_is_in_hand_before_the_intent_is_written() {
 }
 
 #[test]
+fn an_object_that_queues_for_a_permit_says_so_when_it_has_not_got_one_at_once() {
+    for (permit, said) in [(Permit::Queued, "maxRequestsPerSecond"), (Permit::Paused, "Retry-After")] {
+        let mut world = World::new();
+        world.permit = permit;
+        assert_eq!(world.plan(), Step::RequeueAfter(Some(Duration::from_millis(500))));
+        world.permit = Permit::NotAsked;
+        assert_eq!(world.plan(), Step::TakePermit);
+        world.permit = permit;
+        world.pass(1);
+        let report = world.report();
+        assert_eq!(reason(&report), "RateLimited");
+        assert!(report.status.conditions.iter().any(|condition| condition.message.contains(said)), "{report:?}");
+        world.permit = Permit::Granted;
+        assert!(matches!(world.plan(), Step::WriteIntent(_)));
+    }
+}
+
+#[test]
+fn a_blocked_object_that_queues_for_its_next_try_stays_blocked() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(refusal(404, "DBS.200002")));
+    assert_eq!(reason(&world.report()), "InstanceNotFound");
+    // Its pause is over, and it queues.
+    world.pass(60);
+    world.permit = Permit::Queued;
+    world.plan();
+    for _ in 0..5 {
+        world.pass(60);
+        assert_eq!(reason(&world.report_in_time()), "InstanceNotFound");
+    }
+    assert!(has(&world.report_in_time(), types::STALLED), "its grace went on");
+}
+
+#[test]
 fn the_call_is_sent_only_on_a_fresh_intent_of_this_process() {
     let mut world = World::new();
     world.write_intent();
