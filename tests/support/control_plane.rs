@@ -349,11 +349,21 @@ impl ControlPlane {
         self.try_client().await.unwrap_or_else(|error| panic!("no client: {error}"))
     }
 
+    /// A client with the rights of a user.
+    pub async fn client_as(&self, user: &str) -> kube::Client {
+        self.try_client_as(Some(user)).await.unwrap_or_else(|error| panic!("no client: {error}"))
+    }
+
     async fn try_client(&self) -> Result<kube::Client, String> {
+        self.try_client_as(None).await
+    }
+
+    async fn try_client_as(&self, user: Option<&str>) -> Result<kube::Client, String> {
         let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).map_err(|error| error.to_string())?;
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
         let mut config = config.map_err(|error| error.to_string())?;
         config.proxy_url = None;
+        config.auth_info.impersonate = user.map(ToOwned::to_owned);
         kube::Client::try_from(config).map_err(|error| error.to_string())
     }
 

@@ -33,5 +33,6 @@ mod process;
 mod removal;
 mod restored;
 mod secrecy;
+mod tenants;
 mod trouble;
 mod upgrade;

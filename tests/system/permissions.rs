@@ -26,7 +26,7 @@ const AGENT: &str = "system:serviceaccount:database-backup-operator:database-bac
 type Use = (String, String, String);
 
 /// A world with the chart installed; its operator has the rights of the chart's ServiceAccount.
-async fn installed(values: &[&str]) -> World {
+pub async fn installed(values: &[&str]) -> World {
     let mut world = World::bare(Audit::Everything).await;
     for namespace in ["operator", "elsewhere"] {
         world.plane.kubectl_ok(&["create", "namespace", namespace]).await;

@@ -47,7 +47,8 @@ pub async fn verify<K: AccountObject>(ctx: &Context, account: &K, held: &Held, p
             match opened {
                 Ok(session) => (Ok(verified(&session)), Some(Arc::new(session))),
                 Err(error) => {
-                    let session = session.or_else(|| Session::unverified(ctx.cloud.clone(), target, obtained.credentials, permits).map(Arc::new));
+                    let session =
+                        session.or_else(|| Session::unverified(ctx.cloud.clone(), target, obtained.credentials, permits).map(Arc::new));
                     without_iam(session, error, is_the_same && is_refused(held), before)
                 }
             }
