@@ -94,6 +94,23 @@ impl AccountReason {
         }
     }
 
+    /// What it means, without a name: backups of every namespace say this of a cluster account, and who may read those may not know the platform's Secrets,
+    /// users and addresses.
+    fn in_general(self) -> &'static str {
+        match self {
+            Self::Verified => "its credentials are accepted",
+            Self::SecretNotFound => "its Secret is missing",
+            Self::SecretForbidden => "the operator may not read its Secret",
+            Self::SecretInvalid => "its Secret cannot be used",
+            Self::AuthenticationFailed => "the cloud does not accept its credentials",
+            Self::AccessDenied => "its credentials lack a permission",
+            Self::ProjectNotFound => "its project was not found",
+            Self::EndpointInsecure | Self::EndpointMisconfigured => "one of its addresses cannot be used",
+            Self::CloudUnavailable => "the cloud's IAM cannot be reached or fails; it is tried again",
+            Self::SecretUnavailable => "its Secret could not be read; it is tried again",
+        }
+    }
+
     /// The reason that a backup gives while its account is in this state.
     fn for_backups(self) -> Reason {
         match self {
@@ -281,10 +298,10 @@ pub fn status(
     next
 }
 
-/// What a backup sees of its account.
+/// What a backup sees of its account. What a cluster account says of itself is for those who may read it; a backup says what is wrong and where more stands.
 pub fn seen_by_backups(
     verification: &Verification,
-    label: &str,
+    key: &AccountKey,
     credentials_generation: u64,
     endpoint: &str,
     cloud_now: Option<Timestamp>,
@@ -295,8 +312,59 @@ pub fn seen_by_backups(
             Account::Ready { place, allowed: true, credentials_generation, cloud_now }
         }
         Err(error) => {
-            let message = format!("{label} is not ready: {}: {}", error.reason.as_str(), error.message);
+            let reason = error.reason.as_str();
+            let message = match key.kind {
+                AccountKind::CloudAccount => format!("{key} is not ready: {reason}: {}", error.message),
+                AccountKind::ClusterCloudAccount => {
+                    let what = error.reason.in_general();
+                    format!("{key} is not ready: {reason}: {what}; whoever manages the account finds more in its status")
+                }
+            };
             Account::Blocked { reason: error.reason.for_backups(), message }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(kind: AccountKind, reason: AccountReason, message: &str) -> String {
+        let namespace = (kind == AccountKind::CloudAccount).then(|| "shop".to_owned());
+        let key = AccountKey { kind, namespace, name: "cloud".into() };
+        match seen_by_backups(&Err(AccountError::new(reason, message)), &key, 1, "", None) {
+            Account::Blocked { message, .. } => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_backup_says_what_its_own_namespaces_account_says() {
+        let message = seen(AccountKind::CloudAccount, AccountReason::SecretNotFound, "there is no Secret shop/cloud: create it");
+        assert_eq!(message, "CloudAccount cloud is not ready: SecretNotFound: there is no Secret shop/cloud: create it");
+    }
+
+    #[test]
+    fn a_backup_of_a_cluster_account_tells_no_tenant_the_platforms_names() {
+        for reason in [
+            AccountReason::SecretNotFound,
+            AccountReason::SecretForbidden,
+            AccountReason::SecretInvalid,
+            AccountReason::AuthenticationFailed,
+            AccountReason::AccessDenied,
+            AccountReason::ProjectNotFound,
+            AccountReason::EndpointInsecure,
+            AccountReason::EndpointMisconfigured,
+            AccountReason::CloudUnavailable,
+            AccountReason::SecretUnavailable,
+        ] {
+            let message = seen(AccountKind::ClusterCloudAccount, reason, "Secret operator/cloud of user backup-user at iam.corp.example");
+            assert!(!["operator/cloud", "backup-user", "iam.corp"].iter().any(|name| message.contains(name)), "{message}");
+            assert!(message.starts_with(&format!("ClusterCloudAccount cloud is not ready: {}: ", reason.as_str())), "{message}");
+            assert!(
+                message.ends_with("whoever manages the account finds more in its status") && message.chars().count() <= 256,
+                "{message}"
+            );
         }
     }
 }

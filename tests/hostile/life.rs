@@ -16,7 +16,7 @@ use database_backup_operator::{
         session::ListError,
     },
     plan::{
-        account::{Access, AccountError, AccountMemory, AccountReason, Verification, seen_by_backups, status as account_status},
+        account::{Access, AccountError, AccountKey, AccountMemory, AccountReason, Verification, seen_by_backups, status as account_status},
         backup::{
             decide::decide,
             events::notices,
@@ -46,7 +46,7 @@ fn project() -> Project {
 pub fn live(object: &DatabaseBackup, bodies: &[String]) {
     let blocked: Verification = Err(AccountError::new(AccountReason::SecretInvalid, "\u{202e}no\r\nuse "));
     for verification in [Ok(Access { project: project(), unverified: None }), blocked] {
-        let account = seen_by_backups(&verification, &object.spec.account_ref.name, 1, "host.example", None);
+        let account = seen_by_backups(&verification, &AccountKey::of(object), 1, "host.example", None);
         Life::of(object, account, bodies).lead();
     }
     Life::of(object, Account::Verifying, bodies).lead();

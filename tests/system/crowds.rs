@@ -1,7 +1,7 @@
 //! Many objects: in order on one instance, side by side on many, and few calls for all of them.
 
-use crate::world::{PATIENCE, World};
-use database_backup_operator::api::status::Phase;
+use crate::world::{PATIENCE, World, is_true, message, ready};
+use database_backup_operator::api::status::{DatabaseBackupStatus, Phase};
 use kube::ResourceExt;
 use std::time::Duration;
 
@@ -14,11 +14,45 @@ async fn two_objects_on_one_instance_run_one_after_the_other() {
     world.until_phase("first", Phase::Running).await;
     world.ask("second", "TaurusDB", "i-1in07").await;
     let waiting = world.until_reason("second", "InstanceBusy").await;
-    assert!(crate::world::message(&waiting).contains("default/first"), "{waiting:?}");
+    assert!(message(&waiting).contains("default/first"), "{waiting:?}");
     world.until_phase("second", Phase::Completed).await;
     let (first, second) = (world.status("first").await, world.status("second").await);
     assert!(first.completion_time <= second.start_time, "{first:?} {second:?}");
     assert_eq!(world.cloud.count(None, "create"), 2, "the cloud never had to say that it is busy");
+}
+
+#[tokio::test]
+async fn no_namespace_hears_the_name_of_another_or_of_its_objects() {
+    let world = World::start_and_lead().await;
+    world.cloud.add_instance("taurusdb", "i-1in07");
+    world.cloud.hold_backups(true);
+    world.plane.kubectl_ok(&["create", "namespace", "secret-merger"]).await;
+    let elsewhere = World::manifest("acquire-acme", "TaurusDB", "i-1in07", "");
+    world.plane.apply(&elsewhere.replace("name: acquire-acme}", "name: acquire-acme, namespace: secret-merger}")).await;
+    world.until_seen("acquire-acme", "Running", |status| status.phase == Some(Phase::Running)).await;
+    // More than are in line: 20 are behind the other namespace's backup, two are too many.
+    let mut names: Vec<String> = (0..22).map(|n| format!("mine-{n:02}")).collect();
+    let all: String = names.iter().map(|name| World::manifest(name, "TaurusDB", "i-1in07", "")).collect();
+    world.plane.apply(&all).await;
+    for name in &names {
+        let waits =
+            |status: &DatabaseBackupStatus| ready(status).is_some_and(|ready| ["InstanceBusy", "TooManyQueued"].contains(&&*ready.reason));
+        let said = message(&world.until_seen(name, "told to wait", waits).await);
+        assert!(said == "waiting for another backup of the same instance" || said.contains("only the 20 oldest are in line"), "{said}");
+    }
+    // An account that cannot be used does not name the platform's Secret.
+    world.account_with("broken", "passwordSecretRef: {name: platform-secret}", 1000).await;
+    world.plane.apply(&World::manifest("blocked", "TaurusDB", "i-1in07", "").replace("name: cloud}", "name: broken}")).await;
+    world.until_reason("blocked", "AccountNotReady").await;
+    world.until_seen("blocked", "Stalled", |status| is_true(status, "Stalled")).await;
+    names.push("blocked".into());
+    let told: Vec<String> = names.iter().flat_map(|name| world.history(name)).map(|status| format!("{status:?}")).collect();
+    let events = world.plane.kubectl_ok(&["get", "events", "-n", "default", "-o", "yaml"]).await;
+    for text in told.iter().chain([&events]) {
+        for name in ["secret-merger", "acquire-acme", "platform-secret", "operator/"] {
+            assert!(!text.contains(name), "{name} in {text}");
+        }
+    }
 }
 
 async fn ask_for(world: &World, count: usize) {
@@ -81,9 +115,8 @@ async fn the_accounts_request_rate_is_kept_and_said() {
     until_all(&world, 20, Phase::Completed).await;
     // A second's worth at once, and the rate on top.
     assert!(world.cloud.max_requests_in_a_second() <= 12, "{} in a second", world.cloud.max_requests_in_a_second());
-    let limited = (0..20).any(|n| {
-        world.history(&format!("b-{n}")).iter().any(|status| crate::world::ready(status).is_some_and(|ready| ready.reason == "RateLimited"))
-    });
+    let limited = (0..20)
+        .any(|n| world.history(&format!("b-{n}")).iter().any(|status| ready(status).is_some_and(|ready| ready.reason == "RateLimited")));
     assert!(limited, "those that had to wait said so");
     assert_eq!(world.backups_in_cloud(), 20);
 }

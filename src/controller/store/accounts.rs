@@ -169,7 +169,7 @@ impl Accounts {
         let account = match &entry.verification {
             Some(verification) => {
                 let cloud_now = session.and_then(|session| session.cloud_now());
-                seen_by_backups(verification, &key.to_string(), entry.credentials_generation, host, cloud_now)
+                seen_by_backups(verification, &key, entry.credentials_generation, host, cloud_now)
             }
             None => Account::Verifying,
         };

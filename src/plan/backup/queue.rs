@@ -32,8 +32,10 @@ pub struct Contender {
     pub created: Timestamp,
     /// Its UID, which settles equal times.
     pub uid: String,
-    /// Namespace and name, for people.
-    pub label: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
     /// What it claims.
     pub claim: Claim,
     /// It waits to be asked for, and never was.
@@ -77,11 +79,13 @@ pub fn claim(status: &DatabaseBackupStatus, life: Life, memory: &Memory, now: Mo
 
 /// Who is first in the queue: the oldest that holds the instance, else the oldest that waits. `me` wants it, so it waits at least; if it holds the
 /// instance itself, as one does whose call is known to have made nothing, only an older holder is ahead. Everybody comes to the same answer, or two
-/// might wait for each other.
+/// might wait for each other. Who is ahead is named only to its own namespace: objects of other namespaces are nobody's business.
 pub fn position<'a>(me: &Contender, others: impl Iterator<Item = &'a Contender>) -> Position {
     let order = |c: &Contender| (c.claim != Claim::Holds, c.created, c.uid.clone());
     let ahead = others.filter(|c| c.claim != Claim::Nothing && order(c) < order(me)).min_by_key(|c| order(c));
-    ahead.map_or(Position::First, |other| Position::Behind(other.label.clone()))
+    ahead.map_or(Position::First, |other| {
+        Position::Behind((other.namespace == me.namespace).then(|| format!("{}/{}", other.namespace, other.name)))
+    })
 }
 
 /// Whether so many of the instance were never asked for that `me` is not in line yet; and how many they are.
@@ -102,7 +106,8 @@ mod tests {
         Contender {
             created: Timestamp::new(second, 0).unwrap(),
             uid: uid.into(),
-            label: format!("shop/{uid}"),
+            namespace: "shop".into(),
+            name: uid.into(),
             claim,
             is_unasked: claim == Claim::Waits,
         }
@@ -112,13 +117,22 @@ mod tests {
     fn the_oldest_goes_first() {
         let (a, b) = (contender("a", 1, Claim::Waits), contender("b", 2, Claim::Waits));
         assert_eq!(position(&a, [&b].into_iter()), Position::First);
-        assert_eq!(position(&b, [&a].into_iter()), Position::Behind("shop/a".into()));
+        assert_eq!(position(&b, [&a].into_iter()), Position::Behind(Some("shop/a".into())));
     }
 
     #[test]
     fn a_younger_one_that_holds_the_instance_is_waited_for() {
         let (a, b) = (contender("a", 1, Claim::Waits), contender("b", 2, Claim::Holds));
-        assert_eq!(position(&a, [&b].into_iter()), Position::Behind("shop/b".into()));
+        assert_eq!(position(&a, [&b].into_iter()), Position::Behind(Some("shop/b".into())));
+    }
+
+    #[test]
+    fn one_of_another_namespace_is_waited_for_and_not_named() {
+        let (a, b) = (contender("a", 1, Claim::Waits), contender("b", 2, Claim::Waits));
+        let c = Contender { namespace: "billing".into(), ..contender("c", 3, Claim::Waits) };
+        assert_eq!(position(&c, [&a, &b].into_iter()), Position::Behind(None));
+        let holder = Contender { claim: Claim::Holds, ..c };
+        assert_eq!(position(&a, [&holder, &b].into_iter()), Position::Behind(None));
     }
 
     #[test]
@@ -131,7 +145,7 @@ mod tests {
     fn of_two_that_hold_the_instance_the_older_goes_first() {
         let (a, b) = (contender("a", 1, Claim::Holds), contender("b", 2, Claim::Holds));
         assert_eq!(position(&a, [&b].into_iter()), Position::First);
-        assert_eq!(position(&b, [&a].into_iter()), Position::Behind("shop/a".into()));
+        assert_eq!(position(&b, [&a].into_iter()), Position::Behind(Some("shop/a".into())));
     }
 
     #[test]

@@ -130,11 +130,10 @@ fn made_by_an_earlier_object<'a>(o: &Observed<'_>, removal: &'a Removal) -> Opti
     is_anothers.then_some(record)
 }
 
-/// Deleting it is not this object's business; it is looked at again from time to time, since a person may have.
+/// Deleting it is not this object's business; it is looked at again from time to time, since a person may have. Its name in the cloud has an object's name in
+/// it, which may be one of another namespace, so the id has to do.
 fn leave_alone(o: &Observed<'_>, why: DeleteReason, backup: &RemoteBackup) -> Step {
-    let name = crate::cloud::parse::clean(&backup.mark, 64);
-    let message =
-        format!("backup {} is named {name}, made by an earlier object; delete it by hand, or set deletionPolicy to Retain", backup.id);
+    let message = format!("backup {} was made by an earlier object; delete it by hand, or set deletionPolicy to Retain", backup.id);
     look_or(o, why, Reason::DeleteBlocked, &message, instance(o))
 }
 

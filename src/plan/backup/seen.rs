@@ -127,8 +127,8 @@ pub enum Position {
     NotAsked,
     /// This object's.
     First,
-    /// Another object's, by namespace and name.
-    Behind(String),
+    /// Another object's, by namespace and name if it is of the same namespace.
+    Behind(Option<String>),
     /// There are so many of the instance without an intent, and this one is not among the oldest.
     TooMany(usize),
 }

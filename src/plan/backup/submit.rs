@@ -165,7 +165,8 @@ fn ask(o: &Observed<'_>) -> Step {
     match (o.position, o.permit) {
         (Position::NotAsked, _) => Step::JoinQueue,
         (Position::Behind(other), _) => {
-            let message = format!("waiting for the backup {other} of the same instance");
+            let other = other.as_ref().map_or_else(|| "another backup".to_owned(), |name| format!("the backup {name}"));
+            let message = format!("waiting for {other} of the same instance");
             hold(o, Reason::InstanceBusy, &message, None)
         }
         (Position::TooMany(count), _) => too_many(o, *count),

@@ -162,7 +162,8 @@ impl BackupEntry {
         Contender {
             created,
             uid: self.object.uid().unwrap_or_default(),
-            label: format!("{}/{}", self.object.namespace().unwrap_or_default(), self.object.name_any()),
+            namespace: self.object.namespace().unwrap_or_default(),
+            name: self.object.name_any(),
             claim: if self.submitting { Claim::Holds } else { claim },
             is_unasked: waits
                 && !importing

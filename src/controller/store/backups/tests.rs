@@ -51,7 +51,7 @@ fn a_turn_that_ends_unused_wakes_who_was_told_to_wait_for_it() {
     backups.memory("older", |memory, _| memory.reported = Some(crate::plan::backup::reason::Reason::BackoffAfterFailure));
     assert_eq!(position("younger"), Position::First);
     backups.memory("older", |memory, _| memory.reported = None);
-    assert_eq!(position("older"), Position::Behind("shop/younger".into()));
+    assert_eq!(position("older"), Position::Behind(Some("shop/younger".into())));
     // The younger one's reconcile failed before anything was written, so it claims what it did before.
     backups.leave_queue("younger", true, |_| Some(place()), now());
     assert_eq!(woken(&mut receiver), ["older"]);
@@ -97,7 +97,7 @@ fn a_write_whose_answer_comes_after_the_object_is_gone_does_not_bring_it_back() 
     let holding = json!({ "phase": "Pending", "backupName": "dbb-b", "attempts": 1 });
     let (backups, mut receiver) = two(&holding);
     let position = || backups.join_queue("older", &place(), |_| Some(place()), now());
-    assert_eq!(position(), Position::Behind("shop/younger".into()), "its call is in doubt");
+    assert_eq!(position(), Position::Behind(Some("shop/younger".into())), "its call is in doubt");
     backups.forget("younger");
     assert_eq!(woken(&mut receiver), ["older"]);
     backups.newest(object("younger", 2, &holding));

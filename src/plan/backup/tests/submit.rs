@@ -286,10 +286,21 @@ fn a_namespace_that_is_not_allowed_creates_nothing_but_is_still_watched() {
 #[test]
 fn behind_another_backup_of_the_instance_it_says_so() {
     let mut world = World::new();
-    world.position = Position::Behind("shop/other".into());
+    world.position = Position::Behind(Some("shop/other".into()));
     let report = world.report();
     assert_eq!(reason(&report), "InstanceBusy");
     assert!(report.status.conditions[0].message.contains("shop/other"));
+}
+
+#[test]
+fn behind_a_backup_of_another_namespace_it_names_nobody() {
+    let mut world = World::new();
+    world.position = Position::Behind(None);
+    let report = world.report();
+    assert_eq!(
+        (reason(&report), report.status.conditions[0].message.as_str()),
+        ("InstanceBusy", "waiting for another backup of the same instance")
+    );
 }
 
 #[test]
