@@ -22,7 +22,7 @@ use crate::{
         runtime::{ANSWERS, Runtime, events::Events},
         store::{
             accounts::Accounts, backups::Backups, definitions::Definitions, health::Health, leadership::Leadership, logins::Logins,
-            metrics::Metrics, revisions::Revisions,
+            metrics::Metrics, refusals::Refusals, revisions::Revisions,
         },
     },
 };
@@ -110,6 +110,7 @@ fn context(flags: &Run, config: &Config, stop: CancellationToken) -> Result<(Arc
         stop,
         metrics: metrics.clone(),
         health: Health::default(),
+        refusals: Refusals::default(),
         revisions: Revisions::default(),
     };
     let (accounts, granted) = Accounts::new();

@@ -16,7 +16,9 @@ use database_backup_operator::{
         session::ListError,
     },
     plan::{
-        account::{Access, AccountError, AccountKey, AccountMemory, AccountReason, Verification, seen_by_backups, status as account_status},
+        account::{
+            Access, AccountError, AccountKey, AccountMemory, AccountReason, Verification, seen_by_backups, status as account_status,
+        },
         backup::{
             decide::decide,
             events::notices,

@@ -30,6 +30,7 @@ mod monitoring;
 mod permissions;
 mod places;
 mod process;
+mod refused;
 mod removal;
 mod restored;
 mod secrecy;

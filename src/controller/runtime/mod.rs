@@ -7,18 +7,20 @@
 //! | [`slots`] | how many reconciles of a controller run at once |
 //! | `readable` | leaves objects alone that cannot be read |
 //! | [`mod@write`] | status and finalizers by compare-and-swap |
+//! | `refusal` | tells of a write that the API server refuses |
 //! | [`events`] | Events |
 
 pub mod drive;
 pub mod events;
 mod readable;
+mod refusal;
 pub mod slots;
 pub mod watch;
 pub mod write;
 
 use super::{
     clock::Clock,
-    store::{health::Health, metrics::Metrics, revisions::Revisions},
+    store::{health::Health, metrics::Metrics, refusals::Refusals, revisions::Revisions},
 };
 use events::Events;
 use kube::Client;
@@ -49,6 +51,8 @@ pub struct Runtime {
     pub metrics: Arc<Metrics>,
     /// Which watches cannot list.
     pub health: Health,
+    /// Which refused writes people were told of.
+    pub refusals: Refusals,
     /// What is known of the API server's revisions.
     pub revisions: Revisions,
 }

@@ -1,6 +1,9 @@
 //! Status and finalizers by compare-and-swap, and Events, for any kind.
 
-use super::Runtime;
+use super::{
+    Runtime,
+    refusal::{self, Part},
+};
 use crate::{
     api::MANAGER,
     controller::{kind::Kind, object::keep},
@@ -27,13 +30,16 @@ pub enum Written<K> {
 /// Writes the status of `next` over the version that it has: if anybody else wrote in between, nothing is stored.
 ///
 /// # Errors
-/// The API server refused it for another reason, or did not answer: then it may be stored or not.
+/// The API server refused it for another reason, of which an Event of the object tells; or it did not answer: then it may be stored or not.
 pub async fn status<K: Kind>(runtime: &Runtime, next: &K) -> Result<Written<K>, kube::Error> {
     let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
     let mut body = next.clone();
     *body.meta_mut() = identity(next);
-    let _room = room(runtime).await;
-    written(next.own_api(runtime.client.clone()).replace_status(&next.name_any(), &params, &body).await)
+    let answer = {
+        let _room = room(runtime).await;
+        next.own_api(runtime.client.clone()).replace_status(&next.name_any(), &params, &body).await
+    };
+    written(runtime, next, Part::Status, answer).await
 }
 
 /// Which object it is, and which version of it; whatever else a write of a status says of its metadata, the API server ignores.
@@ -67,15 +73,19 @@ pub async fn finalizer<K: Kind>(runtime: &Runtime, object: &K, name: &str, prese
     // With the version that was decided on: should the object have changed since, this is in conflict.
     let patch = json!({ "metadata": { "resourceVersion": object.resource_version(), "finalizers": finalizers } });
     let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-    written(api.patch(&object.name_any(), &params, &Patch::Merge(&patch)).await)
+    let answer = api.patch(&object.name_any(), &params, &Patch::Merge(&patch)).await;
+    written(runtime, object, Part::Finalizers, answer).await
 }
 
-fn written<K: Kind>(answer: Result<K, kube::Error>) -> Result<Written<K>, kube::Error> {
+async fn written<K: Kind>(runtime: &Runtime, object: &K, part: Part, answer: Result<K, kube::Error>) -> Result<Written<K>, kube::Error> {
     match answer {
         Ok(stored) => Ok(Written::Stored(kept(stored))),
         Err(kube::Error::Api(refused)) if refused.is_conflict() => Ok(Written::Conflict),
         Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(Written::Gone),
-        Err(error) => Err(error),
+        Err(error) => {
+            publish(runtime, object, refusal::note(runtime, object, part, &error)).await;
+            Err(error)
+        }
     }
 }
 
@@ -96,7 +106,7 @@ fn kept<K: Kind>(mut object: K) -> K {
 }
 
 /// Publishes Events. They are for people: one that cannot be written is logged, and nothing waits for it.
-pub async fn publish<K: Kind>(runtime: &Runtime, object: &K, notices: Vec<Notice>) {
+pub async fn publish<K: Kind>(runtime: &Runtime, object: &K, notices: impl IntoIterator<Item = Notice>) {
     let reference = object.object_ref(&());
     for notice in notices {
         if let Err(error) = runtime.events.publish(reference.clone(), &notice, runtime.clock.now()).await {

@@ -37,6 +37,7 @@ pub struct Metrics {
     results: Family<ByResult, Counter>,
     deletions: Family<ByResult, Counter>,
     backup_seconds: Histograms<ByEngine>,
+    writes_refused: Family<ByKind, Counter>,
     /// Second backups in the cloud under one object's mark.
     pub duplicate_remotes: Counter,
 }
@@ -114,6 +115,7 @@ impl Metrics {
             results: Family::default(),
             deletions: Family::default(),
             backup_seconds: Family::new_with_constructor(|| Histogram::new(BACKUP_BUCKETS)),
+            writes_refused: Family::default(),
             duplicate_remotes: Counter::default(),
         };
         for engine in Engine::all().map(Engine::as_str) {
@@ -129,6 +131,7 @@ impl Metrics {
             for result in ["ok", "error"] {
                 metrics.reconciles.get_or_create(&ByKindAndResult { kind, result }).inc_by(0);
             }
+            metrics.writes_refused.get_or_create(&ByKind { kind }).inc_by(0);
         }
         for service in Engine::all().map(|engine| engine.api().label).chain([iam::API.label]) {
             metrics.throttled.get_or_create(&ByService { service }).inc_by(0);
@@ -151,6 +154,7 @@ impl Metrics {
             self.backup_seconds.clone(),
         );
         own.register("duplicate_remotes", "Second backups found in the cloud under one object's mark", self.duplicate_remotes.clone());
+        own.register("writes_refused", "Writes of a status or a finalizer that the Kubernetes API refused", self.writes_refused.clone());
         own.register("build", "Version of this program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         self
     }
@@ -170,6 +174,11 @@ impl Metrics {
     /// A reconcile of a kind took so long.
     pub fn took(&self, kind: &'static str, elapsed: Duration) {
         self.reconcile_seconds.get_or_create(&ByKind { kind }).observe(elapsed.as_secs_f64());
+    }
+
+    /// The API server refused to store a part of an object of a kind.
+    pub fn write_refused(&self, kind: &'static str) {
+        self.writes_refused.get_or_create(&ByKind { kind }).inc();
     }
 
     /// A status was stored: counts what came to an end by it.
@@ -296,6 +305,7 @@ mod tests {
             "dbbackup_cloud_throttled_total{service=\"iam\"} 0\n",
             "dbbackup_duplicate_remotes_total 0\n",
             "dbbackup_reconciles_total{kind=\"ClusterCloudAccount\",result=\"error\"} 0\n",
+            "dbbackup_writes_refused_total{kind=\"CloudAccount\"} 0\n",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }

@@ -9,6 +9,7 @@
 //! | [`definitions`] | whether the API server serves this version's definitions |
 //! | [`leadership`] | whether this process may act |
 //! | [`health`] | which watches cannot list |
+//! | [`refusals`] | which refused writes people were told of |
 //! | [`metrics`], [`gauges`] | what is counted, and what is read off the stores at a scrape |
 //! | [`waker`] | has objects reconciled soon |
 
@@ -20,5 +21,6 @@ pub mod health;
 pub mod leadership;
 pub mod logins;
 pub mod metrics;
+pub mod refusals;
 pub mod revisions;
 pub mod waker;
