@@ -7,7 +7,8 @@ use super::{
     request::{Hints, Operation, REQUEST_ID_CHARS, Reply, Request},
     sign,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use body::{Awaited, Caller};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use std::{
@@ -22,6 +23,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest headers over HTTP/2: the library's 16 KB are too few for the token of a user with many roles.
 const HEADER_BYTES: u32 = 256 * 1024;
+/// How long an HTTP/2 connection is silent under a call before it is asked for a sign of life, and how long that may take. All calls to a host share a connection,
+/// and one that leads nowhere any more would take each of them along until its time is over, for minutes.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// See [`PING_INTERVAL`].
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// A create call as a whole; the protocol's settle delay counts on it.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Any other call as a whole.
@@ -34,6 +40,9 @@ const BODY_BYTES: usize = 1024 * 1024;
 const SHORT_BYTES: usize = 64 * 1024;
 /// Room for what longer bodies have beyond that, for all calls together, in KB: many long answers at once are as bad as an endless one.
 const ROOM_KB: usize = 32 * 1024;
+
+/// Longest message about a connection: a status has 256 characters, for the account's name, too.
+const MESSAGE_CHARS: usize = 160;
 
 /// Hears of every call.
 pub trait Observer: Send + Sync {
@@ -84,17 +93,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that follows no redirects and retries nothing: whether a call may be repeated is not for a library to decide.
+    /// A client for all calls.
     pub fn new(observer: Arc<dyn Observer>) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .http2_max_header_list_size(HEADER_BYTES)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .build()?;
-        Ok(Self { http, room: Semaphore::new(ROOM_KB), observer })
+        Self::built(builder(), observer)
+    }
+
+    fn built(builder: reqwest::ClientBuilder, observer: Arc<dyn Observer>) -> Result<Self, reqwest::Error> {
+        Ok(Self { http: builder.build()?, room: Semaphore::new(ROOM_KB), observer })
     }
 
     /// Sends a request and reads its reply, all within one timeout. `check` is asked last before the socket; if it says no, nothing is sent.
@@ -137,15 +142,16 @@ impl Client {
         now: Timestamp,
         check: impl FnOnce() -> bool,
     ) -> Result<Reply, Error> {
-        let prepared = prepare(&self.http, endpoint, request, auth, now)?;
+        // The caller waits until this returns, or is dropped.
+        let (prepared, _caller) = prepare(&self.http, endpoint, request, auth, now)?;
         if !check() {
             let message = "it was decided too long ago, or the process is stopping";
             return Err(Error::not_sent(request.api, request.operation, NotSent::Cancelled, message));
         }
-        let response = self.http.execute(prepared).await.map_err(|error| no_answer(request, &error))?;
+        let response = self.http.execute(prepared).await.map_err(|error| no_answer(endpoint, request, &error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let hints = hints(&headers);
-        let body = read(response, request, &self.room).await;
+        let body = read(response, endpoint, request, &self.room).await;
         if !(200..300).contains(&status) {
             // A refusal whose body broke off is still a refusal.
             return Err(Error::refused(request, status, hints, &body.unwrap_or_default()));
@@ -155,13 +161,28 @@ impl Client {
     }
 }
 
+/// A client that follows no redirects and retries nothing: whether a call may be repeated is not for a library to decide. Without `retry`, reqwest sends a
+/// request again that an HTTP/2 server says it has not processed (GOAWAY, REFUSED_STREAM); what stands before a service may say so after it passed the call on.
+/// hyper-util takes another connection where the one from its pool closed before it wrote any of the request, and only then.
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .http2_max_header_list_size(HEADER_BYTES)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .http2_keep_alive_timeout(PING_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+}
+
 fn prepare(
     http: &reqwest::Client,
     endpoint: &Endpoint,
     request: &Request,
     auth: Auth<'_>,
     now: Timestamp,
-) -> Result<reqwest::Request, Error> {
+) -> Result<(reqwest::Request, Arc<Caller>), Error> {
     if !is_plain(&request.path) {
         return Err(unsendable(request));
     }
@@ -170,7 +191,11 @@ fn prepare(
     let url = format!("{}://{}{}{separator}{query}", endpoint.scheme, endpoint.host, request.path);
     let headers = headers(endpoint, request, auth, &query, &body, now).map_err(|_| unsendable(request))?;
     let timeout = if request.operation == Operation::Create { CREATE_TIMEOUT } else { CALL_TIMEOUT };
-    http.request(request.method.clone(), url).headers(headers).timeout(timeout).body(body).build().map_err(|_| unsendable(request))
+    let (awaited, caller) = Awaited::new(body);
+    let builder = http.request(request.method.clone(), url).headers(headers).timeout(timeout);
+    // What only reads may come late; and there are gateways that take offence at a GET with a body, however empty.
+    let builder = if request.method == Method::GET { builder } else { builder.body(reqwest::Body::wrap(awaited)) };
+    Ok((builder.build().map_err(|_| unsendable(request))?, caller))
 }
 
 /// Whether a path is sent as it is written. The ids in it come from the cloud's answers, too, and none may lead to another address.
@@ -242,12 +267,12 @@ fn hints(headers: &HeaderMap) -> Hints {
 }
 
 /// The body, read piece by piece so that an endless one stops at its bound, and a long one where there is no room for it now.
-async fn read(mut response: reqwest::Response, request: &Request, room: &Semaphore) -> Result<Vec<u8>, Error> {
+async fn read(mut response: reqwest::Response, endpoint: &Endpoint, request: &Request, room: &Semaphore) -> Result<Vec<u8>, Error> {
     let bound = if request.operation == Operation::List { LIST_BYTES } else { BODY_BYTES };
     let (status, request_id) = (response.status().as_u16(), hints(response.headers()).request_id);
     let refuse = |what: &str, body: &[u8]| Error::unreadable(request, status, request_id.clone(), what, body);
     let (mut body, mut taken) = (Vec::new(), Vec::new());
-    while let Some(piece) = response.chunk().await.map_err(|error| no_answer(request, &error))? {
+    while let Some(piece) = response.chunk().await.map_err(|error| no_answer(endpoint, request, &error))? {
         if body.len() + piece.len() > bound {
             return Err(refuse(&format!("the answer is longer than {} KB", bound / 1024), &body));
         }
@@ -265,28 +290,22 @@ fn kilobytes(length: usize) -> u32 {
     u32::try_from(length.saturating_sub(SHORT_BYTES).div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
-/// A connection that never stood (name, route, TLS) means that nothing was sent; after that, anything may have been.
-fn no_answer(request: &Request, error: &reqwest::Error) -> Error {
+/// A connection that never stood (name, route, proxy, TLS) means that nothing was sent; after that, anything may have been.
+fn no_answer(endpoint: &Endpoint, request: &Request, error: &reqwest::Error) -> Error {
     let (api, operation) = (request.api, request.operation);
+    let one_line = |message: String| super::parse::clean(&message, MESSAGE_CHARS);
     if error.is_connect() {
-        return Error::not_sent(api, operation, NotSent::NoConnection, one_line("no connection", error));
+        return Error::not_sent(api, operation, NotSent::NoConnection, one_line(connection::why(&endpoint.host, error)));
     }
-    let message = if error.is_timeout() { "no answer in time".to_owned() } else { one_line("the connection broke", error) };
-    Error::no_answer(api, operation, message)
+    let message = if error.is_timeout() {
+        "no answer in time".to_owned()
+    } else {
+        format!("the connection broke: {}", connection::root_cause(error))
+    };
+    Error::no_answer(api, operation, one_line(message))
 }
 
-fn one_line(what: &str, error: &reqwest::Error) -> String {
-    super::parse::clean(&format!("{what}: {}", root_cause(error)), 120)
-}
-
-/// The innermost cause: the outer ones repeat the address.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
-
+mod body;
+mod connection;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,14 @@ use tokio::{
     net::TcpListener,
 };
 
+#[path = "../../../tests/support/authority.rs"]
+mod authority;
+mod http1;
+mod http2;
+mod peer;
+mod proxy;
+mod tls;
+
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);
 

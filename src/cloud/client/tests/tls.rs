@@ -1,0 +1,111 @@
+//! Certificates: whoever cannot be trusted gets nothing, and the message says what is wrong and where.
+
+use super::{
+    authority::{Authority, BOTH, DAY},
+    peer::{Peer, Site, create, send},
+};
+use crate::cloud::{
+    endpoints::Endpoint,
+    errors::{Error, Failure, NotSent},
+};
+use std::io;
+
+/// Answers every request.
+async fn willing(mut peer: Peer, _: usize) -> io::Result<()> {
+    loop {
+        let (stream, _) = peer.request().await?;
+        peer.answer(stream).await?;
+    }
+}
+
+/// That nothing was sent, which is sure, and is said in one line with this in it.
+pub fn check_not_sent(error: &Error, endpoint: &Endpoint, words: &str) {
+    assert!(matches!(error.failure, Failure::NotSent { cause: NotSent::NoConnection, .. }), "{error}");
+    assert!(error.is_definite_rejection(), "{error}");
+    let message = error.to_string();
+    assert!(message.contains(words) && message.contains(&endpoint.host), "{message}");
+    assert!(message.chars().count() <= 200 && !message.chars().any(char::is_control), "{message}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_good_for_nothing_here_gets_no_byte_of_a_call_and_is_named() {
+    let good = Site::new();
+    let elsewhere = |validity, host| good.authority.certify(host, validity, BOTH);
+    for (config, words) in [
+        (elsewhere(-2 * DAY..-DAY, "127.0.0.1"), "has expired"),
+        (elsewhere(-DAY..-1, "127.0.0.1"), "has expired"),
+        (elsewhere(DAY..2 * DAY, "127.0.0.1"), "is not valid yet"),
+        (elsewhere(-DAY..DAY, "gaussdb.example.com"), "is not one of"),
+        (Authority::new().certify("127.0.0.1", -DAY..DAY, BOTH), "signed by no authority that is trusted here"),
+    ] {
+        let site = good.clone();
+        site.present(config);
+        let endpoint = site.serve_http2(&[], willing).await;
+        let error = send(&site.client(), &endpoint, &create("dbb-1")).await.unwrap_err();
+        check_not_sent(&error, &endpoint, words);
+        assert!(!error.to_string().contains("UNIX"), "a time that differs from try to try: {error}");
+        assert_eq!(site.arrived(""), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_its_own_is_as_bad_as_that_of_a_stranger() {
+    let (site, stranger) = (Site::new(), Site::new());
+    let endpoint = stranger.serve_http2(&[], willing).await;
+    let error = send(&site.client(), &endpoint, &create("dbb-1")).await.unwrap_err();
+    check_not_sent(&error, &endpoint, "SSL_CERT_FILE");
+}
+
+#[tokio::test]
+async fn a_certificate_that_expires_between_two_calls_keeps_new_connections_out_until_it_is_renewed() {
+    let site = Site::new();
+    let endpoint = site
+        .serve_http2(&[], |mut peer, _| async move {
+            let (stream, _) = peer.request().await?;
+            peer.answer(stream).await?;
+            let (stream, _) = peer.request().await?;
+            peer.answer(stream).await?;
+            // It ends in order: the next call needs another.
+            peer.go_away(stream, 0).await
+        })
+        .await;
+    let client = site.client();
+    send(&client, &endpoint, &create("dbb-1")).await.unwrap();
+    site.renew(-2 * DAY..-DAY);
+    send(&client, &endpoint, &create("dbb-2")).await.expect("the connection that stands goes on");
+    let error = until_refused(&client, &endpoint).await;
+    check_not_sent(&error, &endpoint, "has expired");
+    site.renew(-DAY..DAY);
+    send(&client, &endpoint, &create("dbb-4")).await.unwrap();
+    assert_eq!(["dbb-1", "dbb-2", "dbb-3", "dbb-4"].map(|mark| site.arrived(mark)), [1, 1, 0, 1]);
+}
+
+/// The first error of a call once the connection is gone; one that is made before the client has noticed has no outcome.
+async fn until_refused(client: &crate::cloud::client::Client, endpoint: &Endpoint) -> Error {
+    loop {
+        match send(client, endpoint, &create("dbb-3")).await {
+            Err(error) if matches!(error.failure, Failure::NotSent { .. }) => return error,
+            Err(_) => {}
+            Ok(reply) => panic!("{reply:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_a_common_protocol_gets_nothing() {
+    let site = Site::new();
+    site.present(site.authority.certify("127.0.0.1", -DAY..DAY, &[b"spdy/3"]));
+    let endpoint = site.serve(|_, _| async { Ok(()) }).await;
+    let error = send(&site.client(), &endpoint, &create("dbb-1")).await.unwrap_err();
+    check_not_sent(&error, &endpoint, "no connection to");
+}
+
+#[tokio::test]
+async fn a_port_where_nobody_listens_is_named() {
+    let site = Site::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = Endpoint { scheme: http::uri::Scheme::HTTPS, host: listener.local_addr().unwrap().to_string() };
+    drop(listener);
+    let error = send(&site.client(), &endpoint, &create("dbb-1")).await.unwrap_err();
+    check_not_sent(&error, &endpoint, "refused");
+}
