@@ -8,7 +8,10 @@ use std::{
 use axum::Router;
 use tokio::{net::TcpSocket, sync::Mutex, task::JoinHandle};
 
-use super::wire::{Cut, Ear, Lines};
+use super::{
+    tls::Tls,
+    wire::{Cut, Ear, Lines},
+};
 
 enum Position {
     Open(JoinHandle<()>),
@@ -21,22 +24,28 @@ pub struct Door {
     address: SocketAddr,
     app: Router,
     lines: Lines,
+    tls: Option<Tls>,
     position: Mutex<Option<Position>>,
 }
 
 impl Door {
-    /// Opens a free loopback port and serves `app` there.
-    pub fn open(app: Router) -> io::Result<Self> {
+    /// Opens a free loopback port and serves `app` there, with TLS where it is given.
+    pub fn open(app: Router, tls: Option<Tls>) -> io::Result<Self> {
         let socket = socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let address = socket.local_addr()?;
         let lines = Lines::default();
-        let serving = serve(socket, app.clone(), lines.clone())?;
-        Ok(Self { address, app, lines, position: Mutex::new(Some(Position::Open(serving))) })
+        let serving = serve(socket, app.clone(), lines.clone(), tls.clone())?;
+        Ok(Self { address, app, lines, tls, position: Mutex::new(Some(Position::Open(serving))) })
     }
 
     /// Where the service is reached.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.address)
+    }
+
+    /// Cuts every connection that is open now.
+    pub fn hang_up(&self) {
+        self.lines.cut_all();
     }
 
     /// Shuts the door (cutting whoever is inside) or opens it again. Doing what is done already changes nothing.
@@ -50,8 +59,10 @@ impl Door {
                 self.lines.cut_all();
                 Some(Position::Shut(socket(self.address)?))
             }
-            (Some(Position::Shut(socket)), false) => Some(Position::Open(serve(socket, self.app.clone(), self.lines.clone())?)),
-            (None, false) => Some(Position::Open(serve(socket(self.address)?, self.app.clone(), self.lines.clone())?)),
+            (Some(Position::Shut(socket)), false) => {
+                Some(Position::Open(serve(socket, self.app.clone(), self.lines.clone(), self.tls.clone())?))
+            }
+            (None, false) => Some(Position::Open(serve(socket(self.address)?, self.app.clone(), self.lines.clone(), self.tls.clone())?)),
             (unchanged, _) => unchanged,
         };
         Ok(())
@@ -65,8 +76,8 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-fn serve(socket: TcpSocket, app: Router, lines: Lines) -> io::Result<JoinHandle<()>> {
-    let ear = Ear { listener: socket.listen(1024)?, lines };
+fn serve(socket: TcpSocket, app: Router, lines: Lines, tls: Option<Tls>) -> io::Result<JoinHandle<()>> {
+    let ear = Ear::new(socket.listen(1024)?, lines, tls);
     Ok(tokio::spawn(async move {
         let _ = axum::serve(ear, app.into_make_service_with_connect_info::<Cut>()).await;
     }))

@@ -1,10 +1,10 @@
-//! A simulated Huawei Cloud / Open Telekom Cloud: IAM, `GeminiDB`, `TaurusDB` (also as `GaussDB`(for `MySQL`)) and DCS over plain HTTP on
+//! A simulated Huawei Cloud / Open Telekom Cloud: IAM, `GeminiDB`, `TaurusDB` (also as `GaussDB`(for `MySQL`)) and DCS over plain HTTP or TLS on
 //! loopback ports, as strict as `cloud-apis.md` says the real services are, with dials for everything that can go wrong.
 //!
 //! It was written from the vendor's documents and knows nothing of the operator's own client. It runs on a thread of its own, so a test
 //! may block, or stop tokio's clock, without stopping the cloud.
 //!
-//! The parts: [`wire`] and [`door`] are connections and ports, [`serve`] is a request's way through, [`auth`] and [`access`] say who may
+//! The parts: [`wire`], [`mod@tls`] and [`door`] are connections and ports, [`serve`] is a request's way through, [`auth`] and [`access`] say who may
 //! call, one file per service answers, [`state`] is what the cloud knows, [`settings`] its dials, [`faults`] is trouble, [`admin`] is all of it for other processes.
 
 #![allow(dead_code, reason = "three programs include this, and each uses a part")]
@@ -26,6 +26,7 @@ pub mod serve;
 pub mod service;
 pub mod settings;
 pub mod state;
+pub mod tls;
 pub mod wire;
 
 use std::{
@@ -41,8 +42,9 @@ use tokio::{
     runtime::{Builder, Handle, Runtime},
     sync::oneshot,
 };
+use tokio_rustls::rustls::ServerConfig;
 
-use self::{door::Door, faults::Faults, serve::Shared, service::Service};
+use self::{door::Door, faults::Faults, serve::Shared, service::Service, tls::Tls};
 
 /// The account.
 pub const DOMAIN: &str = "sim-domain";
@@ -119,6 +121,7 @@ pub struct Simulator {
     pub faults: Faults,
     shared: Arc<Shared>,
     doors: Arc<Doors>,
+    tls: Option<Tls>,
     endpoints: Endpoints,
     admin_url: String,
     handle: Handle,
@@ -148,13 +151,23 @@ impl Simulator {
         Self::launch()
     }
 
-    /// The same for callers that are not async.
-    #[allow(clippy::expect_used, reason = "without loopback ports there is nothing to test")]
-    pub fn launch() -> Self {
-        Self::try_launch().expect("the simulated cloud could not open its ports")
+    /// The same with services that are reached by https only, and present this.
+    #[allow(clippy::unused_async, reason = "as above")]
+    pub async fn start_tls(config: Arc<ServerConfig>) -> Self {
+        Self::launch_with(Some(Tls::new(config)))
     }
 
-    fn try_launch() -> io::Result<Self> {
+    /// The same for callers that are not async.
+    pub fn launch() -> Self {
+        Self::launch_with(None)
+    }
+
+    #[allow(clippy::expect_used, reason = "without loopback ports there is nothing to test")]
+    fn launch_with(tls: Option<Tls>) -> Self {
+        Self::try_launch(tls).expect("the simulated cloud could not open its ports")
+    }
+
+    fn try_launch(tls: Option<Tls>) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("cloud-simulator").enable_all().build()?;
         let handle = runtime.handle().clone();
         let shared = Arc::new(Shared::new());
@@ -162,11 +175,11 @@ impl Simulator {
             let _inside = handle.enter();
             let mut doors = Doors::new();
             for service in Service::ALL {
-                doors.insert(service, Door::open(serve::app(&shared, service))?);
+                doors.insert(service, Door::open(serve::app(&shared, service), tls.clone())?);
             }
             let doors = Arc::new(doors);
             let endpoints = endpoints(&doors);
-            let admin = Door::open(admin::app(Arc::clone(&shared), Arc::clone(&doors), endpoints))?;
+            let admin = Door::open(admin::app(Arc::clone(&shared), Arc::clone(&doors), endpoints), None)?;
             (doors, admin)
         };
         let (stop, stopped) = oneshot::channel();
@@ -177,9 +190,21 @@ impl Simulator {
             admin_url: admin.url(),
             shared,
             doors,
+            tls,
             handle,
             life: Life { stop: Some(stop), thread: Some(thread) },
         })
+    }
+
+    /// TLS in front of the services, where there is some.
+    #[allow(clippy::expect_used, reason = "a test that asks for it started with it")]
+    pub fn tls(&self) -> &Tls {
+        self.tls.as_ref().expect("it was started without TLS")
+    }
+
+    /// Cuts every connection to the services that is open now.
+    pub fn hang_up(&self) {
+        self.doors.values().for_each(Door::hang_up);
     }
 
     /// Where the services are reached.

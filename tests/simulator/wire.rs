@@ -24,7 +24,11 @@ use futures::task::AtomicWaker;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
+    task::JoinSet,
 };
+use tokio_rustls::server::TlsStream;
+
+use super::tls::Tls;
 
 #[derive(Default)]
 struct Line {
@@ -72,9 +76,14 @@ impl Lines {
     }
 }
 
-/// A TCP stream with a [`Cut`].
+/// What a connection is made of: TCP, or TLS over it.
+trait Stream: AsyncRead + AsyncWrite + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
+
+/// A connection with a [`Cut`].
 pub struct Wire {
-    stream: TcpStream,
+    stream: Pin<Box<dyn Stream>>,
     cut: Cut,
 }
 
@@ -83,32 +92,44 @@ impl AsyncRead for Wire {
         // Registered before the check: a pull between the two still wakes this task.
         self.cut.0.reader.register(cx.waker());
         self.cut.pulled()?;
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        self.stream.as_mut().poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.cut.pulled()?;
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        self.stream.as_mut().poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.cut.pulled()?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.stream.as_mut().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.stream.as_mut().poll_shutdown(cx)
     }
 }
 
 /// A listener whose connections can be cut.
 pub struct Ear {
-    /// The socket that listens.
-    pub listener: TcpListener,
-    /// Where accepted connections are noted.
-    pub lines: Lines,
+    listener: TcpListener,
+    lines: Lines,
+    tls: Option<Tls>,
+    /// Handshakes under way: a slow one keeps nobody else waiting.
+    handshakes: JoinSet<io::Result<(TlsStream<TcpStream>, SocketAddr)>>,
+}
+
+impl Ear {
+    /// Listens on a socket, with TLS where it is given, and notes each connection in `lines`.
+    pub fn new(listener: TcpListener, lines: Lines, tls: Option<Tls>) -> Self {
+        Self { listener, lines, tls, handshakes: JoinSet::new() }
+    }
+
+    fn wire(&self, stream: impl Stream + 'static) -> Wire {
+        Wire { stream: Box::pin(stream), cut: self.lines.add() }
+    }
 }
 
 impl Listener for Ear {
@@ -119,14 +140,22 @@ impl Listener for Ear {
     fn accept(&mut self) -> impl Future<Output = (Wire, SocketAddr)> + Send {
         async move {
             loop {
-                match self.listener.accept().await {
-                    Ok((stream, peer)) => {
+                let accepted = tokio::select! {
+                    accepted = self.listener.accept() => accepted,
+                    Some(ended) = self.handshakes.join_next() => match ended {
+                        Ok(Ok((stream, peer))) => return (self.wire(stream), peer),
+                        _ => continue,
+                    },
+                };
+                match (accepted, &self.tls) {
+                    (Ok((stream, peer)), tls) => {
                         // Small answers must not wait for the peer's acknowledgement.
                         let _ = stream.set_nodelay(true);
-                        return (Wire { stream, cut: self.lines.add() }, peer);
+                        let Some(tls) = tls.clone() else { return (self.wire(stream), peer) };
+                        self.handshakes.spawn(async move { Ok((tls.accept(stream).await?, peer)) });
                     }
                     // Out of file descriptors, or a peer that left at once: try again, but do not spin.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                    (Err(_), _) => tokio::time::sleep(Duration::from_millis(20)).await,
                 }
             }
         }

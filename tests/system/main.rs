@@ -8,6 +8,8 @@
     reason = "a test ends where something is not as it has to be"
 )]
 
+#[path = "../support/authority.rs"]
+mod authority;
 #[path = "../simulator/mod.rs"]
 mod simulator;
 #[path = "../support/mod.rs"]
@@ -35,5 +37,6 @@ mod removal;
 mod restored;
 mod secrecy;
 mod tenants;
+mod tls;
 mod trouble;
 mod upgrade;

@@ -25,6 +25,7 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Long enough for the slowest machine; nothing waits that long on a good one.
@@ -79,18 +80,29 @@ impl World {
 
     /// The same with another record.
     pub async fn on_record(audit: Audit) -> Self {
-        let world = Self::bare(audit).await;
-        world.plane.kubectl_ok(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")]).await;
-        world.plane.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await;
-        world.plane.kubectl_ok(&["create", "namespace", "operator"]).await;
-        world
+        Self::bare(audit).await.with_crds().await
+    }
+
+    /// With CRDs and a cloud that is reached by https only, and presents this.
+    pub async fn over_tls(config: Arc<ServerConfig>) -> Self {
+        Self::bare_with(Audit::StatusWrites, Simulator::start_tls(config).await).await.with_crds().await
+    }
+
+    async fn with_crds(self) -> Self {
+        self.plane.kubectl_ok(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")]).await;
+        self.plane.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await;
+        self.plane.kubectl_ok(&["create", "namespace", "operator"]).await;
+        self
     }
 
     /// A control plane with this record, and a cloud; what else there is, is installed by the test.
     pub async fn bare(audit: Audit) -> Self {
+        Self::bare_with(audit, Simulator::start().await).await
+    }
+
+    async fn bare_with(audit: Audit, cloud: Simulator) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let plane = ControlPlane::start_with(audit).await;
-        let cloud = Simulator::start().await;
         cloud.set_backup_duration(Duration::from_millis(400));
         let client = plane.client().await;
         let backups: Api<DatabaseBackup> = Api::all(client.clone());
@@ -118,8 +130,13 @@ impl World {
 
     /// The same with further flags; the last of a name counts.
     pub fn start_operator_with(&mut self, flags: &[&str]) {
+        self.start_operator_with_env(flags, &[]);
+    }
+
+    /// The same with variables of the environment, too.
+    pub fn start_operator_with_env(&mut self, flags: &[&str], envs: &[(&str, &str)]) {
         let binary = Path::new(env!("CARGO_BIN_EXE_database-backup-operator"));
-        self.operator = Some(Operator::start(binary, &self.kubeconfig, &self.log, &flags_with(flags)));
+        self.operator = Some(Operator::start_with_env(binary, &self.kubeconfig, &self.log, &flags_with(flags), envs));
     }
 
     pub fn operator(&self) -> &Operator {
