@@ -99,13 +99,14 @@ impl AccountReason {
     fn in_general(self) -> &'static str {
         match self {
             Self::Verified => "its credentials are accepted",
+            Self::Unverified => "its credentials could not be verified yet",
             Self::SecretNotFound => "its Secret is missing",
             Self::SecretForbidden => "the operator may not read its Secret",
             Self::SecretInvalid => "its Secret cannot be used",
             Self::AuthenticationFailed => "the cloud does not accept its credentials",
             Self::AccessDenied => "its credentials lack a permission",
             Self::ProjectNotFound => "its project was not found",
-            Self::EndpointInsecure | Self::EndpointMisconfigured => "one of its addresses cannot be used",
+            Self::EndpointInsecure | Self::EndpointNotAllowed | Self::EndpointMisconfigured => "one of its addresses cannot be used",
             Self::CloudUnavailable => "the cloud's IAM cannot be reached or fails; it is tried again",
             Self::SecretUnavailable => "its Secret could not be read; it is tried again",
         }
