@@ -144,7 +144,7 @@ async fn a_real_prometheus_knows_each_series_and_raises_the_alerts_that_it_shoul
     let groups = prometheus.get("/api/v1/rules").await.expect("an answer");
     let rules: Vec<&Value> =
         groups["groups"].as_array().expect("groups").iter().flat_map(|group| group["rules"].as_array().expect("rules")).collect();
-    assert_eq!(rules.len(), 15);
+    assert_eq!(rules.len(), 16);
     for rule in rules {
         assert!(rule["health"] == "ok" && rule["lastError"].is_null(), "{rule}");
     }
