@@ -8,9 +8,11 @@
 //! | [`context`] | everything that these share; the only file that knows every store |
 //! | [`runtime`] | the machinery of a controller, for any kind |
 //! | [`store`] | what is kept in memory |
-//! | [`kind`], [`object`], [`clock`] | what a kind has to say of itself; what is read off an object's metadata; the time |
+//! | [`kind`], [`object`], [`clock`], [`api_error`] | what a kind has to say of itself; what is read off an object's metadata; the time; what is said of an error of
+//! the Kubernetes API |
 
 pub mod accounts;
+pub mod api_error;
 pub mod backups;
 pub mod checks;
 pub mod clock;

@@ -15,6 +15,7 @@ use crate::{
         checks::{
             definitions,
             permissions::{self, LeaseName},
+        api_error::explained,
             readiness::Readiness,
         },
         clock::Clock,
@@ -67,7 +68,8 @@ pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
 pub async fn check(flags: Run) -> Result<(), Box<dyn Error>> {
     let config = cluster().await?;
     let (options, lease) = (flags.options(config.default_namespace.clone()), flags.lease(&config.default_namespace));
-    let findings = permissions::check(&client(config, REQUEST_TIMEOUT)?, &options, lease.as_ref()).await?;
+    let findings = permissions::check(&client(config, REQUEST_TIMEOUT)?, &options, lease.as_ref()).await;
+    let findings = findings.map_err(|error| format!("the Kubernetes API cannot be asked: {}", explained(&error)))?;
     for note in &findings.notes {
         println!("note: {note}");
     }

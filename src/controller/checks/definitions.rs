@@ -1,19 +1,19 @@
 //! The definitions that the API server serves, compared with this program's: at the start, from time to time, and whenever they are suspected to be older.
 
-use crate::{api::crds, controller::context::Context};
+use crate::{
+    api::crds,
+    controller::{api_error::explained, context::Context, store::definitions::NOT_SERVED},
+};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client, ResourceExt};
 use std::sync::Arc;
 use tokio::time::sleep;
 
-/// What `/readyz` says where they are missing or older than this program.
-pub const NOT_SERVED: &str = "the CRDs of this version are not served";
-
 /// Compares again and again, saying what is missing whenever that changes.
 pub async fn watch(ctx: Arc<Context>) -> ! {
-    let mut known_problem = String::new();
+    let mut known_finding = None;
     loop {
-        compare(&ctx, &mut known_problem).await;
+        compare(&ctx, &mut known_finding).await;
         let soon = ctx.options.settings.passing_retry(1);
         if !ctx.definitions.are_served() {
             sleep(soon).await;
@@ -29,30 +29,55 @@ pub async fn watch(ctx: Arc<Context>) -> ! {
 
 /// Where the definitions may not be read (a Role cannot grant it), they are taken for good: the check of each stored intent is what safety rests on.
 /// An API server that does not answer says nothing about them.
-async fn compare(ctx: &Context, known_problem: &mut String) {
-    let (served, problem) = match missing(&ctx.runtime.client).await {
-        Ok(missing) => (missing.is_empty(), missing.join("; ")),
-        Err(kube::Error::Api(refused)) if refused.is_forbidden() => (true, "they may not be read, so they are not compared".to_owned()),
+async fn compare(ctx: &Context, known_finding: &mut Option<Finding>) {
+    let finding = match missing(&ctx.runtime.client).await {
+        Ok(missing) if missing.is_empty() => Finding::Served,
+        Ok(missing) => Finding::Missing(missing.join("; ")),
+        Err(kube::Error::Api(refused)) if refused.is_forbidden() => Finding::NotReadable,
         Err(_) if ctx.definitions.are_served() => return,
-        Err(error) => (false, format!("the Kubernetes API cannot be asked: {error}")),
+        Err(error) => Finding::Unknown(explained(&error)),
     };
-    if problem != *known_problem {
-        say(served, &problem);
-        *known_problem = problem;
+    let is_news = ctx.definitions.compared(finding.problem());
+    if known_finding.as_ref() != Some(&finding) {
+        finding.say();
+        *known_finding = Some(finding);
     }
-    if ctx.definitions.compared(served) {
+    if is_news {
         ctx.backups.wake_unfinished();
     }
 }
 
-fn say(served: bool, problem: &str) {
-    match (served, problem) {
-        (true, "") => tracing::info!("the CRDs of this version are served"),
-        (true, problem) => tracing::warn!(problem, "CRDs"),
-        (false, problem) => tracing::error!(
-            problem,
-            "not ready: apply the CRDs of this version (`database-backup-operator crd | kubectl apply --server-side -f -`)"
-        ),
+/// What a comparison came to.
+#[derive(Debug, PartialEq, Eq)]
+enum Finding {
+    Served,
+    NotReadable,
+    /// What is missing.
+    Missing(String),
+    /// Why they could not be compared.
+    Unknown(String),
+}
+
+impl Finding {
+    /// What `/readyz` says.
+    fn problem(&self) -> Option<String> {
+        match self {
+            Self::Served | Self::NotReadable => None,
+            Self::Missing(_) => Some(NOT_SERVED.to_owned()),
+            Self::Unknown(cause) => Some(format!("the CRDs could not be compared with this version's: {cause}")),
+        }
+    }
+
+    fn say(&self) {
+        match self {
+            Self::Served => tracing::info!("the CRDs of this version are served"),
+            Self::NotReadable => tracing::warn!(problem = "they may not be read, so they are not compared", "CRDs"),
+            Self::Missing(problem) => tracing::error!(
+                problem,
+                "not ready: apply the CRDs of this version (`database-backup-operator crd | kubectl apply --server-side -f -`)"
+            ),
+            Self::Unknown(cause) => tracing::error!(cause, "not ready: the Kubernetes API cannot be asked for the CRDs"),
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Whether the operator can do its work now, for `/readyz`.
 
-use super::{definitions::NOT_SERVED, revisions::one_backup};
+use super::revisions::one_backup;
 use crate::{
     api::{
         account::{CloudAccount, ClusterCloudAccount},
         backup::{AccountKind, DatabaseBackup},
     },
     cloud::parse::clean,
-    controller::{context::Context, kind::Kind, store::health::innermost},
+    controller::{api_error::explained, context::Context, kind::Kind, store::definitions::NOT_SERVED},
     plan::clock::Moment,
 };
 use kube::api::ListParams;
@@ -38,8 +38,8 @@ impl Readiness {
         if let Some(problem) = self.problem_with_the_api().await {
             return Some(problem);
         }
-        if !self.ctx.definitions.are_served() {
-            return Some(NOT_SERVED.to_owned());
+        if let Some(problem) = self.ctx.definitions.problem() {
+            return Some(clean(&problem, LINE));
         }
         let (health, scopes) = (&self.ctx.runtime.health, self.ctx.options.scopes());
         let problems = |scope: &Option<String>| {
@@ -77,7 +77,7 @@ async fn ask(ctx: &Context) -> Option<String> {
         Ok(Ok(_)) => None,
         // The kind is not there; the answer is plain text then.
         Ok(Err(kube::Error::Api(refused))) if refused.code == 404 => Some(NOT_SERVED.to_owned()),
-        Ok(Err(error)) => Some(clean(&format!("the Kubernetes API cannot be asked: {}", innermost(&error)), LINE)),
+        Ok(Err(error)) => Some(clean(&format!("the Kubernetes API cannot be asked: {}", explained(&error)), LINE)),
         Err(_) => Some(format!("the Kubernetes API does not answer within {} s", ANSWER.as_secs())),
     }
 }

@@ -6,6 +6,7 @@ use super::{
     watch::{Change, watch},
 };
 use crate::controller::{
+    api_error::explained,
     kind::Kind,
     store::{health::Subject, waker::Waker},
 };
@@ -95,9 +96,9 @@ fn note<K: Kind, E: Error + 'static>(
         Err(controller::Error::ObjectNotFound(_)) => {}
         Err(controller::Error::ReconcilerFailed(error, object)) => {
             runtime.metrics.reconciled(K::NAME, "error");
-            tracing::warn!(%error, object = %object, "a reconcile failed and is tried again");
+            tracing::warn!(error = explained(&error), object = %object, "a reconcile failed and is tried again");
         }
-        Err(error) => tracing::warn!(%error, kind = K::NAME, "the controller"),
+        Err(error) => tracing::warn!(error = explained(&error), kind = K::NAME, "the controller"),
     }
     std::future::ready(())
 }

@@ -1,7 +1,7 @@
 //! Watches that feed the memory before they cause a reconcile.
 
 use super::{Runtime, readable::readable};
-use crate::controller::{kind::Kind, object::keep, store::health::Subject};
+use crate::controller::{api_error::explained, kind::Kind, object::keep, store::health::Subject};
 use futures::{
     Stream, StreamExt, TryStreamExt, future,
     stream::{self, BoxStream},
@@ -131,7 +131,7 @@ fn note<K>(runtime: &Runtime, subject: &Subject, event: &watcher::Result<Event<K
         Ok(Event::InitDone) => runtime.health.listed(subject),
         Ok(_) => {}
         Err(error) => {
-            tracing::warn!(%error, %subject, "the watch failed and is tried again");
+            tracing::warn!(error = explained(error), %subject, "the watch failed and is tried again");
             if matches!(error, watcher::Error::InitialListFailed(_)) {
                 runtime.health.not_listed(subject, error);
             }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     api::MANAGER,
-    controller::{kind::Kind, object::keep},
+    controller::{api_error::explained, kind::Kind, object::keep},
     plan::backup::events::Notice,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -110,7 +110,7 @@ pub async fn publish<K: Kind>(runtime: &Runtime, object: &K, notices: impl IntoI
     let reference = object.object_ref(&());
     for notice in notices {
         if let Err(error) = runtime.events.publish(reference.clone(), &notice, runtime.clock.now()).await {
-            tracing::warn!(%error, reason = notice.reason, "an Event could not be written");
+            tracing::warn!(error = explained(&error), reason = notice.reason, "an Event could not be written");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Which watches cannot list.
 
+use crate::controller::api_error::explained;
 use std::{
     collections::BTreeMap,
     error::Error,
@@ -39,7 +40,7 @@ impl Health {
 
     /// A watch that was begun, or broke, could not list: until it does, it sees nothing.
     pub fn not_listed(&self, watch: &Subject, error: &(dyn Error + 'static)) {
-        self.lock().insert(watch.clone(), innermost(error));
+        self.lock().insert(watch.clone(), explained(error));
     }
 
     /// How many watches cannot list.
@@ -57,13 +58,4 @@ impl Health {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Subject, String>> {
         self.not_listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The innermost cause: the outer ones only say that there is one.
-pub fn innermost(error: &(dyn Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

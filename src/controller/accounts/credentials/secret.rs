@@ -6,6 +6,7 @@ use crate::{
         Credentials,
         secret::{SecretInvalid, Values, blank_edges},
     },
+    controller::api_error::explained,
     plan::account::{AccountError, AccountReason},
 };
 use k8s_openapi::api::core::v1::Secret;
@@ -39,7 +40,7 @@ async fn get(client: &Client, namespace: &str, name: &str) -> Result<Secret, Acc
             format!("the operator may not read Secret {namespace}/{name}: grant its ServiceAccount \"get\" on it"),
         )),
         Err(error) => {
-            tracing::warn!(%error, namespace, name, "a Secret could not be read");
+            tracing::warn!(error = explained(&error), namespace, name, "a Secret could not be read");
             let message = format!("the Kubernetes API did not give Secret {namespace}/{name}; it is read again");
             Err(AccountError::new(AccountReason::SecretUnavailable, message))
         }
