@@ -15,6 +15,8 @@ pub enum LeaseStep {
     Write(Box<LeaseSpec>),
     /// Another process holds it.
     Wait,
+    /// It was this process's, and is not any more: whatever this process does, it does beside another one.
+    Lost,
 }
 
 /// What this process has seen of the Lease, and since when it has not changed.
@@ -25,7 +27,7 @@ pub struct ObservedLease {
 }
 
 impl ObservedLease {
-    /// Decides on a Lease that was just read. One that another process holds is taken only after it has not changed for its whole duration while
+    /// Decides, for a process that does not hold it, on a Lease that was just read. One that another process holds is taken only after it has not changed for its whole duration while
     /// this process was watching.
     pub fn claim(&mut self, lease: Option<&Lease>, me: &str, duration: Duration, now: Moment) -> LeaseStep {
         let record = lease.and_then(|lease| lease.spec.clone());
@@ -35,6 +37,7 @@ impl ObservedLease {
         }
         let holder = record.as_ref().and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
         if holder == me {
+            // A write whose answer was lost.
             return LeaseStep::Write(Box::new(written(record, me, duration, now.wall, false)));
         }
         let lasts = record.as_ref().and_then(|spec| spec.lease_duration_seconds).and_then(|seconds| u64::try_from(seconds).ok());
@@ -44,6 +47,27 @@ impl ObservedLease {
         }
         LeaseStep::Wait
     }
+}
+
+/// Decides, for the process that holds it, on a Lease that was just read. Nobody but its holder writes it, so one that names somebody else, nobody, or that
+/// is not there has been in other hands or may be at any moment: what was read is believed at once, however long the last renewal would have lasted.
+pub fn renew(lease: Option<&Lease>, me: &str, duration: Duration, now: Moment) -> LeaseStep {
+    match lease.and_then(|lease| lease.spec.clone()) {
+        Some(spec) if spec.holder_identity.as_deref() == Some(me) => {
+            LeaseStep::Write(Box::new(written(Some(spec), me, duration, now.wall, false)))
+        }
+        _ => LeaseStep::Lost,
+    }
+}
+
+/// Between two looks at one's own Lease: a fifteenth of its duration (1 s), so that a process that was deposed ends within about that.
+pub fn look_pause(duration: Duration) -> Duration {
+    duration / 15
+}
+
+/// Between two renewals, and between two tries to take it: three fit in the time for which a renewed one counts as held.
+pub fn renew_pause(duration: Duration) -> Duration {
+    duration / 5
 }
 
 fn written(before: Option<LeaseSpec>, me: &str, duration: Duration, now: Timestamp, taking: bool) -> LeaseSpec {
@@ -108,6 +132,32 @@ mod tests {
         assert_eq!(watched.claim(Some(&renewed), "me", DURATION, at(115)), LeaseStep::Wait, "it lives");
         assert_eq!(watched.claim(Some(&renewed), "me", DURATION, at(129)), LeaseStep::Wait);
         assert!(matches!(watched.claim(Some(&renewed), "me", DURATION, at(130)), LeaseStep::Write(_)));
+    }
+
+    #[test]
+    fn a_lease_that_names_anybody_but_its_holder_is_lost_at_once() {
+        let mine = lease("me", "2026-01-01T00:00:00Z");
+        let LeaseStep::Write(spec) = renew(Some(&mine), "me", DURATION, at(3)) else { panic!("it is renewed") };
+        assert_eq!((spec.holder_identity.as_deref(), spec.acquire_time), (Some("me"), None));
+        // Overwritten; emptied; deleted; emptied altogether; put back, with the API server's store, to a holder of before, however old.
+        let nobody = Lease { spec: Some(LeaseSpec { holder_identity: None, ..LeaseSpec::default() }), ..Lease::default() };
+        let others = [
+            Some(lease("other", "2026-01-01T00:00:03Z")),
+            Some(lease("", "2026-01-01T00:00:03Z")),
+            None,
+            Some(nobody),
+            Some(Lease::default()),
+            Some(lease("other", "2020-01-01T00:00:00Z")),
+        ];
+        for found in others {
+            assert_eq!(renew(found.as_ref(), "me", DURATION, at(3)), LeaseStep::Lost, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_deposed_holder_looks_often_and_a_renewal_fails_three_times_before_work_stops() {
+        assert_eq!((look_pause(DURATION), renew_pause(DURATION)), (Duration::from_secs(1), Duration::from_secs(3)));
+        assert!(renew_pause(DURATION) * 3 < held_until(at(0), DURATION).mono);
     }
 
     #[test]

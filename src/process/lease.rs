@@ -2,10 +2,10 @@
 
 use crate::{
     api::MANAGER,
-    controller::{clock::Clock, store::leadership::Leadership},
+    controller::{api_error::explained, clock::Clock, store::leadership::Leadership},
     plan::{
         clock::Moment,
-        lease::{LeaseStep, ObservedLease, held_until, released},
+        lease::{LeaseStep, ObservedLease, held_until, look_pause, released, renew, renew_pause},
     },
 };
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -14,6 +14,17 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 use std::time::Duration;
+
+/// What came of an exchange about the Lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    /// It is held from now on.
+    Held,
+    /// It is another's.
+    Lost,
+    /// Nothing new is known.
+    Nothing,
+}
 
 /// Where the Lease is, and who this is.
 pub struct Election {
@@ -46,21 +57,37 @@ impl Election {
     /// Waits until this process leads.
     pub async fn win(&mut self) {
         tracing::info!(lease = self.name, me = self.me, "waiting for the lease");
-        while !self.attempt().await {
-            tokio::time::sleep(self.pause()).await;
+        while self.attempt(Self::take).await != Attempt::Held {
+            tokio::time::sleep(renew_pause(self.duration)).await;
         }
         tracing::info!(lease = self.name, "leading");
     }
 
-    /// Renews the Lease for as long as that succeeds in time. Returns when leadership is lost.
+    /// Renews the Lease, and looks at it in between. Returns when leadership is lost: it was not renewed in time, or is somebody else's.
     pub async fn keep(&mut self) {
+        let mut renewed = self.clock.now();
         loop {
-            tokio::time::sleep(self.pause()).await;
-            self.attempt().await;
+            tokio::time::sleep(look_pause(self.duration)).await;
+            let now = self.clock.now();
+            let is_lost = if now.since(renewed) < renew_pause(self.duration) {
+                self.is_lost().await
+            } else {
+                renewed = now;
+                self.attempt(Self::renew).await == Attempt::Lost
+            };
+            if is_lost {
+                self.leadership.lose();
+            }
             if !self.leadership.is_held(self.clock.now()) {
                 return;
             }
         }
+    }
+
+    /// Whether a look shows that it is somebody else's. No answer says nothing, and is a matter of the next renewal.
+    async fn is_lost(&self) -> bool {
+        let look = tokio::time::timeout(look_pause(self.duration), self.api.get_opt(&self.name)).await;
+        look.is_ok_and(|found| found.is_ok_and(|found| renew(found.as_ref(), &self.me, self.duration, self.clock.now()) == LeaseStep::Lost))
     }
 
     /// Gives the Lease back, so that the next one does not have to wait. What fails here only makes it wait.
@@ -70,44 +97,52 @@ impl Election {
         let spec = lease.spec.clone().unwrap_or_default();
         if spec.holder_identity.as_deref() == Some(&self.me) {
             // A conflict means that somebody else has it already.
-            let _ = self.write(Some(&lease), released(&spec)).await;
+            let _ = self.write(Some(&lease), &released(&spec)).await;
         }
     }
 
-    /// Three tries in the time for which a renewed Lease counts as held.
-    fn pause(&self) -> Duration {
-        self.duration / 5
-    }
-
-    /// Reads, decides, writes. True if this process leads now.
-    async fn attempt(&mut self) -> bool {
+    /// Reads, decides, writes; all within the time between two renewals.
+    async fn attempt(&mut self, exchange: impl AsyncFnOnce(&mut Self, Moment) -> Result<Attempt, kube::Error>) -> Attempt {
         let begun = self.clock.now();
-        let attempt = tokio::time::timeout(self.pause(), self.swap(begun)).await;
-        match attempt {
-            Ok(Ok(true)) => {
-                self.leadership.hold_until(held_until(begun, self.duration));
-                return true;
-            }
-            Ok(Ok(false)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the lease could not be read or written"),
+        let within = renew_pause(self.duration);
+        match tokio::time::timeout(within, exchange(self, begun)).await {
+            Ok(Ok(attempt)) => return attempt,
+            Ok(Err(error)) => tracing::warn!(error = explained(&error), "the lease could not be read or written"),
             Err(_) => tracing::warn!("the Kubernetes API did not answer about the lease in time"),
         }
-        false
+        Attempt::Nothing
     }
 
-    async fn swap(&mut self, now: Moment) -> Result<bool, kube::Error> {
+    async fn take(&mut self, now: Moment) -> Result<Attempt, kube::Error> {
         let found = self.api.get_opt(&self.name).await?;
         match self.watched.claim(found.as_ref(), &self.me, self.duration, now) {
-            LeaseStep::Wait => Ok(false),
-            LeaseStep::Write(spec) => self.write(found.as_ref(), *spec).await,
+            LeaseStep::Write(spec) if self.write(found.as_ref(), &spec).await? => Ok(self.hold(now)),
+            _ => Ok(Attempt::Nothing),
         }
+    }
+
+    async fn renew(&mut self, now: Moment) -> Result<Attempt, kube::Error> {
+        loop {
+            let found = self.api.get_opt(&self.name).await?;
+            match renew(found.as_ref(), &self.me, self.duration, now) {
+                LeaseStep::Write(spec) if self.write(found.as_ref(), &spec).await? => return Ok(self.hold(now)),
+                // Somebody changed it meanwhile: what it is now says whether that was its holder or only a label.
+                LeaseStep::Write(_) => {}
+                LeaseStep::Wait | LeaseStep::Lost => return Ok(Attempt::Lost),
+            }
+        }
+    }
+
+    fn hold(&self, begun: Moment) -> Attempt {
+        self.leadership.hold_until(held_until(begun, self.duration));
+        Attempt::Held
     }
 
     /// Writes on top of exactly what was read; false if somebody was faster.
-    async fn write(&self, found: Option<&Lease>, spec: LeaseSpec) -> Result<bool, kube::Error> {
+    async fn write(&self, found: Option<&Lease>, spec: &LeaseSpec) -> Result<bool, kube::Error> {
         let resource_version = found.and_then(|lease| lease.metadata.resource_version.clone());
         let metadata = ObjectMeta { name: Some(self.name.clone()), resource_version, ..ObjectMeta::default() };
-        let lease = Lease { metadata, spec: Some(spec) };
+        let lease = Lease { metadata, spec: Some(spec.clone()) };
         let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
         let written = match found {
             Some(_) => self.api.replace(&self.name, &params, &lease).await,

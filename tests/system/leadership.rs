@@ -133,3 +133,34 @@ async fn the_next_leader_sees_afresh_what_there_is_before_it_acts() {
     }
     assert_eq!((world.backups_in_cloud(), world.cloud.count(None, "create")), (3, 3), "one for each, and none twice");
 }
+
+/// The Lease, as somebody else would leave it.
+async fn change_lease(world: &World, change: &[&str]) {
+    let lease = ["--namespace", "default", "lease", "database-backup-operator"];
+    let args: Vec<&str> = change[..1].iter().chain(&lease).chain(&change[1..]).copied().collect();
+    world.plane.kubectl_ok(&args).await;
+}
+
+#[tokio::test]
+async fn a_leader_whose_lease_is_overwritten_emptied_or_deleted_ends_long_before_it_would_have_run_out() {
+    // With its own duration the last renewal would have lasted for 40 s more.
+    const LONG: &str = "--lease-duration=60s";
+    let flags: Vec<&str> = FLAGS.into_iter().filter(|flag| !flag.starts_with("--lease-duration")).chain([LONG]).collect();
+    let world = world().await;
+    let overwritten = r#"{"spec": {"holderIdentity": "somebody-else"}}"#;
+    let emptied = r#"{"spec": {"holderIdentity": ""}}"#;
+    for (nth, change) in
+        [&["patch", "--type=merge", "-p", overwritten][..], &["patch", "--type=merge", "-p", emptied], &["delete"]].iter().enumerate()
+    {
+        let log = world.plane.folder().join(format!("leader-{nth}.log"));
+        let leader = Operator::start(Path::new(env!("CARGO_BIN_EXE_database-backup-operator")), world.plane.kubeconfig(), &log, &flags);
+        until_leading(&leader).await;
+        change_lease(&world, change).await;
+        let changed = std::time::Instant::now();
+        assert!(!leader.wait(PATIENCE).await.success());
+        assert!(changed.elapsed() < Duration::from_secs(20), "{:?}", changed.elapsed());
+        assert!(leader.logs().contains("the lease was lost"), "{}", leader.logs());
+        // One that names somebody is waited for, and here nobody is there.
+        let _ = world.plane.kubectl(&["delete", "lease", "database-backup-operator"]).await;
+    }
+}
