@@ -1,14 +1,18 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
+use super::{
+    scrape::Scrape,
+    server::{self, BOUNDS},
+};
 use crate::controller::{checks::readiness::Readiness, context::Context};
 use axum::{
     Router,
     extract::State,
     http::{StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::get,
 };
-use std::{io, sync::Arc};
+use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// Every address; where there is no IPv6, every one of IPv4.
@@ -27,13 +31,15 @@ pub async fn bind(address: &str) -> Result<TcpListener, String> {
     Ok(listener)
 }
 
-/// Serves until it is aborted; that it ends otherwise is an error. `/healthz` has nothing to weigh: a part of the process that ends, ends the process.
-pub async fn serve(listener: TcpListener, ctx: Arc<Context>, readiness: Readiness) -> io::Result<()> {
+/// Serves until it is aborted. `/healthz` has nothing to weigh: a part of the process that ends, ends the process.
+pub async fn serve(listener: TcpListener, ctx: Arc<Context>, readiness: Readiness) -> ! {
+    let clock = ctx.runtime.clock.clone();
+    let scrape = Scrape::new(clock.clone(), move || ctx.runtime.metrics.text(&ctx.snapshot()));
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready).with_state(Arc::new(readiness)))
-        .route("/metrics", get(metrics).with_state(ctx));
-    axum::serve(listener, router).await
+        .route("/metrics", get(metrics).with_state(Arc::new(scrape)));
+    server::serve(listener, router, BOUNDS, clock).await
 }
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> (StatusCode, String) {
@@ -43,7 +49,9 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> (StatusCode, String) 
     }
 }
 
-async fn metrics(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
-    let text = ctx.runtime.metrics.text(&ctx.snapshot());
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+async fn metrics(State(scrape): State<Arc<Scrape>>) -> Response {
+    match scrape.text().await {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
 }

@@ -5,6 +5,8 @@ mod http;
 mod lease;
 pub mod panics;
 mod shutdown;
+mod scrape;
+mod server;
 mod telemetry;
 mod usage;
 

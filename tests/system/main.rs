@@ -19,6 +19,7 @@ mod world;
 mod accounts;
 mod blocked;
 mod brakes;
+mod clients;
 mod crowds;
 mod engines;
 mod events;

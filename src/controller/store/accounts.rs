@@ -201,6 +201,7 @@ impl Accounts {
     pub fn readiness(&self) -> Vec<(AccountKey, bool)> {
         let state = self.lock();
         let mut all: Vec<_> = state.entries.keys().map(|key| (key.clone(), state.is_ready(key))).collect();
+        drop(state);
         all.sort();
         all
     }

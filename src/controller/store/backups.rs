@@ -238,17 +238,22 @@ impl Backups {
 
     /// How many objects are in each phase; those without one yet count as Pending.
     pub fn count_by_phase(&self) -> Vec<(Phase, usize)> {
-        let entries = lock(&self.entries);
         let mut counts: HashMap<Phase, usize> = HashMap::new();
-        for entry in entries.by_uid.values() {
-            *counts.entry(entry.phase().unwrap_or(Phase::Pending)).or_default() += 1;
+        for object in self.objects() {
+            let phase = object.status.as_ref().and_then(|status| status.phase);
+            *counts.entry(phase.unwrap_or(Phase::Pending)).or_default() += 1;
         }
         Phase::ALL.iter().map(|phase| (*phase, counts.get(phase).copied().unwrap_or_default())).collect()
     }
 
     /// How the backups of each instance stand.
     pub fn summaries(&self) -> BTreeMap<Instance, summary::Summary> {
-        summaries(lock(&self.entries).by_uid.values().map(|entry| entry.object.as_ref()))
+        summaries(self.objects().iter().map(AsRef::as_ref))
+    }
+
+    /// Every object. Reconciles wait for the lock, so no more than pointers are copied under it.
+    fn objects(&self) -> Vec<Arc<DatabaseBackup>> {
+        lock(&self.entries).by_uid.values().map(|entry| entry.object.clone()).collect()
     }
 }
 
