@@ -1,5 +1,6 @@
 //! The process: flags, telemetry, HTTP, signals. Everything is wired here and nowhere else.
 
+mod cluster;
 pub mod config;
 mod http;
 mod lease;
@@ -51,7 +52,10 @@ pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
     telemetry::start(flags.log_format, &flags.log_level)?;
     let stop = shutdown::on_signal()?;
     let listener = http::bind(&flags.listen).await?;
-    let config = cluster().await?;
+    for problem in cluster::unusable_proxies() {
+        tracing::warn!(problem, "a proxy of the environment cannot be used");
+    }
+    let config = cluster::config()?;
     let (ctx, granted) = context(&flags, &config, stop)?;
     let http = AbortOnDropHandle::new(tokio::spawn(http::serve(listener, ctx.clone(), Readiness::new(ctx.clone()))));
     let _definitions = AbortOnDropHandle::new(tokio::spawn(definitions::watch(ctx.clone())));
@@ -68,7 +72,7 @@ pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
 /// # Errors
 /// Something is missing, or the cluster does not answer.
 pub async fn check(flags: Run) -> Result<(), Box<dyn Error>> {
-    let config = cluster().await?;
+    let config = cluster::config()?;
     let (options, lease) = (flags.options(config.default_namespace.clone()), flags.lease(&config.default_namespace));
     let findings = permissions::check(&client(config, REQUEST_TIMEOUT)?, &options, lease.as_ref()).await;
     let findings = findings.map_err(|error| format!("the Kubernetes API cannot be asked: {}", explained(&error)))?;
@@ -84,11 +88,6 @@ pub async fn check(flags: Run) -> Result<(), Box<dyn Error>> {
         several => return Err(format!("the operator cannot work: see the {several} problems above").into()),
     }
     Ok(())
-}
-
-async fn cluster() -> Result<Config, String> {
-    let hint = "in a Pod, mount its ServiceAccount; outside, set KUBECONFIG";
-    Config::infer().await.map_err(|error| format!("no cluster to talk to: {error} ({hint})"))
 }
 
 async fn work(flags: &Run, config: &Config, ctx: &Arc<Context>, granted: Granted) -> Result<(), Box<dyn Error>> {

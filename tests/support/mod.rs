@@ -6,6 +6,7 @@
 pub mod api_proxy;
 pub mod argo_health;
 pub mod child;
+pub mod connect_proxy;
 pub mod control_plane;
 pub mod helm;
 pub mod operator;
@@ -38,5 +39,13 @@ pub async fn eventually<T>(what: &str, within: Duration, mut condition: impl Asy
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Everything is on loopback: no proxy of the surroundings may get in between.
-const NO_PROXY: [(&str, Option<&OsStr>); 6] =
-    [("HTTP_PROXY", None), ("http_proxy", None), ("HTTPS_PROXY", None), ("https_proxy", None), ("ALL_PROXY", None), ("all_proxy", None)];
+const NO_PROXY: [(&str, Option<&OsStr>); 8] = [
+    ("HTTP_PROXY", None),
+    ("http_proxy", None),
+    ("HTTPS_PROXY", None),
+    ("https_proxy", None),
+    ("ALL_PROXY", None),
+    ("all_proxy", None),
+    ("NO_PROXY", None),
+    ("no_proxy", None),
+];

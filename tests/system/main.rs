@@ -33,7 +33,11 @@ mod monitoring;
 mod permissions;
 mod places;
 mod process;
+
 mod refused;
+
+mod proxies;
+
 mod removal;
 mod restored;
 mod secrecy;
