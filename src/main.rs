@@ -18,7 +18,7 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("database-backup-operator: {error}");
+            process::ended(error.as_ref());
             ExitCode::FAILURE
         }
     }

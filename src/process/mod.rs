@@ -5,9 +5,9 @@ pub mod config;
 mod http;
 mod lease;
 pub mod panics;
-mod shutdown;
 mod scrape;
 mod server;
+mod shutdown;
 mod telemetry;
 mod usage;
 
@@ -15,10 +15,10 @@ use crate::{
     cloud,
     controller::{
         self,
+        api_error::explained,
         checks::{
             definitions,
             permissions::{self, LeaseName},
-        api_error::explained,
             readiness::Readiness,
         },
         clock::Clock,
@@ -155,14 +155,23 @@ async fn lead(lease: &LeaseName, duration: Duration, config: &Config, ctx: &Arc<
     ended
 }
 
-fn client(mut config: Config, timeout: Duration) -> Result<Client, kube::Error> {
+fn client(mut config: Config, timeout: Duration) -> Result<Client, String> {
     config.read_timeout = Some(timeout);
     config.connect_timeout = Some(Duration::from_secs(5));
     config.reset_reader_on_write = true;
     // Whoever asks tries again in its own time. A retry down here would hold a reconcile for minutes, and make a conflict of a write whose answer was
     // lost.
     config.default_retry = false;
-    Client::try_from(config)
+    Client::try_from(config).map_err(|error| format!("no client for the Kubernetes API: {}", explained(&error)))
+}
+
+/// Says why the process ends: in the log where there is one, so that each line of it has the same form.
+pub fn ended(error: &dyn Error) {
+    if tracing::enabled!(tracing::Level::ERROR) {
+        tracing::error!("{error}");
+    } else {
+        eprintln!("database-backup-operator: {error}");
+    }
 }
 
 /// The UIDs of the objects that permits were granted to.

@@ -30,6 +30,8 @@ pub enum Trouble {
     LoseAnswer,
     /// Waits, then does the work.
     Delay(Duration),
+    /// Does the work, and hands on the first half of the answer as if it were the whole.
+    Halve,
 }
 
 /// Trouble that waits for matching requests.
@@ -213,8 +215,14 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         Some(trouble) => {
             let answer = forward(&shared, &asked, &head, body).await;
             // Read to its end: the work is done then.
-            let _ = to_bytes(answer.into_body(), usize::MAX).await;
-            if let Trouble::AnswerAfter(code) = trouble { refusal(code) } else { cut() }
+            let content = to_bytes(answer.into_body(), usize::MAX).await;
+            match (trouble, content) {
+                (Trouble::AnswerAfter(code), _) => refusal(code),
+                (Trouble::Halve, Ok(content)) => {
+                    ([(header::CONTENT_TYPE, "application/json")], content.slice(..content.len() / 2)).into_response()
+                }
+                _ => cut(),
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod child;
 pub mod connect_proxy;
 pub mod control_plane;
 pub mod helm;
+pub mod json_lines;
 pub mod operator;
 pub mod prometheus;
 pub mod tools;

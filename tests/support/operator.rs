@@ -1,6 +1,6 @@
 //! The real operator as a process.
 
-use super::{NO_PROXY, child::Leashed, eventually};
+use super::{NO_PROXY, child::Leashed, eventually, json_lines};
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
@@ -18,16 +18,32 @@ pub struct Operator {
     log: PathBuf,
     /// Where in the log this one begins: forerunners may have written to it, too.
     begin: usize,
+    /// Whether each line that it writes has to be JSON.
+    writes_json: bool,
+}
+
+/// Every line that any test has an operator write is read as a pipeline would. The last one may be unfinished after a kill.
+impl Drop for Operator {
+    fn drop(&mut self) {
+        if !self.writes_json || std::thread::panicking() {
+            return;
+        }
+        let logs = self.own_logs();
+        let (finished, _) = logs.rsplit_once('\n').unwrap_or_default();
+        let wrong: Vec<String> = finished.lines().filter_map(json_lines::problem).take(5).collect();
+        assert!(wrong.is_empty(), "lines that a pipeline would drop:\n{}", wrong.join("\n"));
+    }
 }
 
 /// What a test needs of every operator, unless it says otherwise.
-const BASE: [(&str, &str); 3] = [("--leader-elect", "false"), ("--listen", "127.0.0.1:0"), ("--allow-insecure-endpoints", "true")];
+const BASE: [(&str, &str); 4] =
+    [("--leader-elect", "false"), ("--listen", "127.0.0.1:0"), ("--allow-insecure-endpoints", "true"), ("--log-format", "json")];
 
 /// It lets creates in flight end for up to 20 s.
 const SHUTDOWN: Duration = Duration::from_secs(40);
 
 impl Operator {
-    /// Starts `run` with these flags, and with no leader election, a free port and plain http allowed where they do not say otherwise.
+    /// Starts `run` with these flags, and with no leader election, a free port, plain http allowed and a log in JSON where they do not say otherwise.
     /// What it logs is appended to `log`, which several may share one after the other.
     pub fn start(binary: &Path, kubeconfig: &Path, log: &Path, args: &[&str]) -> Self {
         Self::start_with_env(binary, kubeconfig, log, args, &[])
@@ -46,7 +62,8 @@ impl Operator {
         environment.extend(envs.iter().map(|(name, value)| (*name, Some(OsStr::new(*value)))));
         let begin = read(log).len();
         let process = Leashed::start(binary, &args, &environment, log).expect("the operator starts");
-        Self { process, log: log.to_owned(), begin }
+        let writes_json = !args.iter().any(|arg| arg == "--log-format=text");
+        Self { process, log: log.to_owned(), begin, writes_json }
     }
 
     /// Everything that it and its forerunners with the same log wrote.

@@ -2,7 +2,7 @@
 
 use crate::{
     simulator::faults::{Fault, FaultKind},
-    support::eventually,
+    support::{eventually, json_lines},
     world::{PATIENCE, World},
 };
 use database_backup_operator::api::status::{Origin, Phase};
@@ -132,5 +132,47 @@ fn wrong_flags_are_named_with_what_would_be_right() {
     ] {
         let (succeeded, said) = run(flags);
         assert!(!succeeded && said.contains(expected), "{flags:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn an_api_server_with_the_certificate_of_another_authority_is_named_as_the_cause() {
+    let mut world = World::without_operator().await;
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate").cert.pem();
+    let file = world.plane.folder().join("other.crt");
+    std::fs::write(&file, other).expect("it is written");
+    let kubeconfig = world.plane.folder().join("kubeconfig-other-ca");
+    let own = std::fs::read_to_string(world.plane.kubeconfig()).expect("a kubeconfig");
+    let certificate = world.plane.folder().join("certs/apiserver.crt").display().to_string();
+    std::fs::write(&kubeconfig, own.replace(&certificate, &file.display().to_string())).expect("it is written");
+    world.kubeconfig = kubeconfig;
+    world.start_operator();
+    eventually("it says what is in the way", PATIENCE, async || {
+        let (code, text) = world.operator().get("/readyz").await?;
+        (code == 503 && text.contains("invalid peer certificate") && text.contains("certificate authority")).then_some(()).ok_or(text)
+    })
+    .await;
+    eventually("so does the log", PATIENCE, async || {
+        let logs = world.operator().logs();
+        (logs.contains("cannot be asked for the CRDs") && logs.contains("invalid peer certificate")).then_some(()).ok_or(logs)
+    })
+    .await;
+    assert!(!world.operator().logs().contains("apply the CRDs"), "{}", world.operator().logs());
+}
+
+#[tokio::test]
+async fn the_line_about_a_status_has_the_message_of_the_event_and_that_of_the_status() {
+    let world = World::start().await;
+    world.cloud.add_instance("dcs", "i-1");
+    world.ask("first", "DCS", "i-1").await;
+    world.until_phase("first", Phase::Completed).await;
+    let logs = world.operator().logs();
+    let line = logs.lines().find(|line| line.contains("status written")).expect("a line about it");
+    assert_eq!(json_lines::problem(line), None);
+    let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    assert!(line["message"] == "status written" && line["status.message"].is_string(), "{line}");
+    // What every operator's log is read with when it ends.
+    for wrong in [r#"{"a":1,"a":2}"#, r#"{"a":[{"b":1,"b":1}]}"#, "database-backup-operator: text", "7", r#"{"a":1"#] {
+        assert!(json_lines::problem(wrong).is_some(), "{wrong}");
     }
 }

@@ -5,9 +5,14 @@ use crate::{
         ACCESS_KEY, DOMAIN, PASSWORD, SECRET_KEY, USER,
         faults::{Fault, FaultKind},
     },
-    world::World,
+    support::{
+        api_proxy::{ApiProxy, Fault as ApiFault, Trouble},
+        eventually,
+    },
+    world::{PATIENCE, World},
 };
 use database_backup_operator::api::status::Phase;
+use k8s_openapi::ByteString;
 
 #[tokio::test]
 async fn no_secret_value_is_in_logs_status_events_or_metrics() {
@@ -47,4 +52,36 @@ async fn no_secret_value_is_in_logs_status_events_or_metrics() {
             assert!(!text.contains(secret), "{place} shows {secret}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_secret_whose_answer_is_cut_on_its_way_is_not_in_the_log_whatever_is_to_be_logged() {
+    let mut world = World::without_operator().await;
+    let proxy = ApiProxy::start(&world.plane);
+    proxy.inject(ApiFault::new(Trouble::Halve).on("GET").containing("/secrets/").always());
+    world.kubeconfig = proxy.kubeconfig().to_owned();
+    world.start_operator_with(&[
+        "--log-level=trace,kube=trace,kube_client=trace,kube_client::client=trace,hyper=trace,hyper_util=trace,h2=trace",
+    ]);
+    // Long, so that the half that comes holds all of it.
+    let data = [("a", PASSWORD), ("domainName", DOMAIN), ("username", USER), ("password", PASSWORD), ("zz", &"z".repeat(4000))];
+    world.secret("cloud", &data).await;
+    world.account_with("cloud", "passwordSecretRef: {name: cloud}", 1000).await;
+    eventually("the log says that it cannot be read", PATIENCE, async || {
+        let logs = world.operator().logs();
+        (logs.contains("a Secret could not be read") && logs.contains("its answer broke off")).then_some(()).ok_or(logs)
+    })
+    .await;
+    let account = world.plane.kubectl_ok(&["get", "ccacct", "-o", "yaml"]).await;
+    let encoded = serde_json::to_string(&ByteString(PASSWORD.into())).expect("text");
+    for (place, text) in [("log", world.operator().logs()), ("account", account)] {
+        for secret in [PASSWORD, encoded.trim_matches('"')] {
+            assert!(!text.contains(secret), "{place} shows {secret}");
+        }
+    }
+    proxy.clear();
+    world.until_account_is_verified().await;
+    let logs = world.operator().logs();
+    assert!(!logs.contains(PASSWORD) && !logs.contains(encoded.trim_matches('"')), "nor afterwards");
+    assert!(logs.contains("http.url"), "what is safe is there to be had");
 }

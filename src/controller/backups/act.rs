@@ -404,7 +404,7 @@ fn log(object: &DatabaseBackup) {
     tracing::info!(
         phase = status.phase.map(Phase::as_str),
         reason = ready.map(|ready| ready.reason.as_str()),
-        message = ready.map(|ready| ready.message.as_str()),
+        status.message = ready.map(|ready| ready.message.as_str()),
         namespace = object.namespace(),
         name = object.name_any(),
         "status written"
