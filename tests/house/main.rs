@@ -9,6 +9,7 @@
     reason = "a test ends where something is not as it has to be"
 )]
 
+mod events;
 mod source;
 
 use source::{Source, all, uses};

@@ -33,11 +33,8 @@ mod monitoring;
 mod permissions;
 mod places;
 mod process;
-
-mod refused;
-
 mod proxies;
-
+mod refused;
 mod removal;
 mod restored;
 mod secrecy;

@@ -208,7 +208,8 @@ impl Metrics {
         self.deletions.get_or_create(&ByResult { engine: engine.as_str(), result }).inc();
     }
 
-    /// The text that Prometheus scrapes, in the OpenMetrics format.
+    /// The text that Prometheus scrapes, in the OpenMetrics format. No lock is held for what is about objects and accounts. The library holds that of a
+    /// counter's family while it writes its lines; labels come from fixed sets, so these are few.
     pub fn text(&self, snapshot: &Snapshot) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
