@@ -166,10 +166,10 @@ impl Session {
     /// Reads a listing to its end on behalf of a namespace, with a permit for each page. What the pages showed before something went wrong is answered, too.
     pub async fn list(&self, engine: Engine, scope: &ListScope, urgency: Urgency, namespace: &str, now: impl Fn() -> Timestamp) -> Listed {
         let mut listing = Listing::new(engine.api().page_size);
-        let purpose = Purpose { namespace, service: engine.api().label };
+        let permits = || self.permit(urgency, Purpose { namespace, service: engine.api().label });
         // Thousands may wait here at once: what is needed to read pages is made only when it is their turn.
-        let permit = self.permit(urgency, purpose).await;
-        let failed = Box::pin(self.read_pages(engine, scope, urgency, purpose, permit, now, &mut listing)).await;
+        let first = permits().await;
+        let failed = Box::pin(self.read_pages(engine, scope, first, permits, now, &mut listing)).await;
         let (backups, gap) = listing.into_parts();
         let end = match (failed, gap) {
             (Err(error), _) => Err(ListError::Cloud(error)),
@@ -179,13 +179,12 @@ impl Session {
         Listed { backups, end }
     }
 
-    async fn read_pages(
+    async fn read_pages<P: Future<Output = CallPermit>>(
         &self,
         engine: Engine,
         scope: &ListScope,
-        urgency: Urgency,
-        purpose: Purpose<'_>,
         mut permit: CallPermit,
+        permits: impl Fn() -> P,
         now: impl Fn() -> Timestamp,
         listing: &mut Listing,
     ) -> Result<(), Error> {
@@ -201,7 +200,7 @@ impl Session {
             }
             // Given back first: one that is waited for must not be in the way of itself.
             drop(permit);
-            permit = self.permit(urgency, purpose).await;
+            permit = permits().await;
         }
     }
 

@@ -134,7 +134,9 @@ fn crowds(topics: &BTreeMap<Topic, Vec<Polled>>) -> Crowds {
     for (topic, waiting) in topics.iter().filter(|(topic, _)| topic.running && topic.instance_id.is_some()) {
         let namespaces: HashSet<String> = waiting.iter().map(Polled::namespace).collect();
         let crowd = crowds.entry(topic.account.clone()).or_default();
-        namespaces.into_iter().for_each(|namespace| *crowd.entry(namespace).or_default() += 1);
+        for namespace in namespaces {
+            *crowd.entry(namespace).or_default() += 1;
+        }
     }
     crowds
 }
