@@ -62,24 +62,29 @@ pub async fn server<F: Future<Output = io::Result<()>> + Send + 'static>(answer:
 
 /// A verified account whose every address is this one.
 pub async fn session(host: &str) -> Session {
+    session_of(client(), host).await
+}
+
+/// The same with a client that others have, too.
+pub async fn session_of(client: Arc<Client>, host: &str) -> Session {
     let token = Credentials::Token(Token { token: SecretString::from("t0p-secret") });
-    opened(host, Some("p-1"), token).await.expect("an account")
+    opened(client, host, Some("p-1"), token).await.expect("an account")
 }
 
 /// An account by password.
 pub async fn opened_by_password(host: &str) -> Result<Session, LoginError> {
     let password = SecretString::from("hunter2");
-    opened(host, None, Credentials::Password(Password { domain_name: "d".into(), username: "u".into(), password })).await
+    opened(client(), host, None, Credentials::Password(Password { domain_name: "d".into(), username: "u".into(), password })).await
 }
 
-async fn opened(host: &str, project_id: Option<&str>, credentials: Credentials) -> Result<Session, LoginError> {
+async fn opened(client: Arc<Client>, host: &str, project_id: Option<&str>, credentials: Credentials) -> Result<Session, LoginError> {
     let given = || Some(format!("http://{host}"));
     let overrides = Overrides { iam: given(), geminidb: given(), gaussdbformysql: given(), taurusdb: given(), dcs: given() };
     let policy = EndpointPolicy { allow_insecure: true, ..EndpointPolicy::default() };
     let endpoints = Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-de", &overrides, &policy).expect("addresses");
     let project_id = project_id.map(ToOwned::to_owned);
     let target = Target { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id, endpoints };
-    Session::open(client(), target, credentials, Arc::new(Permits::new(1000)), Timestamp::UNIX_EPOCH).await
+    Session::open(client, target, credentials, Arc::new(Permits::new(1000)), Timestamp::UNIX_EPOCH).await
 }
 
 /// A create call, and how long it took.

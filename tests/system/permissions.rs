@@ -244,3 +244,27 @@ async fn people_get_what_their_role_in_the_namespace_says_and_never_a_status() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_right_that_is_missing_for_a_selector_is_said_on_the_backup_and_once_granted_it_goes_on() {
+    let mut world = installed(&[]).await;
+    world.account("cloud", 1000).await;
+    let selector = r#"{"spec": {"allowedNamespaces": {"from": "Selector", "selector": {}}}}"#;
+    world.plane.kubectl_ok(&["patch", "ccacct", "cloud", "--type=merge", "-p", selector]).await;
+    let role = world.plane.kubectl_ok(&["get", "clusterrole", NAME, "-o", "json"]).await;
+    let role: Value = serde_json::from_str(&role).expect("JSON");
+    let rules = role["rules"].as_array().expect("rules");
+    let index = rules.iter().position(|rule| rule["resources"][0] == "namespaces").expect("a rule about namespaces");
+    let patch = format!(r#"[{{"op": "remove", "path": "/rules/{index}"}}]"#);
+    world.plane.kubectl_ok(&["patch", "clusterrole", NAME, "--type=json", "-p", &patch]).await;
+    world.cloud.add_instance("dcs", "i-1");
+    world.start_operator_with(&PLACES);
+    world.ask("selected", "DCS", "i-1").await;
+    let status = world.until_reason("selected", "AccountNotReady").await;
+    world.until_seen("selected", "told", |status| crate::world::message(status).contains("grant it \"get\" on namespaces")).await;
+    assert_eq!(status.phase, Some(Phase::Pending));
+    let rule = rules[index].to_string();
+    let patch = format!(r#"[{{"op": "add", "path": "/rules/-", "value": {rule}}}]"#);
+    world.plane.kubectl_ok(&["patch", "clusterrole", NAME, "--type=json", "-p", &patch]).await;
+    world.until_phase("selected", Phase::Completed).await;
+}

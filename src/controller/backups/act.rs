@@ -29,6 +29,7 @@ use crate::{
             events::{Notice, notices},
             listing_result::LookFor,
             memory::{Memory, Stage},
+            reason::Reason,
             retry::AttemptContext,
             seen::{Account, Object, Permit, Position, Seen},
             step::{Report, Step, carries_intent},
@@ -78,6 +79,8 @@ pub(super) struct Reconcile<'a> {
     slot: Slot,
     /// Whether the account allows the namespace, once that was looked up.
     allowed: Option<bool>,
+    /// The namespace's labels may not be read. Nothing tells when they may, so it is tried again from time to time.
+    is_unreadable: bool,
 }
 
 /// What an object is after a write.
@@ -101,7 +104,16 @@ enum Next {
 impl<'a> Reconcile<'a> {
     /// A reconcile of the object with this UID.
     pub(super) fn new(ctx: &'a Arc<Context>, uid: &'a str, slot: Slot) -> Self {
-        Self { ctx, uid, position: Position::NotAsked, permit: Permit::NotAsked, call_permit: None, slot, allowed: None }
+        Self {
+            ctx,
+            uid,
+            position: Position::NotAsked,
+            permit: Permit::NotAsked,
+            call_permit: None,
+            slot,
+            allowed: None,
+            is_unreadable: false,
+        }
     }
 
     /// Takes step after step, until there is a status to write or nothing to do.
@@ -109,7 +121,11 @@ impl<'a> Reconcile<'a> {
         for _ in 0..MAX_STEPS {
             match self.step(&object).await? {
                 Next::Again(newer) => object = newer,
-                Next::RequeueAfter(requeue_after) => return Ok(requeue_after.map_or_else(Action::await_change, Action::requeue)),
+                Next::RequeueAfter(requeue_after) => {
+                    let again = self.is_unreadable.then(|| self.ctx.options.settings.secret_reread(true));
+                    let requeue_after = [requeue_after, again].into_iter().flatten().min();
+                    return Ok(requeue_after.map_or_else(Action::await_change, Action::requeue));
+                }
             }
         }
         Err(Error::TooManySteps)
@@ -194,11 +210,27 @@ impl<'a> Reconcile<'a> {
     /// Finds out whether the namespace may use its account; only a cluster account with a selector has to be looked after, and once is enough.
     async fn allow(&mut self, object: &DatabaseBackup, account: &mut Use) -> Result<(), kube::Error> {
         let (Some(rule), Account::Ready { allowed, .. }) = (&account.allowed, &mut account.account) else { return Ok(()) };
-        *allowed = match self.allowed {
-            Some(known) => known,
-            None => allows(&self.ctx.runtime.client, rule, &object.namespace().unwrap_or_default()).await?,
+        let namespace = object.namespace().unwrap_or_default();
+        let found = match self.allowed {
+            Some(known) => Ok(known),
+            None => allows(&self.ctx.runtime.client, rule, &namespace).await,
         };
-        self.allowed = Some(*allowed);
+        match found {
+            Ok(found) => {
+                *allowed = found;
+                self.allowed = Some(found);
+            }
+            // Without a status nobody but the log would know.
+            Err(kube::Error::Api(refused)) if refused.is_forbidden() => {
+                let message = format!(
+                    "{} selects namespaces, and the operator may not read the labels of {namespace}: grant it \"get\" on namespaces",
+                    AccountKey::of(object)
+                );
+                account.account = Account::Blocked { reason: Reason::AccountNotReady, message };
+                self.is_unreadable = true;
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
