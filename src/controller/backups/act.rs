@@ -182,9 +182,7 @@ impl<'a> Reconcile<'a> {
             Step::TakePermit => self.take_permit(object, account),
             Step::WriteIntent(next) => return self.write_intent(object, *next, decided).await,
             Step::Send(new) => {
-                if self.call_permit.is_none() {
-                    self.take_permit(object, account);
-                }
+                self.take_permit(object, account);
                 match self.call_permit.take() {
                     Some(permit) => self.send(object, account, &new, permit).await,
                     None => return Ok(self.until_granted()),
@@ -240,8 +238,13 @@ impl<'a> Reconcile<'a> {
         }
     }
 
-    /// Takes a permit for one call if there is one now; else the object is queued for one, and woken when it is granted.
+    /// Takes a permit for one call if there is one now; else the object is queued for one, and woken when it is granted. One that is in hand for a call that
+    /// was not made is as good.
     fn take_permit(&mut self, object: &DatabaseBackup, account: &Use) {
+        if self.call_permit.is_some() {
+            self.permit = Permit::Granted;
+            return;
+        }
         let namespace = object.namespace().unwrap_or_default();
         let purpose = Purpose { namespace: &namespace, service: object.spec.source.engine.api().label };
         (self.permit, self.call_permit) = match account.permits.as_ref().map(|permits| permits.try_urgent(self.uid, purpose)) {
