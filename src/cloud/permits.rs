@@ -14,6 +14,7 @@ use tokio::{
     sync::{Notify, oneshot},
     time::{Instant, timeout},
 };
+pub use turns::Purpose;
 use turns::{Turns, Waiter, Who};
 
 /// A grant that nobody came for lapses, and its token with it.
@@ -36,8 +37,8 @@ struct State {
     rate: u32,
     tokens: f64,
     refilled: Instant,
-    urgent: Turns,
-    polls: Turns,
+    urgent: Turns<CallPermit>,
+    polls: Turns<CallPermit>,
     urgent_in_a_row: u32,
     /// Granted to a key that did not come for it yet.
     granted: HashMap<String, Grant>,
@@ -53,15 +54,6 @@ struct State {
 struct Grant {
     namespace: String,
     at: Instant,
-}
-
-/// What a call is for: whose turn it takes, and which service it goes to.
-#[derive(Clone, Copy, Debug)]
-pub struct Purpose<'a> {
-    /// The namespace on whose behalf it is made.
-    pub namespace: &'a str,
-    /// The service's label.
-    pub service: &'static str,
 }
 
 /// The right to one call. It is given back when it is dropped, which is when the call has ended.
@@ -191,7 +183,7 @@ impl Permits {
         self.wait(purpose, |state| &mut state.polls).await
     }
 
-    async fn wait(self: &Arc<Self>, purpose: Purpose<'_>, queue: impl FnOnce(&mut State) -> &mut Turns) -> CallPermit {
+    async fn wait(self: &Arc<Self>, purpose: Purpose<'_>, queue: impl FnOnce(&mut State) -> &mut Turns<CallPermit>) -> CallPermit {
         let granted = {
             let (mut state, now) = (self.lock(), Instant::now());
             state.refill(now);
@@ -304,9 +296,10 @@ impl State {
     }
 
     /// Whose turn it is among those whose call could begin now.
-    fn take_waiter(&mut self) -> Option<Waiter> {
+    fn take_waiter(&mut self) -> Option<Waiter<CallPermit>> {
         let Self { urgent, polls, under_way, not_before, urgent_in_a_row, .. } = self;
-        let mut may_begin = |waiter: &Waiter| has_room(under_way, &waiter.namespace) && !not_before.contains_key(waiter.service);
+        let mut may_begin =
+            |waiter: &Waiter<CallPermit>| has_room(under_way, &waiter.namespace) && !not_before.contains_key(waiter.service);
         if *urgent_in_a_row < URGENT_IN_A_ROW
             && let Some(waiter) = urgent.take(&mut may_begin)
         {

@@ -1,34 +1,48 @@
 //! A queue in which namespaces take turns.
 
-use super::{CallPermit, Purpose};
 use std::collections::{HashMap, VecDeque};
 use tokio::sync::oneshot;
 
-/// A queue in which namespaces take turns; within a namespace it is first come, first served.
-#[derive(Debug, Default)]
-pub(super) struct Turns {
-    queues: HashMap<String, VecDeque<Waiter>>,
+/// What a call is for: whose turn it takes, and which service it goes to.
+#[derive(Clone, Copy, Debug)]
+pub struct Purpose<'a> {
+    /// The namespace on whose behalf it is made.
+    pub namespace: &'a str,
+    /// The service's label.
+    pub service: &'static str,
+}
+
+/// A queue in which namespaces take turns; within a namespace it is first come, first served. Whoever waits in place is handed a `T`.
+#[derive(Debug)]
+pub(super) struct Turns<T> {
+    queues: HashMap<String, VecDeque<Waiter<T>>>,
     /// Every namespace that has a queue, the next one first.
     order: VecDeque<String>,
 }
 
-/// Somebody who waits for a permit.
+/// Somebody who waits.
 #[derive(Debug)]
-pub(super) struct Waiter {
+pub(super) struct Waiter<T> {
     pub(super) namespace: String,
     pub(super) service: &'static str,
-    pub(super) who: Who,
+    pub(super) who: Who<T>,
 }
 
 #[derive(Debug)]
-pub(super) enum Who {
-    /// Woken through [`super::Permits::granted`].
+pub(super) enum Who<T> {
+    /// Is woken, and asks again.
     Key(String),
     /// Waits in place.
-    Task(oneshot::Sender<CallPermit>),
+    Task(oneshot::Sender<T>),
 }
 
-impl Turns {
+impl<T> Default for Turns<T> {
+    fn default() -> Self {
+        Self { queues: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<T> Turns<T> {
     pub(super) fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
@@ -38,7 +52,7 @@ impl Turns {
         self.queues.get(namespace).is_some_and(|queue| queue.iter().any(|waiter| waiter.is(key)))
     }
 
-    pub(super) fn push(&mut self, purpose: Purpose<'_>, who: Who) {
+    pub(super) fn push(&mut self, purpose: Purpose<'_>, who: Who<T>) {
         let Purpose { namespace, service } = purpose;
         if !self.queues.contains_key(namespace) {
             self.order.push_back(namespace.to_owned());
@@ -47,7 +61,7 @@ impl Turns {
     }
 
     /// The first one of the first namespace whose call may begin. The namespace goes to the end.
-    pub(super) fn take(&mut self, may_begin: &mut impl FnMut(&Waiter) -> bool) -> Option<Waiter> {
+    pub(super) fn take(&mut self, may_begin: &mut impl FnMut(&Waiter<T>) -> bool) -> Option<Waiter<T>> {
         self.retain(|waiter| !waiter.has_gone());
         let (place, at) = self.order.iter().enumerate().find_map(|(place, namespace)| {
             let at = self.queues.get(namespace)?.iter().position(&mut *may_begin)?;
@@ -68,7 +82,7 @@ impl Turns {
         self.retain(|waiter| !waiter.is(key));
     }
 
-    fn retain(&mut self, keep: impl Fn(&Waiter) -> bool) {
+    fn retain(&mut self, keep: impl Fn(&Waiter<T>) -> bool) {
         self.queues.retain(|_, queue| {
             queue.retain(&keep);
             !queue.is_empty()
@@ -77,7 +91,7 @@ impl Turns {
     }
 }
 
-impl Waiter {
+impl<T> Waiter<T> {
     fn is(&self, key: &str) -> bool {
         matches!(&self.who, Who::Key(queued) if queued == key)
     }
