@@ -58,14 +58,15 @@ struct Grant {
 
 /// The right to one call. It is given back when it is dropped, which is when the call has ended.
 #[derive(Debug)]
-pub struct CallPermit(Option<(Arc<Permits>, String)>);
+pub struct CallPermit {
+    permits: Arc<Permits>,
+    namespace: String,
+}
 
 impl Drop for CallPermit {
     fn drop(&mut self) {
-        if let Some((permits, namespace)) = self.0.take() {
-            permits.lock().end(&namespace);
-            permits.changed.notify_one();
-        }
+        self.permits.lock().end(&self.namespace);
+        self.permits.changed.notify_one();
     }
 }
 
@@ -134,11 +135,11 @@ impl Permits {
     }
 
     /// A permit for `key` without waiting: there is one now, or one was granted to the key since it queued. Otherwise the key is queued, and
-    /// [`Permits::granted`] says when to ask again.
+    /// [`Permits::granted`] says when to ask again. Once they are closed it never does.
     pub fn try_urgent(self: &Arc<Self>, key: &str, purpose: Purpose<'_>) -> Asked {
         let (mut state, now) = (self.lock(), Instant::now());
         if state.closed {
-            return Asked::Granted(CallPermit(None));
+            return Asked::Queued;
         }
         state.refill(now);
         state.lapse(now);
@@ -165,33 +166,32 @@ impl Permits {
         state.urgent.withdraw(key);
     }
 
-    /// Nobody hands out permits any more: whoever waits goes on without one, and so does whoever comes. Calls under way must not wait for ever for an
-    /// account that is gone.
+    /// Nobody hands out permits any more, since the account is gone: whoever waits hears that there is none, and so does whoever comes.
     pub fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
         (state.urgent, state.polls) = (Turns::default(), Turns::default());
     }
 
-    /// Waits for a permit in the urgent queue.
-    pub async fn urgent(self: &Arc<Self>, purpose: Purpose<'_>) -> CallPermit {
+    /// Waits for a permit in the urgent queue; `None` once they are closed.
+    pub async fn urgent(self: &Arc<Self>, purpose: Purpose<'_>) -> Option<CallPermit> {
         self.wait(purpose, |state| &mut state.urgent).await
     }
 
-    /// Waits for a permit behind everything urgent, though not for ever.
-    pub async fn poll(self: &Arc<Self>, purpose: Purpose<'_>) -> CallPermit {
+    /// Waits for a permit behind everything urgent, though not for ever; `None` once they are closed.
+    pub async fn poll(self: &Arc<Self>, purpose: Purpose<'_>) -> Option<CallPermit> {
         self.wait(purpose, |state| &mut state.polls).await
     }
 
-    async fn wait(self: &Arc<Self>, purpose: Purpose<'_>, queue: impl FnOnce(&mut State) -> &mut Turns<CallPermit>) -> CallPermit {
+    async fn wait(self: &Arc<Self>, purpose: Purpose<'_>, queue: impl FnOnce(&mut State) -> &mut Turns<CallPermit>) -> Option<CallPermit> {
         let granted = {
             let (mut state, now) = (self.lock(), Instant::now());
             state.refill(now);
             if state.closed {
-                return CallPermit(None);
+                return None;
             }
             if state.take_if_free(purpose, now) {
-                return self.permit(purpose.namespace.to_owned());
+                return Some(self.permit(purpose.namespace.to_owned()));
             }
             let (sender, granted) = oneshot::channel();
             queue(&mut state).push(purpose, Who::Task(sender));
@@ -199,11 +199,11 @@ impl Permits {
         };
         self.changed.notify_one();
         // An error says that they were closed.
-        granted.await.unwrap_or(CallPermit(None))
+        granted.await.ok()
     }
 
     fn permit(self: &Arc<Self>, namespace: String) -> CallPermit {
-        CallPermit(Some((self.clone(), namespace)))
+        CallPermit { permits: self.clone(), namespace }
     }
 
     /// Hands out permits as they become free, and answers with the next queued key that was granted one. One task per account runs this in a loop.

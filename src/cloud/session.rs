@@ -168,8 +168,10 @@ impl Session {
         let mut listing = Listing::new(engine.api().page_size);
         let permits = || self.permit(urgency, Purpose { namespace, service: engine.api().label });
         // Thousands may wait here at once: what is needed to read pages is made only when it is their turn.
-        let first = permits().await;
-        let failed = Box::pin(self.read_pages(engine, scope, first, permits, now, &mut listing)).await;
+        let failed = match permits().await {
+            Some(first) => Box::pin(self.read_pages(engine, scope, first, permits, now, &mut listing)).await,
+            None => Err(gone(engine)),
+        };
         let (backups, gap) = listing.into_parts();
         let end = match (failed, gap) {
             (Err(error), _) => Err(ListError::Cloud(error)),
@@ -179,7 +181,7 @@ impl Session {
         Listed { backups, end }
     }
 
-    async fn read_pages<P: Future<Output = CallPermit>>(
+    async fn read_pages<P: Future<Output = Option<CallPermit>>>(
         &self,
         engine: Engine,
         scope: &ListScope,
@@ -200,11 +202,11 @@ impl Session {
             }
             // Given back first: one that is waited for must not be in the way of itself.
             drop(permit);
-            permit = permits().await;
+            permit = permits().await.ok_or_else(|| gone(engine))?;
         }
     }
 
-    async fn permit(&self, urgency: Urgency, purpose: Purpose<'_>) -> CallPermit {
+    async fn permit(&self, urgency: Urgency, purpose: Purpose<'_>) -> Option<CallPermit> {
         match urgency {
             Urgency::Urgent => self.permits.urgent(purpose).await,
             Urgency::Poll => self.permits.poll(purpose).await,
@@ -262,6 +264,11 @@ impl Session {
             _ => {}
         }
     }
+}
+
+/// What a listing comes to that waited for its turn when the account went.
+fn gone(engine: Engine) -> Error {
+    Error::not_sent(engine.api(), Operation::List, NotSent::Cancelled, "the account was deleted or made anew meanwhile")
 }
 
 #[cfg(test)]

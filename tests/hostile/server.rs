@@ -91,7 +91,7 @@ async fn opened(client: Arc<Client>, host: &str, project_id: Option<&str>, crede
 pub async fn create(session: &Session, engine: Engine) -> (Result<CreatedBackup, Error>, Duration) {
     let new = NewBackup { instance_id: "i-1".into(), mark: "dbb-x".into(), description: "d".into(), backup_format: None };
     let started = tokio::time::Instant::now();
-    let permit = session.permits().urgent(Purpose { namespace: "shop", service: engine.api().label }).await;
+    let permit = session.permits().urgent(Purpose { namespace: "shop", service: engine.api().label }).await.expect("a permit");
     let answer = session.create(engine, &new, permit, Timestamp::UNIX_EPOCH, || true).await;
     (answer, started.elapsed())
 }

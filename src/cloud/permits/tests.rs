@@ -177,18 +177,19 @@ async fn a_wait_that_is_given_up_takes_no_permit_from_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_permits_that_are_closed() {
+async fn nobody_waits_for_permits_that_are_closed_and_nobody_gets_one() {
     let permits = permits(1);
     assert!(call(&permits, "first", SHOP));
     let (urgent, poll) = (permits.clone(), permits.clone());
-    let waiting = [tokio::spawn(async move { drop(urgent.urgent(SHOP).await) }), tokio::spawn(async move { drop(poll.poll(SHOP).await) })];
+    let waiting =
+        [tokio::spawn(async move { urgent.urgent(SHOP).await.is_none() }), tokio::spawn(async move { poll.poll(SHOP).await.is_none() })];
     tokio::task::yield_now().await;
     permits.close();
     for waits in waiting {
-        timeout(Duration::from_secs(3600), waits).await.expect("it goes on").unwrap();
+        assert!(timeout(Duration::from_secs(3600), waits).await.expect("it ends").unwrap());
     }
-    drop(timeout(Duration::from_secs(3600), permits.urgent(SHOP)).await.expect("and so does whoever comes"));
-    assert!(call(&permits, "a", SHOP) && call(&permits, "b", SHOP));
+    assert!(timeout(Duration::from_secs(3600), permits.urgent(SHOP)).await.expect("it ends").is_none(), "nor does whoever comes");
+    assert!(matches!(permits.try_urgent("a", SHOP), Asked::Queued));
 }
 
 #[tokio::test(start_paused = true)]

@@ -232,7 +232,7 @@ async fn what_a_page_showed_counts_although_the_next_one_failed() {
 }
 
 async fn permit(session: &Session) -> CallPermit {
-    session.permits().urgent(Purpose { namespace: "shop", service: "dcs" }).await
+    session.permits().urgent(Purpose { namespace: "shop", service: "dcs" }).await.unwrap()
 }
 
 #[tokio::test]
@@ -248,6 +248,15 @@ async fn a_service_that_asks_to_wait_is_left_alone_by_everybody_who_uses_the_acc
         other.withdraw(Engine::TaurusDB.api().label);
         assert!(matches!(ask(Engine::DCS.api().label), Asked::Granted(_)), "{status}: other services are asked");
     }
+}
+
+#[tokio::test]
+async fn a_listing_whose_account_goes_while_it_waits_asks_nothing() {
+    let (session, heard) = opened(vec![]).await;
+    session.permits().close();
+    let listed = session.list(Engine::TaurusDB, &everything(), Urgency::Urgent, "shop", Timestamp::now).await;
+    assert!(matches!(&listed.end, Err(ListError::Cloud(error)) if error.class() == Class::Cancelled), "{listed:?}");
+    assert!(heard.lock().unwrap().is_empty());
 }
 
 fn everything() -> ListScope {
