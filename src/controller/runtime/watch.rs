@@ -37,7 +37,7 @@ pub enum Change<K> {
 }
 
 /// Objects of one page of a listing. Each may have a megabyte and a half, and a page is in memory as a whole before anything of it is dropped.
-const PAGE: u32 = 20;
+const PAGE: u32 = 10;
 
 /// Watches a kind: `hear` gets everything before the stream does. Of each object that is kept which somebody reads.
 /// Errors are logged and end here: a controller would pause for them, although it has other things to do.
