@@ -63,7 +63,7 @@ fn intent_of(name: &str, trouble: Trouble) -> Fault {
 
 /// Backups can neither be watched nor be listed for a watch any more. The probe of /readyz lists with another limit, and is answered.
 async fn break_watches_of_backups(world: &World, api: &ApiProxy) {
-    api.inject(Fault::new(Trouble::Answer(500)).on("GET").containing("/databasebackups?").containing("limit=500").always());
+    api.inject(Fault::new(Trouble::Answer(500)).on("GET").containing("/databasebackups?").containing("limit=10").always());
     api.inject(Fault::new(Trouble::Answer(410)).watches(true).containing("/databasebackups?").always());
     api.expire_watches();
     until_readiness_says(world, 503, "DatabaseBackup cannot be listed").await;
