@@ -193,6 +193,6 @@ async fn instances_that_somebody_invents_make_no_series_and_the_objects_that_are
         .await;
     let text = all_stuck(40).await;
     assert!(!text.contains("invented"), "{text}");
-    // Codes of the cloud that were not seen before may be new.
-    assert!(families(&text) <= before + 10, "{} series after {before}", families(&text));
+    // Operations and codes of the cloud that were not seen before may be new; the histogram of an operation has 12 series. Instances would make hundreds.
+    assert!(families(&text) <= before + 40, "{} series after {before}", families(&text));
 }
