@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// Answers of the API server that are in memory at once and hold a whole object: each may have a megabyte and a half.
-pub const ANSWERS: usize = 8;
+pub const ANSWERS: usize = 16;
 
 /// What every controller needs, of whatever kind.
 pub struct Runtime {
