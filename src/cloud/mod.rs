@@ -14,7 +14,8 @@
 //! | [`parse`] | the clouds' times, sizes and texts | – |
 //! | [`endpoints`] | which host serves an engine in a region | – |
 //! | [`sign`], [`iam`] | signatures; what IAM is asked | – |
-//! | [`permits`] | the account's request rate | waits |
+//! | [`permits`] | the calls of an account: how many, and whose turn it is | waits |
+//! | [`digest`] | one hash of several texts | – |
 //! | [`clock`] | the cloud's time, by the dates of its answers | – |
 //! | [`client`] | the only file that sends bytes | yes |
 //! | [`login`] | who asks: one file for each way to log in | through `client` |
@@ -27,6 +28,8 @@ pub mod client;
 #[cfg(feature = "operator")]
 pub mod clock;
 pub mod codes;
+#[cfg(feature = "operator")]
+pub mod digest;
 pub mod endpoints;
 pub mod engine;
 #[cfg(feature = "operator")]

@@ -3,7 +3,7 @@
 //! Every call takes a permit before it is made, and holds it until it has ended. Namespaces take turns, so that one with a thousand objects delays
 //! another's one by a call or two; within a namespace it is first come, first served. Creates and look-ups go before polls.
 
-mod turns;
+pub mod turns;
 
 use std::{
     collections::HashMap,

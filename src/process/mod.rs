@@ -23,7 +23,7 @@ use crate::{
         },
         clock::Clock,
         context::Context,
-        runtime::{ANSWERS, Runtime, events::Events},
+        runtime::{ANSWERS, Runtime, events::Events, places::Places},
         store::{
             accounts::Accounts, backups::Backups, definitions::Definitions, health::Health, leadership::Leadership, logins::Logins,
             metrics::Metrics, refusals::Refusals, revisions::Revisions,
@@ -34,7 +34,7 @@ use config::Run;
 use kube::{Client, Config};
 use lease::Election;
 use std::{error::Error, sync::Arc, time::Duration};
-use tokio::sync::{Semaphore, mpsc::UnboundedReceiver};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use usage::Usage;
 
@@ -109,7 +109,7 @@ fn context(flags: &Run, config: &Config, stop: CancellationToken) -> Result<(Arc
         events: Events::new(client(config.clone(), REQUEST_TIMEOUT)?, std::env::var("HOSTNAME").ok()),
         clock: Clock::start(),
         concurrency: flags.concurrency,
-        answers: Semaphore::new(ANSWERS),
+        answers: Places::new(ANSWERS),
         stop,
         metrics: metrics.clone(),
         health: Health::default(),

@@ -312,8 +312,7 @@ async fn a_hostile_tenant_with_the_charts_edit_role_costs_another_one_nothing() 
     waits.sort();
     let (peak, longest) = (peak_memory(world.operator()), waits.last().copied().unwrap_or_default());
     println!("{done} requests of the hostile tenant; {} quiet backups asked for within {longest:?}; peak {peak} MiB", waits.len());
-    // Seconds, and now and then more: the tenant keeps the API server and both cores of a small machine busy, too.
-    assert!(waits.len() >= 5 && waits[waits.len() / 2] < Duration::from_secs(10) && longest < Duration::from_secs(60), "{waits:?}");
+    assert!(waits.len() >= 5 && longest < Duration::from_secs(15), "{waits:?}");
     assert!(peak < 128, "{peak} MiB, and the chart's limit is 128 Mi");
     assert!(world.operator().is_running() && done > 500, "{done}");
 

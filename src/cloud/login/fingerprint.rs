@@ -1,8 +1,8 @@
 //! What tells one credential from another, without showing it.
 
 use super::{Credentials, access_key::AccessKey, password::Password, token::Token};
+use crate::cloud::digest::sha256;
 use secrecy::ExposeSecret;
-use sha2::{Digest, Sha256};
 
 /// A hash of a credential and of the IAM that knows it. Two Secrets with the same content are one credential. It is kept in memory only.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -11,12 +11,7 @@ pub struct Fingerprint([u8; 32]);
 impl Fingerprint {
     /// Of these parts, in this order. Each is preceded by its length, so that no two lists of parts hash alike.
     pub fn of(parts: &[&str]) -> Self {
-        let mut digest = Sha256::new();
-        for part in parts {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part.as_bytes());
-        }
-        Self(digest.finalize().into())
+        Self(sha256(parts))
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Purpose<'a> {
 
 /// A queue in which namespaces take turns; within a namespace it is first come, first served. Whoever waits in place is handed a `T`.
 #[derive(Debug)]
-pub(super) struct Turns<T> {
+pub struct Turns<T> {
     queues: HashMap<String, VecDeque<Waiter<T>>>,
     /// Every namespace that has a queue, the next one first.
     order: VecDeque<String>,
@@ -22,14 +22,18 @@ pub(super) struct Turns<T> {
 
 /// Somebody who waits.
 #[derive(Debug)]
-pub(super) struct Waiter<T> {
-    pub(super) namespace: String,
-    pub(super) service: &'static str,
-    pub(super) who: Who<T>,
+pub struct Waiter<T> {
+    /// On whose behalf.
+    pub namespace: String,
+    /// For which service.
+    pub service: &'static str,
+    /// Who it is.
+    pub who: Who<T>,
 }
 
+/// Who waits.
 #[derive(Debug)]
-pub(super) enum Who<T> {
+pub enum Who<T> {
     /// Is woken, and asks again.
     Key(String),
     /// Waits in place.
@@ -43,16 +47,18 @@ impl<T> Default for Turns<T> {
 }
 
 impl<T> Turns<T> {
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
     /// Whether the key waits in the queue of the namespace.
-    pub(super) fn has(&self, namespace: &str, key: &str) -> bool {
+    pub fn has(&self, namespace: &str, key: &str) -> bool {
         self.queues.get(namespace).is_some_and(|queue| queue.iter().any(|waiter| waiter.is(key)))
     }
 
-    pub(super) fn push(&mut self, purpose: Purpose<'_>, who: Who<T>) {
+    /// Puts somebody at the end of the queue of their namespace.
+    pub fn push(&mut self, purpose: Purpose<'_>, who: Who<T>) {
         let Purpose { namespace, service } = purpose;
         if !self.queues.contains_key(namespace) {
             self.order.push_back(namespace.to_owned());
@@ -61,7 +67,7 @@ impl<T> Turns<T> {
     }
 
     /// The first one of the first namespace whose call may begin. The namespace goes to the end.
-    pub(super) fn take(&mut self, may_begin: &mut impl FnMut(&Waiter<T>) -> bool) -> Option<Waiter<T>> {
+    pub fn take(&mut self, may_begin: &mut impl FnMut(&Waiter<T>) -> bool) -> Option<Waiter<T>> {
         self.retain(|waiter| !waiter.has_gone());
         let (place, at) = self.order.iter().enumerate().find_map(|(place, namespace)| {
             let at = self.queues.get(namespace)?.iter().position(&mut *may_begin)?;
@@ -78,7 +84,8 @@ impl<T> Turns<T> {
         waiter
     }
 
-    pub(super) fn withdraw(&mut self, key: &str) {
+    /// The key no longer waits.
+    pub fn withdraw(&mut self, key: &str) {
         self.retain(|waiter| !waiter.is(key));
     }
 

@@ -2,7 +2,8 @@
 
 use super::{
     Runtime,
-    slots::{Slot, Slots},
+    places::Places,
+    slots::Slot,
     watch::{Change, watch},
 };
 use crate::controller::{
@@ -11,11 +12,14 @@ use crate::controller::{
     store::{health::Subject, waker::Waker},
 };
 use futures::StreamExt;
-use kube::runtime::{
-    Controller,
-    controller::{self, Action},
-    reflector::ObjectRef,
-    watcher,
+use kube::{
+    ResourceExt,
+    runtime::{
+        Controller,
+        controller::{self, Action},
+        reflector::ObjectRef,
+        watcher,
+    },
 };
 use std::{error::Error, future::Future, sync::Arc, time::Duration};
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -54,7 +58,11 @@ pub async fn drive<R: Reconciler>(runtime: Arc<Runtime>, reconciler: Arc<R>) {
     Controller::for_stream(stream, store)
         .reconcile_on(woken)
         .graceful_shutdown_on(runtime.stop.clone().cancelled_owned())
-        .run(timed::<R>, retry::<R>, Arc::new(Driven { slots: Slots::new(runtime.concurrency), runtime: runtime.clone(), reconciler }))
+        .run(
+            timed::<R>,
+            retry::<R>,
+            Arc::new(Driven { slots: Places::new(runtime.concurrency.into()), runtime: runtime.clone(), reconciler }),
+        )
         .for_each(|result| note(&runtime, result))
         .await;
 }
@@ -63,13 +71,13 @@ struct Driven<R> {
     runtime: Arc<Runtime>,
     reconciler: Arc<R>,
     /// kube's own limit would count a reconcile that waits for the cloud.
-    slots: Slots,
+    slots: Places,
 }
 
 async fn timed<R: Reconciler>(object: Arc<R::Kind>, driven: Arc<Driven<R>>) -> Result<Action, R::Error> {
     let Driven { runtime, reconciler, slots } = driven.as_ref();
     let slot = tokio::select! {
-        slot = slots.take() => slot,
+        slot = Slot::take(slots, object.namespace().unwrap_or_default()) => slot,
         // What has not begun is left to the next process.
         () = runtime.stop.cancelled() => return Ok(Action::await_change()),
     };

@@ -3,6 +3,7 @@
 
 use crate::{
     api::MANAGER,
+    cloud::digest::sha256,
     plan::{backup::events::Notice, clock::Moment},
 };
 use k8s_openapi::api::{
@@ -15,7 +16,6 @@ use kube::{
     api::{ObjectMeta, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
@@ -118,13 +118,8 @@ fn event(regarding: ObjectReference, notice: &Notice, instance: &str, now: Momen
 /// `<object's name, cut>.<16 hex>`. The hex comes from all that tells one Event from another: where two long names are cut to the same, their UIDs differ.
 fn name(regarding: &ObjectReference, notice: &Notice, now: Moment) -> String {
     let object = regarding.name.as_deref().unwrap_or(MANAGER);
-    let mut digest = Sha256::new();
-    for part in [regarding.uid.as_deref().unwrap_or_default(), object, notice.reason, notice.action, &now.wall.as_nanosecond().to_string()]
-    {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part.as_bytes());
-    }
-    let mut hash = hex::encode(digest.finalize());
+    let parts = [regarding.uid.as_deref().unwrap_or_default(), object, notice.reason, notice.action, &now.wall.as_nanosecond().to_string()];
+    let mut hash = hex::encode(sha256(&parts));
     hash.truncate(HASH_CHARS);
     // A part of a name must not end in a hyphen, nor be empty.
     let object = cut(object, NAME_CHARS - HASH_CHARS - 1).trim_end_matches(['-', '.']);

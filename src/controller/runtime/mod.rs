@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`drive`] | sets a controller up and runs it |
 //! | [`watch`] | the watch that feeds the memory before it causes a reconcile |
+//! | [`places`] | places of which there are a few, and in which namespaces take turns |
 //! | [`slots`] | how many reconciles of a controller run at once |
 //! | `readable` | leaves objects alone that cannot be read |
 //! | [`mod@write`] | status and finalizers by compare-and-swap |
@@ -12,6 +13,7 @@
 
 pub mod drive;
 pub mod events;
+pub mod places;
 mod readable;
 mod refusal;
 pub mod slots;
@@ -24,8 +26,8 @@ use super::{
 };
 use events::Events;
 use kube::Client;
+use places::Places;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// Answers of the API server that are in memory at once and hold a whole object: each may have a megabyte and a half.
@@ -44,7 +46,7 @@ pub struct Runtime {
     /// Reconciles at once, of each kind.
     pub concurrency: u16,
     /// Room for answers of the API server that hold a whole object ([`ANSWERS`]).
-    pub answers: Semaphore,
+    pub answers: Places,
     /// Cancelled when the process is about to end: nothing new is started.
     pub stop: CancellationToken,
     /// What is counted.

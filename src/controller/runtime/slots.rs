@@ -1,42 +1,28 @@
 //! How many reconciles of a controller run at once.
 
-use std::{future::Future, sync::Arc};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use super::places::{Place, Places};
+use std::future::Future;
 
-/// The slots of a controller: so many of its reconciles run at once, calls of the cloud left out.
-#[derive(Clone, Debug)]
-pub(super) struct Slots(Arc<Semaphore>);
-
-/// A slot that a reconcile has taken.
+/// The slot that a reconcile has taken; calls of the cloud are made outside it.
 #[derive(Debug)]
 pub struct Slot {
-    slots: Slots,
-    held: Option<OwnedSemaphorePermit>,
-}
-
-impl Slots {
-    pub(super) fn new(count: u16) -> Self {
-        Self(Arc::new(Semaphore::new(count.into())))
-    }
-
-    /// Waits for a slot.
-    pub(super) async fn take(&self) -> Slot {
-        Slot { held: self.acquire().await, slots: self.clone() }
-    }
-
-    /// Nobody closes the semaphore.
-    async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
-        self.0.clone().acquire_owned().await.ok()
-    }
+    slots: Places,
+    namespace: String,
+    held: Option<Place>,
 }
 
 impl Slot {
+    /// Waits for a slot on behalf of a namespace.
+    pub(super) async fn take(slots: &Places, namespace: String) -> Self {
+        Self { held: slots.take(&namespace).await, slots: slots.clone(), namespace }
+    }
+
     /// Waits for somebody who may take long, such as the cloud, and lets others have the slot meanwhile: calls that hang in one place keep nobody from
     /// the calls of another.
     pub async fn outside<T>(&mut self, call: impl Future<Output = T>) -> T {
         self.held = None;
         let answer = call.await;
-        self.held = self.slots.acquire().await;
+        self.held = self.slots.take(&self.namespace).await;
         answer
     }
 }
@@ -49,20 +35,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_outside_leaves_the_slot_to_others_and_takes_one_again() {
-        let slots = Slots::new(1);
-        let mut first = slots.take().await;
-        assert!(timeout(Duration::from_secs(3600), slots.take()).await.is_err(), "it is taken");
-        let was_free = first.outside(async { timeout(Duration::from_secs(3600), slots.take()).await.is_ok() }).await;
+        let slots = Places::new(1);
+        let mut first = Slot::take(&slots, "shop".into()).await;
+        assert!(timeout(Duration::from_secs(3600), Slot::take(&slots, "shop".into())).await.is_err(), "it is taken");
+        let was_free = first.outside(async { timeout(Duration::from_secs(3600), Slot::take(&slots, "shop".into())).await.is_ok() }).await;
         assert!(was_free, "meanwhile");
-        assert!(timeout(Duration::from_secs(3600), slots.take()).await.is_err(), "it is taken again");
+        assert!(timeout(Duration::from_secs(3600), Slot::take(&slots, "shop".into())).await.is_err(), "it is taken again");
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_comes_back_from_outside_waits_until_a_slot_is_free() {
-        let slots = Slots::new(1);
-        let mut first = slots.take().await;
+        let slots = Places::new(1);
+        let mut first = Slot::take(&slots, "shop".into()).await;
         let mut other = None;
-        let back = first.outside(async { other = Some(slots.take().await) });
+        let back = first.outside(async { other = Some(Slot::take(&slots, "shop".into()).await) });
         assert!(timeout(Duration::from_secs(3600), back).await.is_err(), "the other one has it");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Runtime,
+    places::Place,
     refusal::{self, Part},
 };
 use crate::{
@@ -15,7 +16,6 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
 };
 use serde_json::json;
-use tokio::sync::SemaphorePermit;
 
 /// What became of a write.
 pub enum Written<K> {
@@ -36,7 +36,7 @@ pub async fn status<K: Kind>(runtime: &Runtime, next: &K) -> Result<Written<K>, 
     let mut body = next.clone();
     *body.meta_mut() = identity(next);
     let answer = {
-        let _room = room(runtime).await;
+        let _room = room(runtime, next).await;
         next.own_api(runtime.client.clone()).replace_status(&next.name_any(), &params, &body).await
     };
     written(runtime, next, Part::Status, answer).await
@@ -49,9 +49,8 @@ fn identity<K: Kind>(object: &K) -> ObjectMeta {
 }
 
 /// Room for one answer of the API server. Each holds a whole object, with all that its owner hung on it.
-async fn room(runtime: &Runtime) -> Option<SemaphorePermit<'_>> {
-    // Nobody closes it.
-    runtime.answers.acquire().await.ok()
+async fn room<K: Kind>(runtime: &Runtime, object: &K) -> Option<Place> {
+    runtime.answers.take(&object.namespace().unwrap_or_default()).await
 }
 
 /// Puts a finalizer on an object, or takes it off, in the same way; the other finalizers are not this operator's business.
@@ -60,7 +59,7 @@ async fn room(runtime: &Runtime) -> Option<SemaphorePermit<'_>> {
 /// As for [`status`].
 pub async fn finalizer<K: Kind>(runtime: &Runtime, object: &K, name: &str, present: bool) -> Result<Written<K>, kube::Error> {
     let api: Api<K> = object.own_api(runtime.client.clone());
-    let _room = room(runtime).await;
+    let _room = room(runtime, object).await;
     // Those of others are not kept, and have to stay.
     let Some(found) = api.get_metadata_opt(&object.name_any()).await? else { return Ok(Written::Gone) };
     if found.uid() != object.uid() {
@@ -95,7 +94,7 @@ async fn written<K: Kind>(runtime: &Runtime, object: &K, part: Part, answer: Res
 /// The API server refused it, or did not answer.
 pub async fn newest<K: Kind>(runtime: &Runtime, object: &K) -> Result<Option<K>, kube::Error> {
     let api: Api<K> = object.own_api(runtime.client.clone());
-    let _room = room(runtime).await;
+    let _room = room(runtime, object).await;
     let found = api.get_opt(&object.name_any()).await?.filter(|now| now.uid() == object.uid());
     Ok(found.map(kept))
 }

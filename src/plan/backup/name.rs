@@ -1,7 +1,6 @@
 //! The name that an attempt has in the cloud, by which it is found again when an answer was lost.
 
-use crate::cloud::engine::Engine;
-use sha2::{Digest, Sha256};
+use crate::cloud::{digest::sha256, engine::Engine};
 
 /// Longest name that every service takes (vendor pages 000, 001, 002).
 const MAX_CHARS: usize = 64;
@@ -41,12 +40,7 @@ pub fn default_description(namespace: &str, object_name: &str) -> String {
 
 /// Each part is preceded by its length, so that no two lists of parts hash alike.
 fn hash(parts: &[&str]) -> String {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part.as_bytes());
-    }
-    let mut hex = hex::encode(digest.finalize());
+    let mut hex = hex::encode(sha256(parts));
     hex.truncate(HASH_CHARS);
     hex
 }
