@@ -1,4 +1,4 @@
-//! Status and finalizers by compare-and-swap, and Events, for any kind.
+//! Status and finalizers by compare-and-swap, for any kind; and Events, which tell people of it.
 
 use super::{
     Runtime,
