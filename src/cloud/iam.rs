@@ -1,4 +1,4 @@
-//! Identity and Access Management: tokens by password, and projects by name (`POST /v3/auth/tokens`, `GET /v3/projects`).
+//! Identity and Access Management: tokens by password, and projects by name (`POST /v3/auth/tokens`, `GET /v3/auth/projects`, `GET /v3/projects`).
 
 use super::{
     api::{Api, Lists, as_it_is},
@@ -66,7 +66,13 @@ pub fn read_token(body: &[u8]) -> Result<TokenFacts, Unreadable> {
     })
 }
 
-/// Asks which projects have a region's name.
+/// Asks which projects these credentials may use. It needs no permission (Huawei Cloud's page `iam_06_0003`, KeystoneListAuthProjects), and cannot be narrowed
+/// to a name.
+pub fn own_projects() -> Request {
+    Request::new(&API, Operation::Projects, Method::GET, "/v3/auth/projects".into())
+}
+
+/// Asks which projects of the account have a region's name. It needs the permission to list projects.
 pub fn projects(region: &str) -> Request {
     Request { query: vec![("name", region.to_owned())], ..Request::new(&API, Operation::Projects, Method::GET, "/v3/projects".into()) }
 }

@@ -49,7 +49,7 @@ pub async fn server<F: Future<Output = io::Result<()>> + Send + 'static>(answer:
             let mut head = vec![0; 16 * 1024];
             let read = socket.read(&mut head).await.unwrap_or_default();
             // The account's own question, which is not what a test is about.
-            if head[..read].starts_with(b"GET /v3/projects") {
+            if head[..read].starts_with(b"GET /v3/auth/projects") {
                 let _ = socket.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
                 continue;
             }

@@ -284,6 +284,7 @@ async fn a_permission_can_be_withdrawn_per_service() {
     assert_eq!(stage.create_taurus("denied").await.error(), (403, "DBS.280015".to_owned()));
     assert_eq!(stage.create_dcs("denied").await.error(), (403, "DCS.2003".to_owned()));
     assert_eq!(stage.iam.clone().token(TOKEN).ask("GET /v3/projects", None).await.status, 403);
+    assert_eq!(stage.iam.clone().token(TOKEN).ask("GET /v3/auth/projects", None).await.status, 200, "it needs no permission");
     stage.cloud.deny("dcs", false);
     assert_eq!(stage.create_dcs("granted").await.status, 200);
 }

@@ -100,33 +100,43 @@ pub struct Login<'a> {
 }
 
 impl Login<'_> {
-    /// Tries an identity on the list of projects. Who may not read that list, but says which project it is, is authenticated all the same.
+    /// Tries an identity on the projects that it may use, and finds the region's where none is given. Some credentials are refused that list, or it lacks the
+    /// project: then the account's projects of that name are asked for. Who may read neither, but says which project it is, is authenticated all the same.
     pub async fn find_project(&self, identity: Identity) -> Result<(Identity, String), LoginError> {
-        let request = iam::projects(&self.target.region);
-        let given = self.target.project_id.as_deref();
-        let mut answer = self.ask(&request, identity.auth(given)).await;
+        let given = self.target.project_id.clone();
+        let mut missing = None;
+        for request in [iam::own_projects(), iam::projects(&self.target.region)] {
+            match (self.projects(&request, &identity).await, &given) {
+                (Ok(_), Some(project_id)) => return Ok((identity, project_id.clone())),
+                (Err(LoginError::Cloud(error)), Some(project_id)) if error.class() == Class::Forbidden => {
+                    return Ok((identity, project_id.clone()));
+                }
+                (Ok(found), None) => match found.as_slice() {
+                    [project_id] => return Ok((identity, project_id.clone())),
+                    [] => missing = Some(LoginError::ProjectNotFound { found: 0 }),
+                    several => return Err(LoginError::ProjectNotFound { found: several.len() }),
+                },
+                // It says nothing of the credentials. That the project is not among those that were listed says more.
+                (Err(LoginError::Cloud(error)), _) if matches!(error.class(), Class::Forbidden | Class::Misconfigured) => {
+                    missing.get_or_insert(LoginError::Cloud(error));
+                }
+                (Err(error), _) => return Err(error),
+            }
+        }
+        Err(missing.unwrap_or(LoginError::ProjectNotFound { found: 0 }))
+    }
+
+    /// The projects of the region's name that an answer lists.
+    async fn projects(&self, request: &Request, identity: &Identity) -> Result<Vec<String>, LoginError> {
+        let auth = || identity.auth(self.target.project_id.as_deref());
+        let mut answer = self.ask(request, auth()).await;
         // A signature is refused when its time is off by more than 15 minutes. The refusal says what time it is, and reading may be repeated.
         let is_refused = answer.as_ref().is_err_and(|error| error.class() == Class::Unauthenticated);
         if is_refused && matches!(identity, Identity::Keys { .. }) && self.is_skewed() {
-            answer = self.ask(&request, identity.auth(given)).await;
+            answer = self.ask(request, auth()).await;
         }
-        let reply = match answer {
-            Ok(reply) => reply,
-            Err(error) => {
-                return match given {
-                    Some(project_id) if error.class() == Class::Forbidden => Ok((identity, project_id.to_owned())),
-                    _ => Err(error.into()),
-                };
-            }
-        };
-        if let Some(project_id) = given {
-            return Ok((identity, project_id.to_owned()));
-        }
-        let found = iam::read_projects(&reply.body, &self.target.region).map_err(|error| unreadable(&request, &reply, &error.0))?;
-        match found.as_slice() {
-            [project_id] => Ok((identity, project_id.clone())),
-            other => Err(LoginError::ProjectNotFound { found: other.len() }),
-        }
+        let reply = answer?;
+        iam::read_projects(&reply.body, &self.target.region).map_err(|error| unreadable(request, &reply, &error.0).into())
     }
 
     fn is_skewed(&self) -> bool {

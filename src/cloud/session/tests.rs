@@ -177,10 +177,32 @@ async fn the_project_is_looked_up_by_region_and_there_must_be_one() {
     let (url, heard) = server(vec![("200 OK", "", projects(&["p-7"]))]).await;
     let session = open(&url, None, keys()).await.unwrap();
     assert_eq!((session.project_id(), session.renew_in()), ("p-7", None));
-    assert_eq!(*heard.lock().unwrap(), ["GET /v3/projects?name=eu-xx with signature"]);
-    for ids in [&[][..], &["a", "b"][..]] {
-        let (url, _) = server(vec![("200 OK", "", projects(ids))]).await;
-        assert_eq!(open(&url, None, given_token()).await.err(), Some(LoginError::ProjectNotFound { found: ids.len() }));
+    assert_eq!(*heard.lock().unwrap(), ["GET /v3/auth/projects with signature"], "the list that needs no permission");
+    let (url, _) = server(vec![("200 OK", "", projects(&["a", "b"]))]).await;
+    assert_eq!(open(&url, None, given_token()).await.err(), Some(LoginError::ProjectNotFound { found: 2 }));
+}
+
+#[tokio::test]
+async fn a_project_that_is_not_listed_is_looked_up_by_name_where_that_is_allowed() {
+    let forbidden = || ("403 Forbidden", "", r#"{"error":{"code":"403","message":"no"}}"#.to_owned());
+    let not_there = || ("404 Not Found", "", r#"{"error_code":"APIGW.0101","error_msg":"The API does not exist"}"#.to_owned());
+    let listed = |ids| ("200 OK", "", projects(ids));
+    for first in [listed(&[]), forbidden(), not_there()] {
+        let (url, heard) = server(vec![first, listed(&["p-7"])]).await;
+        assert_eq!(open(&url, None, given_token()).await.unwrap().project_id(), "p-7");
+        assert_eq!(*heard.lock().unwrap(), ["GET /v3/auth/projects with token", "GET /v3/projects?name=eu-xx with token"]);
+    }
+    let (url, _) = server(vec![listed(&[]), forbidden()]).await;
+    assert_eq!(open(&url, None, given_token()).await.err(), Some(LoginError::ProjectNotFound { found: 0 }), "the first answer says more");
+}
+
+#[tokio::test]
+async fn credentials_that_are_refused_or_an_iam_that_fails_are_asked_once() {
+    for (status, class) in [("401 Unauthorized", Class::Unauthenticated), ("503 Service Unavailable", Class::Unavailable)] {
+        let (url, heard) = server(vec![(status, "", r#"{"error":{"code":401,"message":"no"}}"#.into()), (status, "", String::new())]).await;
+        let error = open(&url, None, given_token()).await.err().unwrap();
+        assert!(matches!(&error, LoginError::Cloud(error) if error.class() == class), "{error:?}");
+        assert_eq!(heard.lock().unwrap().len(), 1);
     }
 }
 
