@@ -1,5 +1,7 @@
 //! What is said of an account, and what that means for the backups that name it.
 
+pub mod events;
+
 use super::{
     backup::{memory::BlockedSince, reason::Reason, seen::Account},
     clock::Moment,
@@ -49,7 +51,7 @@ impl std::fmt::Display for AccountKey {
 }
 
 /// Why an account is where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
 pub enum AccountReason {
     /// The cloud accepted the credentials.
     Verified,

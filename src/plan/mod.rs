@@ -9,6 +9,7 @@
 //! | [`lease`] | who leads |
 //! | [`summary`] | how the backups of an instance are doing, for metrics |
 //! | [`share`] | how much room there is for each under a bound |
+//! | [`notice`] | what is published as an Event, of any kind of object |
 //! | [`settings`] | every delay, from the timing flags |
 //! | [`clock`] | a moment by both clocks |
 
@@ -17,6 +18,7 @@ pub mod backup;
 pub mod clock;
 pub mod lease;
 pub mod login;
+pub mod notice;
 pub mod place;
 pub mod settings;
 pub mod share;

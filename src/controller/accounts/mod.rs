@@ -21,7 +21,7 @@ use super::{
         drive::{Reconciler, drive},
         slots::Slot,
         watch::Change,
-        write,
+        write::{self, Written},
     },
     store::{accounts::Held, waker::Waker},
 };
@@ -30,10 +30,7 @@ use crate::{
         account::ClusterCloudAccount,
         conditions::{Kstatus, is_true, types},
     },
-    plan::{
-        account::{Access, AccountKey, CLOCKS_DISAGREE, Verification, status},
-        backup::events::Notice,
-    },
+    plan::account::{Access, AccountKey, Verification, events::notices, status},
 };
 use kinds::AccountObject;
 use kube::{Api, api::ListParams, runtime::controller::Action};
@@ -148,13 +145,10 @@ async fn renew<K: AccountObject>(ctx: &Context, account: &K, mut slot: Slot) -> 
         ctx.backups.wake_account(&key);
     }
     if is_new {
+        let notices = notices(before, &next);
         // A conflict is no error: the newer version is reconciled anyway.
-        write::status(&ctx.runtime, &account.with_status(next)).await?;
-        let was_skewed = before.is_some_and(|before| is_true(&before.conditions, types::CLOCK_SKEW));
-        if is_skewed && !was_skewed {
-            let note = CLOCKS_DISAGREE.to_owned();
-            let notice = Notice { reason: "ClockSkew", action: "CompareClocks", is_warning: true, note };
-            write::publish(&ctx.runtime, account, vec![notice]).await;
+        if let Written::Stored(account) = write::status(&ctx.runtime, &account.with_status(next)).await? {
+            write::publish(&ctx.runtime, &account, notices).await;
         }
     }
     Ok(Action::requeue(renew_in.map_or(requeue_after, |renew_in| renew_in.min(requeue_after)).max(MIN_PAUSE)))

@@ -26,7 +26,7 @@ use crate::{
         account::AccountKey,
         backup::{
             decide::decide,
-            events::{Notice, notices},
+            events::notices,
             listing_result::LookFor,
             memory::{Memory, Stage},
             reason::Reason,
@@ -35,6 +35,7 @@ use crate::{
             step::{Report, Step, carries_intent},
         },
         clock::Moment,
+        notice::Notice,
     },
 };
 use kube::{ResourceExt, runtime::controller::Action};

@@ -4,7 +4,7 @@
 use crate::{
     api::MANAGER,
     cloud::digest::sha256,
-    plan::{backup::events::Notice, clock::Moment},
+    plan::{clock::Moment, notice::Notice},
 };
 use k8s_openapi::api::{
     core::v1::ObjectReference,

@@ -5,7 +5,7 @@ use super::Runtime;
 use crate::{
     cloud::parse::clean,
     controller::{kind::Kind, store::refusals::Refusal},
-    plan::backup::events::Notice,
+    plan::notice::Notice,
 };
 use kube::{ResourceExt, core::Status};
 

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     api::MANAGER,
     controller::{api_error::explained, kind::Kind, object::keep},
-    plan::backup::events::Notice,
+    plan::notice::Notice,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{

@@ -1,27 +1,17 @@
 //! What is published as an Event: the steps of a backup's life, read off two statuses.
 
-use crate::api::{
-    conditions::{is_true, types},
-    status::{DatabaseBackupStatus, Origin, Phase},
+use crate::{
+    api::{
+        conditions::{is_true, types},
+        status::{DatabaseBackupStatus, Origin, Phase},
+    },
+    plan::notice::{Notice, ready},
 };
-
-/// An Event about a backup.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// CamelCase reason.
-    pub reason: &'static str,
-    /// What was done, CamelCase.
-    pub action: &'static str,
-    /// Something is wrong.
-    pub is_warning: bool,
-    /// One line for people.
-    pub note: String,
-}
 
 /// What happened between two statuses, in order.
 pub fn notices(before: &DatabaseBackupStatus, after: &DatabaseBackupStatus) -> Vec<Notice> {
     let mut notices = Vec::new();
-    let message = ready_message(after);
+    let (_, message) = ready(&after.conditions);
     let mut publish = |reason, action, is_warning, note: &str| {
         notices.push(Notice { reason, action, is_warning, note: note.to_owned() });
     };
@@ -37,20 +27,16 @@ pub fn notices(before: &DatabaseBackupStatus, after: &DatabaseBackupStatus) -> V
     }
     if before.phase != after.phase {
         match after.phase {
-            Some(Phase::Completed) => publish("Completed", "CreateBackup", false, &message),
-            Some(Phase::Failed) => publish("Failed", "CreateBackup", true, &message),
-            Some(Phase::Missing) => publish("RemoteMissing", "Watch", true, &message),
-            Some(Phase::Expired) => publish("Expired", "DeleteBackup", false, &message),
+            Some(Phase::Completed) => publish("Completed", "CreateBackup", false, message),
+            Some(Phase::Failed) => publish("Failed", "CreateBackup", true, message),
+            Some(Phase::Missing) => publish("RemoteMissing", "Watch", true, message),
+            Some(Phase::Expired) => publish("Expired", "DeleteBackup", false, message),
             _ => {}
         }
     }
     let stalled = |status: &DatabaseBackupStatus| is_true(&status.conditions, types::STALLED);
     if stalled(after) && !stalled(before) && !matches!(after.phase, Some(Phase::Failed | Phase::Missing)) {
-        publish("Stalled", "Reconcile", true, &message);
+        publish("Stalled", "Reconcile", true, message);
     }
     notices
-}
-
-fn ready_message(status: &DatabaseBackupStatus) -> String {
-    status.conditions.iter().find(|c| c.type_ == types::READY).map(|c| c.message.clone()).unwrap_or_default()
 }
