@@ -11,7 +11,10 @@ use http::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 /// Other addresses than those of the endpoint table, each a URL such as `https://gaussdb.example.com`, without a path.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
@@ -111,6 +114,11 @@ impl Endpoints {
     pub fn engine(&self, engine: Engine) -> Option<&Endpoint> {
         self.engines.iter().find(|(known, _)| *known == engine).map(|(_, endpoint)| endpoint)
     }
+}
+
+/// The regions of a cloud that accounts can name without `endpoints` of their own, in the order of their names.
+pub fn regions(cloud: Cloud) -> BTreeSet<&'static str> {
+    tables::regions(cloud)
 }
 
 fn parse(cloud: Cloud, service: &'static str, url: &str, policy: &EndpointPolicy) -> Result<Endpoint, EndpointError> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::{fmt, time::Duration};
 
 /// What a call is for; the label in metrics and the word in messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Operation {
     /// Ask for a backup.

@@ -51,7 +51,7 @@ impl std::fmt::Display for AccountKey {
 }
 
 /// Why an account is where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 pub enum AccountReason {
     /// The cloud accepted the credentials.
     Verified,

@@ -2,6 +2,7 @@
 //! `dcs_region.py` of version 3.1.219), and Open Telekom Cloud's list of regions and endpoints. A test in `tests/simulator/` compares them with the SDK.
 
 use crate::cloud::engine::{Cloud, Engine};
+use std::collections::BTreeSet;
 
 /// The IAM of Huawei Cloud for every region that has none of its own; the SDK asks it there, too.
 pub(super) const GLOBAL_IAM: &str = "iam.myhuaweicloud.com";
@@ -14,7 +15,18 @@ pub(super) fn iam(cloud: Cloud, region: &str) -> Option<String> {
         Cloud::HuaweiCloud => Some(GLOBAL_IAM.into()),
         // The Swiss cloud; it serves none of the engines, so they need endpoints of their own there.
         Cloud::OpenTelekomCloud if region == "eu-ch2" => Some("iam-pub.eu-ch2.sc.otc.t-systems.com".into()),
-        Cloud::OpenTelekomCloud => ["eu-de", "eu-nl"].contains(&region).then(|| format!("iam.{region}.otc.t-systems.com")),
+        Cloud::OpenTelekomCloud => TELEKOM.contains(&region).then(|| format!("iam.{region}.otc.t-systems.com")),
+    }
+}
+
+/// The regions where an engine is served.
+pub(super) fn regions(cloud: Cloud) -> BTreeSet<&'static str> {
+    match cloud {
+        Cloud::HuaweiCloud => {
+            let taurusdb = TAURUSDB.iter().flat_map(|(_, regions)| regions.iter());
+            GEMINIDB.iter().chain(taurusdb).chain(DCS).copied().collect()
+        }
+        Cloud::OpenTelekomCloud => TELEKOM.iter().copied().collect(),
     }
 }
 
@@ -57,6 +69,9 @@ const IAM: &[&str] = &[
     "cn-east-5", "cn-north-1", "cn-north-2", "cn-north-4", "cn-north-9", "cn-north-12", "cn-south-1", "cn-south-2", "cn-southwest-2",
     "eu-west-0", "la-north-2", "la-south-2", "me-east-1", "my-kualalumpur-1", "na-mexico-1", "ru-moscow-1", "sa-brazil-1", "tr-west-1",
 ];
+
+/// Regions of Open Telekom Cloud.
+const TELEKOM: &[&str] = &["eu-de", "eu-nl"];
 
 const GEMINIDB: &[&str] = &[
     "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "cn-east-2", "cn-east-3",

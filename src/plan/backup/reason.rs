@@ -3,7 +3,7 @@
 use crate::api::conditions::Kstatus;
 
 /// Why a backup is where it is; independent of its phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
 pub enum Reason {
     /// The cloud is being asked.
     Submitting,
