@@ -37,8 +37,13 @@ impl Authority {
 
     /// What a server presents that is called `host`: certified from so many seconds from now until so many seconds from now.
     pub fn certify(&self, host: &str, validity: Range<i64>, protocols: &[&[u8]]) -> Arc<ServerConfig> {
+        self.certify_all(&[host.to_owned()], validity, protocols)
+    }
+
+    /// The same for a server with several names, of which `*.` may begin some.
+    pub fn certify_all(&self, hosts: &[String], validity: Range<i64>, protocols: &[&[u8]]) -> Arc<ServerConfig> {
         let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new(vec![host.to_owned()]).expect("a name");
+        let mut params = CertificateParams::new(hosts.to_vec()).expect("a name");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
         let at = |offset: i64| date_time_ymd(1970, 1, 1) + Duration::from_secs(now.saturating_add_signed(offset));

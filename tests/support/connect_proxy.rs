@@ -30,17 +30,22 @@ pub struct ConnectProxy {
 impl ConnectProxy {
     /// Starts one that wants this value of `Proxy-Authorization`, if any.
     pub fn start(authorization: Option<&str>) -> Self {
+        Self::start_towards(authorization, ToOwned::to_owned)
+    }
+
+    /// The same, which builds each tunnel to what this makes of the target.
+    pub fn start_towards(authorization: Option<&str>, towards: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a thread");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("a bound socket has an address");
         let tunnels = Arc::new(Mutex::new(Tunnels::default()));
-        let (authorization, seen) = (authorization.map(ToOwned::to_owned), tunnels.clone());
+        let (authorization, seen, towards) = (authorization.map(ToOwned::to_owned), tunnels.clone(), Arc::new(towards));
         runtime.spawn(async move {
             let listener = TcpListener::from_std(listener).expect("a socket");
             while let Ok((client, _)) = listener.accept().await {
-                let (authorization, seen) = (authorization.clone(), seen.clone());
-                tokio::spawn(async move { tunnel(client, authorization.as_deref(), &seen).await });
+                let (authorization, seen, towards) = (authorization.clone(), seen.clone(), towards.clone());
+                tokio::spawn(async move { tunnel(client, authorization.as_deref(), &seen, &*towards).await });
             }
         });
         Self { address, tunnels, runtime: Some(runtime) }
@@ -65,7 +70,12 @@ impl Drop for ConnectProxy {
     }
 }
 
-async fn tunnel(mut client: TcpStream, authorization: Option<&str>, seen: &Mutex<Tunnels>) -> io::Result<()> {
+async fn tunnel(
+    mut client: TcpStream,
+    authorization: Option<&str>,
+    seen: &Mutex<Tunnels>,
+    towards: &(impl Fn(&str) -> String + Send + Sync),
+) -> io::Result<()> {
     let head = head(&mut client).await?;
     let mut lines = head.lines();
     let target = lines.next().and_then(|line| line.strip_prefix("CONNECT ")?.split(' ').next()).unwrap_or_default().to_owned();
@@ -80,7 +90,7 @@ async fn tunnel(mut client: TcpStream, authorization: Option<&str>, seen: &Mutex
             .write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n")
             .await;
     }
-    let mut server = TcpStream::connect(&target).await?;
+    let mut server = TcpStream::connect(towards(&target)).await?;
     client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
     copy_bidirectional(&mut client, &mut server).await.map(drop)
 }

@@ -10,6 +10,9 @@
 
 #[path = "../support/authority.rs"]
 mod authority;
+#[allow(dead_code, reason = "the reader of pages of the tests of the documentation, of which this uses a part")]
+#[path = "../docs/markdown.rs"]
+mod markdown;
 #[path = "../simulator/mod.rs"]
 mod simulator;
 #[path = "../support/mod.rs"]
@@ -21,6 +24,7 @@ mod blocked;
 mod brakes;
 mod clients;
 mod crowds;
+mod docs;
 mod engines;
 mod events;
 mod exactly_once;

@@ -85,10 +85,10 @@ impl World {
 
     /// With CRDs and a cloud that is reached by https only, and presents this.
     pub async fn over_tls(config: Arc<ServerConfig>) -> Self {
-        Self::bare_with(Audit::StatusWrites, Simulator::start_tls(config).await).await.with_crds().await
+        Self::bare_over_tls(config).await.with_crds().await
     }
 
-    async fn with_crds(self) -> Self {
+    pub async fn with_crds(self) -> Self {
         self.plane.kubectl_ok(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")]).await;
         self.plane.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await;
         self.plane.kubectl_ok(&["create", "namespace", "operator"]).await;
@@ -98,6 +98,11 @@ impl World {
     /// A control plane with this record, and a cloud; what else there is, is installed by the test.
     pub async fn bare(audit: Audit) -> Self {
         Self::bare_with(audit, Simulator::start().await).await
+    }
+
+    /// A control plane with nothing in it, and a cloud that is reached by https only, and presents this.
+    pub async fn bare_over_tls(config: Arc<ServerConfig>) -> Self {
+        Self::bare_with(Audit::StatusWrites, Simulator::start_tls(config).await).await
     }
 
     async fn bare_with(audit: Audit, cloud: Simulator) -> Self {
