@@ -72,7 +72,11 @@ struct Visit {
 
 impl Visit {
     async fn receive(shared: Arc<Shared>, service: Service, incoming: axum::extract::Request) -> Self {
-        let (parts, body) = incoming.into_parts();
+        let (mut parts, body) = incoming.into_parts();
+        // Over HTTP/2 the host is no header; a gateway makes one of it before anything is checked (RFC 9113, 8.3.1).
+        if let (false, Some(authority)) = (parts.headers.contains_key(header::HOST), parts.uri.authority()) {
+            parts.headers.extend(HeaderValue::from_str(authority.as_str()).map(|host| (header::HOST, host)));
+        }
         let body = to_bytes(body, BODY_LIMIT).await;
         let too_large = body.is_err();
         let request = Request {
