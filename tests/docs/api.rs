@@ -17,7 +17,7 @@ fn kind(crd: &CustomResourceDefinition) -> String {
     let schema = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref()).expect("a schema");
     let group = &crd.spec.group;
     let short: Vec<String> = names.short_names.iter().flatten().map(|name| code(name)).collect();
-    let mut text = format!(
+    let described = format!(
         "## {}\n\n`apiVersion: {group}/{}`, `{}.{group}`, short {}, {}.\n\n{}\n\n",
         names.kind,
         version.name,
@@ -26,22 +26,16 @@ fn kind(crd: &CustomResourceDefinition) -> String {
         if crd.spec.scope == "Namespaced" { "in a namespace" } else { "of the whole cluster" },
         schema.description.as_deref().unwrap_or_default(),
     );
-    text += &columns(version.additional_printer_columns.as_deref().unwrap_or_default());
     let selectable: Vec<String> =
         version.selectable_fields.iter().flatten().map(|field| code(field.json_path.trim_start_matches('.'))).collect();
-    if !selectable.is_empty() {
-        text += &format!("`--field-selector` knows {}.\n\n", selectable.join(", "));
-    }
-    for part in ["spec", "status"] {
-        text += &format!("### The {part} of a {}\n\n", names.kind);
-        text += &row(&["field", "type", "default", "what it says, and its rules"]);
-        text += "|---|---|---|---|\n";
+    let selectors = if selectable.is_empty() { String::new() } else { format!("`--field-selector` knows {}.\n\n", selectable.join(", ")) };
+    let tables = ["spec", "status"].map(|part| {
         let root = schema.properties.iter().flatten().find(|(name, _)| *name == part).map(|(_, root)| root).expect("both are there");
-        text += &rules_of_all(part, root);
-        text += &fields(part, root);
-        text.push('\n');
-    }
-    text
+        let heads = row(&["field", "type", "default", "what it says, and its rules"]) + "|---|---|---|---|\n";
+        format!("### The {part} of a {}\n\n{heads}{}{}\n", names.kind, rules_of_all(part, root), fields(part, root))
+    });
+    let columns = columns(version.additional_printer_columns.as_deref().unwrap_or_default());
+    [described, columns, selectors, tables.concat()].concat()
 }
 
 fn columns(columns: &[CustomResourceColumnDefinition]) -> String {

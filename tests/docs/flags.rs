@@ -1,36 +1,30 @@
 //! `docs/reference/flags.md`: every flag of every subcommand, from the program's own description.
 
 use crate::generated::{code, is_current, row};
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, CommandFactory};
 use database_backup_operator::process::config::Cli;
 
 #[test]
 fn the_reference_of_the_flags_is_current() {
     let program = Cli::command();
-    let mut text = String::new();
-    let mut described: Vec<(&Command, Vec<String>)> = Vec::new();
+    let mut described: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut sections = Vec::new();
     for command in program.get_subcommands() {
-        text += &format!(
-            "## {} {}\n\n{}\n\n",
-            program.get_name(),
-            command.get_name(),
-            sentence(&command.get_about().map(ToString::to_string).unwrap_or_default())
-        );
         let arguments: Vec<&Arg> = command.get_arguments().collect();
-        let ids: Vec<String> = arguments.iter().map(|argument| argument.get_id().to_string()).collect();
-        if arguments.is_empty() {
-            text += "It has no flags.\n\n";
+        let ids: Vec<&str> = arguments.iter().map(|argument| argument.get_id().as_str()).collect();
+        let said = if arguments.is_empty() {
+            "It has no flags.\n".to_owned()
         } else if let Some((same, _)) = described.iter().find(|(_, others)| *others == ids) {
-            text += &format!("It takes the flags of [`{0}`](#{1}-{0}).\n\n", same.get_name(), program.get_name());
+            format!("It takes the flags of [`{same}`](#{}-{same}).\n", program.get_name())
         } else {
-            text += &row(&["flag", "variable", "default", "what it says"]);
-            text += "|---|---|---|---|\n";
-            text += &arguments.iter().map(|argument| flag(argument)).collect::<String>();
-            text.push('\n');
-            described.push((command, ids));
-        }
+            described.push((command.get_name(), ids));
+            let rows: String = arguments.iter().map(|argument| flag(argument)).collect();
+            row(&["flag", "variable", "default", "what it says"]) + "|---|---|---|---|\n" + &rows
+        };
+        let about = sentence(&command.get_about().map(ToString::to_string).unwrap_or_default());
+        sections.push(format!("## {} {}\n\n{about}\n\n{said}", program.get_name(), command.get_name()));
     }
-    is_current("docs/reference/flags.md", "flags", &text);
+    is_current("docs/reference/flags.md", "flags", &sections.join("\n"));
 }
 
 fn flag(argument: &Arg) -> String {

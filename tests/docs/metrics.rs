@@ -4,7 +4,7 @@ use crate::markdown::Page;
 use std::collections::BTreeSet;
 
 /// The words of a text that begin like one of ours.
-fn words<'a>(text: &'a str, begins: impl Fn(&str) -> bool) -> BTreeSet<&'a str> {
+fn words(text: &str, begins: impl Fn(&str) -> bool) -> BTreeSet<&str> {
     text.split(|char: char| !char.is_ascii_alphanumeric() && char != '_').filter(|word| begins(word)).collect()
 }
 

@@ -70,7 +70,9 @@ fn text(expression: &Expr) -> Option<String> {
 
 fn published(files: &[Source]) -> BTreeSet<String> {
     let mut found = Published::default();
-    files.iter().for_each(|file| found.visit_file(&file.file));
+    for file in files {
+        found.visit_file(&file.file);
+    }
     found.0
 }
 

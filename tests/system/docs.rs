@@ -7,6 +7,7 @@
 use crate::{
     authority::{Authority, BOTH, DAY},
     markdown::{Block, Page, ROOT},
+    simulator::{ACCESS_KEY, DOMAIN, PASSWORD, SECRET_KEY, USER},
     support::{connect_proxy::ConnectProxy, tools::Tools},
     world::World,
 };
@@ -21,6 +22,18 @@ use tokio::{process::Command, time::timeout};
 
 /// Longest run of a block: the longest has a control plane and a backup to wait for.
 const BLOCK: Duration = Duration::from_secs(90);
+/// A token that somebody else keeps fresh.
+const TOKEN: &str = "a-token-of-somebody-else";
+/// What the pages ask their readers to put into variables: the cloud's account and its credentials, and what a pipeline sets.
+const VARIABLES: [(&str, &str); 7] = [
+    ("CLOUD_ACCOUNT", DOMAIN),
+    ("CLOUD_USER", USER),
+    ("CLOUD_PASSWORD", PASSWORD),
+    ("CLOUD_ACCESS_KEY", ACCESS_KEY),
+    ("CLOUD_SECRET_KEY", SECRET_KEY),
+    ("CLOUD_TOKEN", TOKEN),
+    ("CI_PIPELINE_ID", "4711"),
+];
 /// Pages at a time: each has a control plane.
 const AT_ONCE: usize = 2;
 
@@ -50,8 +63,11 @@ async fn tried(page: &Page) -> Vec<String> {
             break;
         }
     }
-    let objects = blocks.iter().flat_map(|block| ours(block).into_iter().map(|object| (block.line, object)));
-    for (line, object) in objects.collect::<Vec<_>>() {
+    let objects: Vec<(usize, Value)> = blocks.iter().flat_map(|block| ours(block).into_iter().map(|object| (block.line, object))).collect();
+    if !objects.is_empty() {
+        stage.define().await;
+    }
+    for (line, object) in objects {
         if let Err(said) = stage.is_taken(object).await {
             wrong.push(format!("{}:{line}: {said}", page.path));
         }
@@ -93,7 +109,7 @@ impl Stage {
         let installs = ["helm install", "helm upgrade", "apply -k", "crds"].iter().any(|word| all.contains(word));
         let mut world = if installs { world } else { world.with_crds().await };
         world.cloud.any_instance(true);
-        welcome(&world, &all);
+        world.cloud.add_token(TOKEN);
         let roots = world.plane.folder().join("roots.pem");
         std::fs::write(&roots, authority.pem()).expect("written");
         let proxy = ConnectProxy::start_towards(None, doors(&world));
@@ -118,12 +134,22 @@ impl Stage {
         bash.args(["-euo", "pipefail", "-c", commands])
             .current_dir(ROOT)
             .env_clear()
+            .envs(VARIABLES)
             .envs([("PATH", self.path.as_str()), ("LANG", "C.UTF-8")]);
         bash.env("HOME", &home).env("KUBECONFIG", self.world.plane.kubeconfig()).stdin(Stdio::null()).kill_on_drop(true);
         let output = timeout(BLOCK, bash.output()).await.map_err(|_| format!("not within {BLOCK:?}:\n{commands}"))?;
         let output = output.map_err(|error| error.to_string())?;
         let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         if output.status.success() { Ok(()) } else { Err(format!("{}\n{}\n{commands}", said(&output.stderr), said(&output.stdout))) }
+    }
+
+    /// Applies the definitions, whatever the page did with them.
+    async fn define(&self) {
+        self.world
+            .plane
+            .kubectl_ok(&["apply", "--server-side", "--force-conflicts", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")])
+            .await;
+        self.world.plane.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await;
     }
 
     /// Whether the API server would create it, under a name and in a namespace where nothing else is in its way.
@@ -187,30 +213,4 @@ fn doors(world: &World) -> impl Fn(&str) -> String + Send + Sync + 'static {
     }
     // What the page does not know is nowhere.
     move |target| doors.get(target).cloned().unwrap_or_else(|| "127.0.0.1:1".to_owned())
-}
-
-/// Makes the cloud know the credentials and the projects that the commands name.
-fn welcome(world: &World, commands: &str) {
-    let value = |key: &str| {
-        let given =
-            [format!("{key}="), format!("{key}: ")].iter().find_map(|key| commands.split(key.as_str()).nth(1).map(ToOwned::to_owned));
-        let value = given.map(|rest| rest.trim_start_matches(['\'', '"']).to_owned());
-        value.and_then(|rest| rest.split([' ', '\n', '\'', '"', ',', '}']).next().map(ToOwned::to_owned)).filter(|value| !value.is_empty())
-    };
-    {
-        let mut cloud = world.cloud.cloud();
-        let tenant = cloud.tenants.first_mut().expect("an account");
-        for (field, key) in [(&mut tenant.domain, "domainName"), (&mut tenant.user, "username"), (&mut tenant.password, "password")] {
-            field.clone_from(&value(key).unwrap_or_else(|| field.clone()));
-        }
-    }
-    if let (Some(access), Some(secret)) = (value("accessKey"), value("secretKey")) {
-        world.cloud.add_access_key(&access, &secret, value("securityToken").as_deref(), None);
-    }
-    if let Some(project) = value("projectId") {
-        world.cloud.add_project(&project, "eu-de_of-the-docs");
-    }
-    if let Some(token) = value("token") {
-        world.cloud.add_token(&token);
-    }
 }
