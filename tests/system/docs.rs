@@ -39,7 +39,8 @@ const AT_ONCE: usize = 2;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_of_the_documentation_succeeds_and_every_manifest_is_taken() {
-    let pages = Page::documentation().into_iter().filter(|page| page.blocks().iter().any(|block| is_run(block) || !ours(block).is_empty()));
+    let pages =
+        Page::documentation().into_iter().filter(|page| page.blocks().iter().any(|block| is_run(block) || ours(block) != Ok(Vec::new())));
     let said: Vec<Vec<String>> =
         stream::iter(pages).map(|page| async move { tried(&page).await }).buffer_unordered(AT_ONCE).collect().await;
     let wrong = said.concat();
@@ -63,14 +64,16 @@ async fn tried(page: &Page) -> Vec<String> {
             break;
         }
     }
-    let objects: Vec<(usize, Value)> = blocks.iter().flat_map(|block| ours(block).into_iter().map(|object| (block.line, object))).collect();
-    if !objects.is_empty() {
+    let manifests: Vec<(usize, Result<Vec<Value>, String>)> = blocks.iter().map(|block| (block.line, ours(block))).collect();
+    if manifests.iter().any(|(_, objects)| objects.as_ref().is_ok_and(|objects| !objects.is_empty())) {
         stage.define().await;
     }
-    for (line, object) in objects {
-        if let Err(said) = stage.is_taken(object).await {
-            wrong.push(format!("{}:{line}: {said}", page.path));
-        }
+    for (line, objects) in manifests {
+        let taken = match objects {
+            Ok(objects) => stage.are_taken(objects).await,
+            Err(said) => Err(said),
+        };
+        wrong.extend(taken.err().map(|said| format!("{}:{line}: {said}", page.path)));
     }
     wrong
 }
@@ -81,16 +84,15 @@ fn before(page: &Page) -> Vec<(usize, String)> {
     parts.filter_map(|rest| rest.split_once("-->")).map(|(commands, _)| (0, commands.to_owned())).collect()
 }
 
-/// The objects of ours in a block of YAML that is no example.
-fn ours(block: &Block) -> Vec<Value> {
+/// The objects of ours in a block of YAML that is no example, or what is wrong with it.
+fn ours(block: &Block) -> Result<Vec<Value>, String> {
     if block.info.as_deref() != Some("yaml") {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&block.text).unwrap_or_default();
-    documents
-        .into_iter()
-        .filter(|object| object["apiVersion"].as_str().is_some_and(|version| version.starts_with("dbbackup.dev/")))
-        .collect()
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple(&block.text).map_err(|error| format!("not YAML, nor `yaml example`: {error}"))?;
+    let is_ours = |object: &Value| object["apiVersion"].as_str().is_some_and(|version| version.starts_with("dbbackup.dev/"));
+    Ok(documents.into_iter().filter(is_ours).collect())
 }
 
 /// A control plane and an operator for a page, and the cloud behind the names that the page uses.
@@ -152,7 +154,14 @@ impl Stage {
         self.world.plane.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await;
     }
 
-    /// Whether the API server would create it, under a name and in a namespace where nothing else is in its way.
+    /// Whether the API server would create them, under names and in a namespace where nothing else is in their way.
+    async fn are_taken(&self, objects: Vec<Value>) -> Result<(), String> {
+        for object in objects {
+            self.is_taken(object).await?;
+        }
+        Ok(())
+    }
+
     async fn is_taken(&self, mut object: Value) -> Result<(), String> {
         // There they are on a page that installs them; there is nothing else to wait for.
         self.world
