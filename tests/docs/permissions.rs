@@ -30,7 +30,7 @@ fn calls(operation: Operation) -> Vec<(&'static str, String)> {
         }
         Operation::Delete => of_each(&|engine| engine.service().delete(project, instance, backup)),
         Operation::Token => vec![(iam::API.name, written(iam::token("", "", &String::new().into(), None, "")))],
-        Operation::Projects => vec![(iam::API.name, written(iam::projects("")))],
+        Operation::Projects => [iam::own_projects(), iam::projects("")].map(|request| (iam::API.name, written(request))).into(),
     }
 }
 
