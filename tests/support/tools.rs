@@ -9,7 +9,8 @@ use std::{
 /// What is built, or found, together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tools {
-    /// etcd, kube-apiserver, kubectl and, unless `KUBEBUILDER_ASSETS` has none, kube-controller-manager.
+    /// etcd, kube-apiserver, kubectl and, unless `KUBEBUILDER_ASSETS` has none, kube-controller-manager: of the newest Kubernetes, or, with
+    /// `DBBACKUP_CONTROL_PLANE=oldest`, of the oldest that the chart takes.
     ControlPlane,
     /// helm.
     Helm,
@@ -17,6 +18,8 @@ pub enum Tools {
     HelmDocs,
     /// prometheus and promtool.
     Prometheus,
+    /// actionlint.
+    Actionlint,
     /// No programs: the definitions of kinds of the Prometheus operator and of Flux.
     Crds,
 }
@@ -31,11 +34,12 @@ impl Tools {
             return Ok(folder.clone());
         }
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/build");
+        let name = self.name()?;
         // What it says on the way is for whoever waits.
-        let built = Command::new("bash").args([script, self.name()]).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+        let built = Command::new("bash").args([script, name]).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
         let built = built.map_err(|error| format!("{script}: {error}"))?;
         if !built.status.success() {
-            return Err(format!("no {0}; the reason is above, and `tests/tools/build {0}` repeats it", self.name()));
+            return Err(format!("no {name}; the reason is above, and `tests/tools/build {name}` repeats it"));
         }
         let folder = PathBuf::from(String::from_utf8_lossy(&built.stdout).trim());
         found.push((self, folder.clone()));
@@ -47,13 +51,18 @@ impl Tools {
         self.folder().unwrap_or_else(|reason| panic!("{reason}")).join(name)
     }
 
-    fn name(self) -> &'static str {
-        match self {
-            Self::ControlPlane => "control-plane",
+    fn name(self) -> Result<&'static str, String> {
+        Ok(match self {
+            Self::ControlPlane => match std::env::var("DBBACKUP_CONTROL_PLANE").as_deref() {
+                Err(_) | Ok("" | "newest") => "control-plane",
+                Ok("oldest") => "control-plane-oldest",
+                Ok(other) => return Err(format!("DBBACKUP_CONTROL_PLANE is {other:?}: there is only newest and oldest")),
+            },
             Self::Helm => "helm",
             Self::HelmDocs => "helm-docs",
             Self::Prometheus => "prometheus",
+            Self::Actionlint => "actionlint",
             Self::Crds => "crds",
-        }
+        })
     }
 }
