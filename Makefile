@@ -1,16 +1,26 @@
 # `make demo` and `make test` do everything on a fresh machine with Rust, Go and Python 3.
-.PHONY: help demo test model storm fuzz figures lint generate image package licences advisories
+.PHONY: help demo test test-oldest model storm fuzz figures lint generate image package licences advisories
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# What the tests use of others.
+PROGRAMS = control-plane control-plane-oldest helm helm-docs prometheus crds actionlint
 
 demo: tools ## Show the main job on a control plane and a simulated cloud of its own.
-	@cargo build --quiet --bin database-backup-operator
+	@tests/tools/compile 'the operator and the demo' 4 build --bin database-backup-operator --example demo
 	@cargo run --quiet --example demo
 
-test: tools ## Run every test. The control plane, helm and Prometheus are built on the first run.
-	@for group in control-plane helm helm-docs prometheus crds; do tests/tools/build $$group >/dev/null || exit 1; done
+test: tools ## Run every test, a core of them on the oldest Kubernetes, too. Control planes, helm and Prometheus are built on the first run.
+	@for group in $(PROGRAMS); do tests/tools/build $$group >/dev/null || exit 1; done
+	@tests/tools/compile 'the operator and its tests' 8 test --no-run
+	@tests/tools/oldest core
 	cargo test
+
+test-oldest: tools ## Run every system test on the oldest Kubernetes that the chart takes.
+	@for group in $(PROGRAMS); do tests/tools/build $$group >/dev/null || exit 1; done
+	@tests/tools/compile 'the operator and its system tests' 6 test --no-run --test system
+	@tests/tools/oldest all
 
 storm: tools ## Run the storm with 1,000 objects and 300 kills (10 minutes); STORM_SEED repeats one.
 	@tests/tools/build control-plane >/dev/null
@@ -41,7 +51,7 @@ model: tools ## Check every interleaving with more faults than `make test` does 
 	MODEL=deep cargo test --release --lib plan::backup::model -- --test-threads 1
 
 figures: tools ## Measure speed, memory and calls with a thousand objects (5 minutes).
-	@cargo build --quiet --release --bin database-backup-operator
+	@tests/tools/compile 'the operator and the measurements' 10 build --release --bin database-backup-operator --example figures
 	@cargo run --quiet --release --example figures
 
 generate: tools ## Write anew what is made from something else: crds/, the chart's README, plain manifests, snapshots.
