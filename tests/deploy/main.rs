@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test stops where its ground is missing")]
 
 mod alerts;
+mod building;
 mod chart;
 mod health;
 mod manifests;
@@ -11,3 +12,4 @@ mod release;
 mod render;
 #[path = "../support/mod.rs"]
 mod support;
+mod workflows;
