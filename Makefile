@@ -6,21 +6,25 @@ help: ## Show this list.
 
 # What the tests use of others.
 PROGRAMS = control-plane control-plane-oldest helm helm-docs prometheus crds actionlint
+# Compiled in a third of the time. Only what goes through millions of decisions, the library's own tests, needs to be as quick as Cargo.toml says.
+QUICK = --config 'profile.dev.package."database-backup-operator".opt-level=0'
 
 demo: tools ## Show the main job on a control plane and a simulated cloud of its own.
-	@tests/tools/compile 'the operator and the demo' 4 build --bin database-backup-operator --example demo
-	@cargo run --quiet --example demo
+	@tests/tools/compile 'the operator and the demo' 4 build $(QUICK) --bin database-backup-operator --example demo
+	@cargo run $(QUICK) --quiet --example demo
 
 test: tools ## Run every test, a core of them on the oldest Kubernetes, too. Control planes, helm and Prometheus are built on the first run.
 	@for group in $(PROGRAMS); do tests/tools/build $$group >/dev/null || exit 1; done
-	@tests/tools/compile 'the operator and its tests' 8 test --no-run
-	@tests/tools/oldest core
-	cargo test
+	@tests/tools/compile 'the library and its own tests' 5 test --lib --no-run
+	@tests/tools/compile 'the operator and the other tests' 4 test $(QUICK) --test '*' --no-run
+	@tests/tools/oldest core $(QUICK)
+	cargo test --lib
+	cargo test $(QUICK) --test '*'
 
 test-oldest: tools ## Run every system test on the oldest Kubernetes that the chart takes.
 	@for group in $(PROGRAMS); do tests/tools/build $$group >/dev/null || exit 1; done
-	@tests/tools/compile 'the operator and its system tests' 6 test --no-run --test system
-	@tests/tools/oldest all
+	@tests/tools/compile 'the operator and its system tests' 5 test $(QUICK) --test system --no-run
+	@tests/tools/oldest all $(QUICK)
 
 storm: tools ## Run the storm with 1,000 objects and 300 kills (10 minutes); STORM_SEED repeats one.
 	@tests/tools/build control-plane >/dev/null
