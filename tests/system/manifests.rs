@@ -15,7 +15,7 @@ const REFUSED_BACKUPS: [(&str, &str, &str); 24] = [
     (
         "an instance that is too long",
         "{source: {engine: DCS, instanceId: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}}",
-        "may not be more than 64",
+        "spec.source.instanceId: Too long",
     ),
     ("a description with a quote", "{source: {engine: DCS, instanceId: i-1, description: \"it's\"}}", "spec.source.description"),
     ("a description with an angle bracket", "{source: {engine: DCS, instanceId: i-1, description: 'a<b'}}", "spec.source.description"),
