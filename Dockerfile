@@ -4,8 +4,8 @@
 # `docker buildx imagetools inspect rust:1.95-bookworm` (or `skopeo inspect --raw docker://docker.io/library/rust:1.95-bookworm | sha256sum`).
 # The compiler runs on the builder's own platform, also for the other one.
 FROM --platform=$BUILDPLATFORM rust:1.95-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1 AS build
-ARG BUILDARCH TARGETARCH
-RUN case "$BUILDARCH/$TARGETARCH" in \
+ARG TARGETARCH
+RUN case "$(dpkg --print-architecture)/$TARGETARCH" in \
       amd64/arm64) set -- gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;; \
       arm64/amd64) set -- gcc-x86-64-linux-gnu libc6-dev-amd64-cross ;; \
       *) exit 0 ;; \
