@@ -8,7 +8,7 @@ use super::{
 use crate::{
     api::backup::DatabaseBackup,
     cloud::{self, endpoints::EndpointPolicy},
-    plan::{clock::Moment, settings::Settings, summary},
+    plan::{backup::description::ClusterName, clock::Moment, settings::Settings, summary},
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -86,6 +86,8 @@ pub struct Options {
     pub cluster_resource_namespace: String,
     /// What the accounts' own endpoints have to keep to.
     pub endpoint_policy: EndpointPolicy,
+    /// What this cluster is called in the descriptions of backups.
+    pub cluster_name: ClusterName,
 }
 
 impl Options {

@@ -3,7 +3,7 @@
 use crate::{
     cloud::endpoints::{AllowedHosts, EndpointPolicy},
     controller::{checks::permissions::LeaseName, context::Options},
-    plan::settings::Settings,
+    plan::{backup::description::ClusterName, settings::Settings},
 };
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::time::Duration;
@@ -96,6 +96,11 @@ pub struct Run {
     #[arg(long, env = "DBBACKUP_ALLOWED_ENDPOINT_HOSTS", default_value = "", hide_default_value = true, value_name = "HOSTS")]
     pub allowed_endpoint_hosts: AllowedHosts,
 
+    /// What this cluster is called in the description that a backup gets in the cloud when its object has none: up to 40 printable ASCII characters, none of
+    /// `> ! < " & ' =`. Default: the cluster is not named.
+    #[arg(long, env = "DBBACKUP_CLUSTER_NAME", default_value = "", hide_default_value = true, value_name = "NAME")]
+    pub cluster_name: ClusterName,
+
     /// Form of the log lines.
     #[arg(long, env = "DBBACKUP_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -132,6 +137,7 @@ impl Run {
                 allow_insecure: self.allow_insecure_endpoints,
                 allowed_hosts: self.allowed_endpoint_hosts.clone(),
             },
+            cluster_name: self.cluster_name.clone(),
         }
     }
 
@@ -187,6 +193,19 @@ mod tests {
         assert_eq!(policy(""), EndpointPolicy::default());
         let error = run("https://a.example").unwrap_err().to_string();
         assert!(error.contains("\"https://a.example\" is no host"), "{error}");
+    }
+
+    #[test]
+    fn the_name_of_the_cluster_is_checked_at_the_start() {
+        let run = |name: &str| Cli::try_parse_from(["x", "run", "--cluster-name", name]);
+        let named = |name: &str| match run(name).unwrap().command {
+            Command::Run(run) => run.options("operator".into()).cluster_name,
+            _ => unreachable!("it is run"),
+        };
+        assert_eq!(named("prod-eu"), "prod-eu".parse().unwrap());
+        assert_eq!(named(""), ClusterName::default());
+        let error = run("prod & test").unwrap_err().to_string();
+        assert!(error.contains("--cluster-name <NAME>") && error.contains("printable ASCII"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use database_backup_operator::{
         checks::permissions::{LeaseName, used},
         context::Options,
     },
-    plan::settings::Settings,
+    plan::{backup::description::ClusterName, settings::Settings},
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, time::Duration};
@@ -61,6 +61,7 @@ fn needed(namespaces: &[&str], cluster: bool) -> BTreeSet<Grant> {
         },
         cluster_resource_namespace: RELEASE.into(),
         endpoint_policy: EndpointPolicy::default(),
+        cluster_name: ClusterName::default(),
     };
     let lease = LeaseName { namespace: RELEASE.into(), name: RELEASE.into() };
     let any = |text: Option<String>| text.unwrap_or_else(|| "*".into());

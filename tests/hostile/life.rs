@@ -21,6 +21,7 @@ use database_backup_operator::{
         },
         backup::{
             decide::decide,
+            description::ClusterName,
             events::notices,
             listing_result::{Covers, ListingResult, LookFor},
             memory::Memory,
@@ -112,6 +113,7 @@ impl<'a> Life<'a> {
         let metadata = &self.object.metadata;
         let seen = Seen {
             object: Object {
+                cluster: &ClusterName::default(),
                 namespace: metadata.namespace.as_deref().unwrap_or_default(),
                 name: metadata.name.as_deref().unwrap_or_default(),
                 uid: metadata.uid.as_deref().unwrap_or_default(),

@@ -153,6 +153,7 @@ impl<'a> Reconcile<'a> {
         let (namespace, name, unseen) = (object.namespace().unwrap_or_default(), object.name_any(), DatabaseBackupStatus::default());
         let seen = Seen {
             object: Object {
+                cluster: &ctx.options.cluster_name,
                 namespace: &namespace,
                 name: &name,
                 uid: self.uid,

@@ -155,7 +155,10 @@ async fn is_granted(client: &Client, permission: &Permission) -> Result<bool, ku
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cloud::endpoints::EndpointPolicy, plan::settings::Settings};
+    use crate::{
+        cloud::endpoints::EndpointPolicy,
+        plan::{backup::description::ClusterName, settings::Settings},
+    };
     use std::time::Duration;
 
     fn options(namespaces: &[&str]) -> Options {
@@ -171,6 +174,7 @@ mod tests {
             },
             cluster_resource_namespace: "operator".into(),
             endpoint_policy: EndpointPolicy::default(),
+            cluster_name: ClusterName::default(),
         }
     }
 

@@ -27,6 +27,7 @@
 
 mod brake;
 pub mod decide;
+pub mod description;
 pub mod events;
 mod first;
 mod gate;

@@ -33,11 +33,6 @@ pub fn own_marks(engine: Engine, object_name: &str, uid: &str, instance_id: &str
     (1..=MAX_ATTEMPTS).map(move |attempt| backup_name(engine, object_name, uid, instance_id, attempt))
 }
 
-/// The text stored with a backup when the user gave none. An object's name may hold 253 characters, so it is cut to what DCS's remark has room for.
-pub fn default_description(namespace: &str, object_name: &str) -> String {
-    format!("DatabaseBackup {namespace}/{object_name}").chars().take(100).collect()
-}
-
 /// Each part is preceded by its length, so that no two lists of parts hash alike.
 fn hash(parts: &[&str]) -> String {
     let mut hex = hex::encode(sha256(parts));
@@ -81,10 +76,5 @@ mod tests {
     #[test]
     fn a_dcs_mark_has_no_object_name_in_it() {
         assert_eq!(backup_name(Engine::DCS, "orders", UID, "i-1", 1).len(), "dbb-".len() + 20);
-    }
-
-    #[test]
-    fn the_default_description_fits_into_a_remark_behind_the_mark() {
-        assert!(default_description(&"n".repeat(63), &"o".repeat(253)).len() <= 100);
     }
 }

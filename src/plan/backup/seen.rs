@@ -1,6 +1,6 @@
 //! What is seen of one backup and around it when a decision is made.
 
-use super::reason::Reason;
+use super::{description::ClusterName, reason::Reason};
 use crate::{
     api::{backup::DatabaseBackupSpec, status::DatabaseBackupStatus},
     plan::{clock::Moment, place::Place, settings::Settings},
@@ -35,6 +35,8 @@ pub struct Seen<'a> {
 /// Who the object is.
 #[derive(Clone, Copy, Debug)]
 pub struct Object<'a> {
+    /// What its cluster is called, as far as somebody said so.
+    pub cluster: &'a ClusterName,
     /// Namespace.
     pub namespace: &'a str,
     /// Name.

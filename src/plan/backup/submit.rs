@@ -1,10 +1,11 @@
 //! The cloud has to be asked for a backup: everything first, then the intent, then the call.
 
 use super::{
+    description::default_description,
     first,
     gate::{place, retry_state, wait_at},
     memory::{OwnIntent, Stage},
-    name::{backup_name, default_description},
+    name::backup_name,
     observed::Observed,
     queue::OLDEST,
     reason::Reason,
@@ -259,7 +260,7 @@ fn new_backup(o: &Observed<'_>, intent: &DatabaseBackupStatus) -> NewBackup {
     NewBackup {
         instance_id: source.instance_id.clone(),
         mark: intent.backup_name.clone().unwrap_or_default(),
-        description: described.unwrap_or_else(|| default_description(o.object.namespace, o.object.name)),
+        description: described.unwrap_or_else(|| default_description(o.object.cluster, o.object.namespace, o.object.name)),
         backup_format: source.dcs.as_ref().and_then(|dcs| dcs.backup_format),
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     plan::{
         backup::{
             decide::decide,
+            description::ClusterName,
             listing_result::{Covers, ListingResult, LookFor},
             retry::AttemptContext,
             rule::{Rule, is_kept},
@@ -121,6 +122,7 @@ impl World {
         let (spec, uid) = (bounds.spec(self.object.policy), self.uid());
         let seen = Seen {
             object: Object {
+                cluster: &ClusterName::default(),
                 namespace: "n",
                 name: "o",
                 uid,

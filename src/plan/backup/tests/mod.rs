@@ -8,6 +8,7 @@ mod watch;
 
 use super::{
     decide::decide,
+    description::ClusterName,
     listing_result::{Covers, ListingResult, LookFor},
     memory::{Memory, Stage},
     reason::Reason,
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 /// One object and its world.
 struct World {
+    cluster: ClusterName,
     spec: DatabaseBackupSpec,
     status: DatabaseBackupStatus,
     account: Account,
@@ -84,6 +86,7 @@ impl World {
             dcs: None,
         };
         Self {
+            cluster: ClusterName::default(),
             spec: DatabaseBackupSpec {
                 account_ref: AccountRef::default(),
                 source,
@@ -117,6 +120,7 @@ impl World {
         }
         let seen = Seen {
             object: Object {
+                cluster: &self.cluster,
                 namespace: "shop",
                 name: "orders",
                 uid: "uid-1",

@@ -92,6 +92,19 @@ fn an_accepted_call_leads_to_running_with_both_ids() {
 }
 
 #[test]
+fn the_clusters_name_is_in_the_description_that_nobody_gave_and_decides_nothing() {
+    let mut world = World::new();
+    let intent = world.write_intent();
+    world.cluster = "prod-eu".parse().unwrap();
+    let Step::Send(new) = world.plan() else { panic!("the intent of before is still its own") };
+    assert_eq!(Some(new.mark), intent.backup_name, "it is found again by the same name");
+    assert_eq!(new.description, "DatabaseBackup shop/orders in prod-eu");
+    world.spec.source.description = Some("before v42".into());
+    let Step::Send(new) = world.plan() else { panic!("still its own") };
+    assert_eq!(new.description, "before v42");
+}
+
+#[test]
 fn a_refused_description_fails_for_good_with_the_code_and_the_request_id() {
     let mut world = World::new();
     world.write_intent();
