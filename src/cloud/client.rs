@@ -7,6 +7,7 @@ use super::{
     request::{Hints, Operation, REQUEST_ID_CHARS, Reply, Request},
     sign,
 };
+use authorities::Authorities;
 use body::{Awaited, Caller};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
@@ -93,9 +94,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for all calls.
+    /// A client for all calls, which trusts whom the machine trusts.
     pub fn new(observer: Arc<dyn Observer>) -> Result<Self, reqwest::Error> {
-        Self::built(builder(), observer)
+        Self::trusting(&Authorities::default(), observer)
+    }
+
+    /// One that trusts these authorities, too.
+    pub fn trusting(authorities: &Authorities, observer: Arc<dyn Observer>) -> Result<Self, reqwest::Error> {
+        Self::built(authorities.trusted_by(builder())?, observer)
     }
 
     fn built(builder: reqwest::ClientBuilder, observer: Arc<dyn Observer>) -> Result<Self, reqwest::Error> {
@@ -305,6 +311,7 @@ fn no_answer(endpoint: &Endpoint, request: &Request, error: &reqwest::Error) -> 
     Error::no_answer(api, operation, one_line(message))
 }
 
+pub mod authorities;
 mod body;
 mod connection;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::{
     plan::{backup::description::ClusterName, settings::Settings},
 };
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// Takes backups of managed cloud databases, exactly once, and says truthfully how they went.
 #[derive(Debug, Parser)]
@@ -95,6 +95,11 @@ pub struct Run {
     /// IP addresses. Credentials are sent there. Default: none.
     #[arg(long, env = "DBBACKUP_ALLOWED_ENDPOINT_HOSTS", default_value = "", hide_default_value = true, value_name = "HOSTS")]
     pub allowed_endpoint_hosts: AllowedHosts,
+
+    /// File with certificates (PEM) of authorities that the cloud's certificates may be signed by, besides the public ones; for a proxy that opens TLS, or a
+    /// cloud of your own. It is read at the start.
+    #[arg(long, env = "DBBACKUP_CA_BUNDLE", value_name = "FILE")]
+    pub ca_bundle: Option<PathBuf>,
 
     /// What this cluster is called in the description that a backup gets in the cloud when its object has none: up to 40 printable ASCII characters, none of
     /// `> ! < " & ' =`. Default: the cluster is not named.

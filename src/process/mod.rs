@@ -12,7 +12,7 @@ mod telemetry;
 mod usage;
 
 use crate::{
-    cloud,
+    cloud::{self, client::authorities::Authorities},
     controller::{
         self,
         api_error::explained,
@@ -55,8 +55,9 @@ pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
     for problem in cluster::unusable_proxies() {
         tracing::warn!(problem, "a proxy of the environment cannot be used");
     }
+    let authorities = authorities(&flags)?;
     let config = cluster::config()?;
-    let (ctx, granted) = context(&flags, &config, stop)?;
+    let (ctx, granted) = context(&flags, &config, &authorities, stop)?;
     let http = AbortOnDropHandle::new(tokio::spawn(http::serve(listener, ctx.clone(), Readiness::new(ctx.clone()))));
     let _definitions = AbortOnDropHandle::new(tokio::spawn(definitions::watch(ctx.clone())));
     let result = tokio::select! {
@@ -72,6 +73,7 @@ pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
 /// # Errors
 /// Something is missing, or the cluster does not answer.
 pub async fn check(flags: Run) -> Result<(), Box<dyn Error>> {
+    authorities(&flags)?;
     let config = cluster::config()?;
     let (options, lease) = (flags.options(config.default_namespace.clone()), flags.lease(&config.default_namespace));
     let findings = permissions::check(&client(config, REQUEST_TIMEOUT)?, &options, lease.as_ref()).await;
@@ -101,7 +103,21 @@ async fn work(flags: &Run, config: &Config, ctx: &Arc<Context>, granted: Granted
     }
 }
 
-fn context(flags: &Run, config: &Config, stop: CancellationToken) -> Result<(Arc<Context>, Granted), Box<dyn Error>> {
+/// The authorities in the file that `--ca-bundle` names.
+fn authorities(flags: &Run) -> Result<Authorities, String> {
+    let Some(file) = &flags.ca_bundle else { return Ok(Authorities::default()) };
+    let pem = std::fs::read(file).map_err(|error| format!("--ca-bundle {} cannot be read: {error}", file.display()))?;
+    let authorities = Authorities::from_pem(&pem).map_err(|problem| format!("--ca-bundle {}: {problem}", file.display()))?;
+    tracing::info!(file = %file.display(), certificates = authorities.count(), "authorities are trusted besides the public ones");
+    Ok(authorities)
+}
+
+fn context(
+    flags: &Run,
+    config: &Config,
+    authorities: &Authorities,
+    stop: CancellationToken,
+) -> Result<(Arc<Context>, Granted), Box<dyn Error>> {
     let metrics = Arc::new(Metrics::new().with(Box::new(Usage)));
     let runtime = Runtime {
         client: client(config.clone(), REQUEST_TIMEOUT)?,
@@ -119,7 +135,7 @@ fn context(flags: &Run, config: &Config, stop: CancellationToken) -> Result<(Arc
     let (accounts, granted) = Accounts::new();
     let ctx = Context {
         runtime: Arc::new(runtime),
-        cloud: Arc::new(cloud::client::Client::new(metrics)?),
+        cloud: Arc::new(cloud::client::Client::trusting(authorities, metrics)?),
         options: flags.options(config.default_namespace.clone()),
         backups: Backups::default(),
         accounts,

@@ -111,6 +111,21 @@ fn run(args: &[&str]) -> (bool, String) {
 }
 
 #[test]
+fn a_bundle_that_cannot_be_used_is_named_before_anything_is_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = folder.path().join("empty.pem");
+    std::fs::write(&empty, "").expect("written");
+    let missing = folder.path().join("missing.pem");
+    for (file, words) in [(&missing, "cannot be read: No such file"), (&empty, "it holds no certificate")] {
+        for command in ["run", "check"] {
+            let (succeeded, said) = run(&[command, "--listen=127.0.0.1:0", &format!("--ca-bundle={}", file.display())]);
+            assert!(!succeeded && said.contains(&format!("--ca-bundle {}", file.display())) && said.contains(words), "{command}: {said}");
+            assert!(!said.contains("KUBECONFIG"), "{command}: {said}");
+        }
+    }
+}
+
+#[test]
 fn the_crd_command_prints_what_is_committed() {
     let (succeeded, printed) = run(&["crd"]);
     assert!(succeeded);

@@ -8,6 +8,7 @@ use crate::{
 };
 use database_backup_operator::api::status::Phase;
 use std::{
+    collections::BTreeSet,
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
@@ -78,10 +79,36 @@ async fn an_authority_that_is_not_trusted_is_named_and_nothing_is_sent() {
     std::fs::write(&file, Authority::new().pem()).expect("written");
     world.start_operator_with_env(&[], &[("SSL_CERT_FILE", &file.display().to_string())]);
     let said = world.until_account("names the authority", |status| {
-        status.conditions.first().is_some_and(|ready| ready.reason == "CloudUnavailable" && ready.message.contains("SSL_CERT_FILE"))
+        status.conditions.first().is_some_and(|ready| ready.reason == "CloudUnavailable" && ready.message.contains("--ca-bundle"))
     });
     said.await;
     assert!(world.cloud.calls().is_empty(), "{:?}", world.cloud.calls());
+}
+
+/// `SSL_CERT_FILE` says where the public roots are, as the image has them in a file of its own.
+#[tokio::test]
+async fn a_private_authority_is_trusted_besides_the_public_ones_and_a_backup_names_its_cluster() {
+    let (mut world, _public, roots) = world().await;
+    let private = Authority::new();
+    let bundle = world.plane.folder().join("bundle.pem");
+    std::fs::write(&bundle, private.pem()).expect("written");
+    for instance in ["i-1in07", "i-2in07"] {
+        world.cloud.add_instance("taurusdb", instance);
+    }
+    let (bundle, flags) = (bundle.display().to_string(), ["--cluster-name=prod-eu"]);
+    world.start_operator_with_env(&flags, &[("SSL_CERT_FILE", &roots), ("DBBACKUP_CA_BUNDLE", &bundle)]);
+    world.ask("by-public", "TaurusDB", "i-1in07").await;
+    world.until_phase("by-public", Phase::Completed).await;
+    let before = world.cloud.tls().http2_connections();
+
+    world.cloud.tls().present(private.certify_now("127.0.0.1"));
+    world.cloud.hang_up();
+    world.ask("by-private", "TaurusDB", "i-2in07").await;
+    world.until_phase("by-private", Phase::Completed).await;
+    assert!(world.cloud.tls().http2_connections() > before, "another connection");
+    assert!(world.operator().logs().contains("authorities are trusted besides the public ones"));
+    let described: BTreeSet<String> = world.cloud.backups().into_iter().map(|backup| backup.description).collect();
+    assert_eq!(described, ["public", "private"].map(|name| format!("DatabaseBackup default/by-{name} in prod-eu")).into());
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ fn certificate(host: &str, problem: &CertificateError) -> String {
         }
         // An authority of the same name and another key ends in the second.
         Problem::UnknownIssuer | Problem::BadSignature => {
-            format!("the TLS certificate of {host} is signed by no authority that is trusted here: SSL_CERT_FILE names those that are")
+            format!("the TLS certificate of {host} is signed by no authority that is trusted here: --ca-bundle adds one")
         }
         other => format!("the TLS certificate of {host} cannot be used: {other}"),
     }

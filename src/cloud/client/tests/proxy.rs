@@ -113,6 +113,6 @@ async fn a_proxy_that_opens_tls_with_its_own_authority_gets_nothing_until_that_i
     let endpoint = interceptor.serve_http2(&[], willing).await;
     let (address, _) = proxy(None).await;
     let error = send(&site.client_with(through(&address, "")), &endpoint, &create("dbb-1")).await.unwrap_err();
-    check_not_sent(&error, &endpoint, "SSL_CERT_FILE");
+    check_not_sent(&error, &endpoint, "--ca-bundle");
     assert_eq!(send(&interceptor.client_with(through(&address, "")), &endpoint, &create("dbb-1")).await.unwrap().status, 200);
 }

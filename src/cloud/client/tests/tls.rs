@@ -5,6 +5,7 @@ use super::{
     peer::{Peer, Site, create, send},
 };
 use crate::cloud::{
+    client::{Client, authorities::Authorities},
     endpoints::Endpoint,
     errors::{Error, Failure, NotSent},
 };
@@ -53,7 +54,7 @@ async fn a_certificate_of_its_own_is_as_bad_as_that_of_a_stranger() {
     let (site, stranger) = (Site::new(), Site::new());
     let endpoint = stranger.serve_http2(&[], willing).await;
     let error = send(&site.client(), &endpoint, &create("dbb-1")).await.unwrap_err();
-    check_not_sent(&error, &endpoint, "SSL_CERT_FILE");
+    check_not_sent(&error, &endpoint, "--ca-bundle");
 }
 
 #[tokio::test]
@@ -81,7 +82,7 @@ async fn a_certificate_that_expires_between_two_calls_keeps_new_connections_out_
 }
 
 /// The first error of a call once the connection is gone; one that is made before the client has noticed has no outcome.
-async fn until_refused(client: &crate::cloud::client::Client, endpoint: &Endpoint) -> Error {
+async fn until_refused(client: &Client, endpoint: &Endpoint) -> Error {
     loop {
         match send(client, endpoint, &create("dbb-3")).await {
             Err(error) if matches!(error.failure, Failure::NotSent { .. }) => return error,
@@ -108,4 +109,39 @@ async fn a_port_where_nobody_listens_is_named() {
     drop(listener);
     let error = send(&site.client(), &endpoint, &create("dbb-1")).await.unwrap_err();
     check_not_sent(&error, &endpoint, "refused");
+}
+
+#[tokio::test]
+async fn each_authority_of_a_bundle_is_trusted_and_what_else_is_in_the_file_is_passed_over() {
+    let sites = [Site::new(), Site::new()];
+    let bundle = format!("Corporate roots\n{}\n# The new one:\n{}", sites[0].authority.pem(), sites[1].authority.pem());
+    let authorities = Authorities::from_pem(bundle.as_bytes()).unwrap();
+    assert_eq!(authorities.count(), 2);
+    let client = Client::trusting(&authorities, std::sync::Arc::new(super::Heard::default())).unwrap();
+    for site in &sites {
+        let endpoint = site.serve_http2(&[], willing).await;
+        assert_eq!(send(&client, &endpoint, &create("dbb-1")).await.unwrap().status, 200);
+    }
+    let stranger = Site::new();
+    let endpoint = stranger.serve_http2(&[], willing).await;
+    check_not_sent(&send(&client, &endpoint, &create("dbb-1")).await.unwrap_err(), &endpoint, "--ca-bundle adds one");
+}
+
+#[test]
+fn a_bundle_without_a_certificate_that_can_be_used_is_refused_in_one_line() {
+    let good = Authority::new().pem();
+    let (key, cut) = (good.replace("CERTIFICATE", "PRIVATE KEY"), good.replace("-----END CERTIFICATE-----", ""));
+    let garbage = "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n";
+    let second = format!("{good}{garbage}");
+    for (bundle, words) in [
+        ("", "it holds no certificate"),
+        ("ca.crt", "it holds no certificate"),
+        (key.as_str(), "it holds no certificate"),
+        (cut.as_str(), "it is not PEM"),
+        (garbage, "certificate 1 of 1 cannot be used"),
+        (second.as_str(), "certificate 2 of 2 cannot be used"),
+    ] {
+        let error = Authorities::from_pem(bundle.as_bytes()).expect_err(words);
+        assert!(error.contains(words) && error.lines().count() == 1, "{bundle}: {error}");
+    }
 }
