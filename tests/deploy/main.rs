@@ -7,6 +7,7 @@ mod building;
 mod chart;
 mod health;
 mod manifests;
+mod metadata;
 mod permissions;
 mod release;
 mod render;

@@ -1,6 +1,10 @@
 //! What the API server takes and what it refuses.
 
-use crate::{support::control_plane::ControlPlane, world::World};
+use crate::{
+    support::{control_plane::ControlPlane, helm::CHART},
+    world::World,
+};
+use serde_json::Value;
 
 /// What is wrong, the manifest's spec, and what the refusal has to say.
 const REFUSED_BACKUPS: [(&str, &str, &str); 24] = [
@@ -161,5 +165,12 @@ async fn every_example_and_every_plain_manifest_is_valid() {
     {
         let folder = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
         world.plane.kubectl_ok(&["apply", "--dry-run=server", "--validate=strict", how, &folder]).await;
+    }
+    let chart = std::fs::read_to_string(format!("{CHART}/Chart.yaml")).expect("a chart");
+    let chart: Value = serde_saphyr::from_str(&chart).expect("YAML");
+    let examples: Vec<Value> =
+        serde_saphyr::from_str(chart["annotations"]["artifacthub.io/crdsExamples"].as_str().expect("text")).expect("YAML");
+    for example in examples {
+        world.plane.with_input(&["apply", "--dry-run=server", "--validate=strict", "-f", "-"], &example.to_string()).await.expect("valid");
     }
 }
