@@ -72,7 +72,25 @@ fn a_value_that_cannot_be_meant_is_refused_with_its_place() {
         ("metrics.serviceMonitor.renderMode=never", "/metrics/serviceMonitor/renderMode"),
         ("metrics.serviceMonitor.interval=soon", "/metrics/serviceMonitor/interval"),
         ("networkPolicy.apiServerPorts={}", "/networkPolicy/apiServerPorts"),
+        ("enabled=maybe", "/enabled"),
+        ("imagePullSecrets[0].nam=a", "/imagePullSecrets/0"),
+        ("global.imageRegistry.a=b", "/global/imageRegistry"),
+        ("clusterName=prod & test", "/clusterName"),
+        ("clusterName=a-name-that-is-longer-than-forty-characters", "/clusterName"),
+        ("caBundle=ca.pem", "/caBundle"),
+        ("caBundleFrom.configMapKeyRef.name=roots", "/caBundleFrom/configMapKeyRef"),
+        ("caBundleFrom.configMapRef.name=roots", "configMapRef"),
+        ("metrics.service.ipFamilyPolicy=DualStack", "/metrics/service/ipFamilyPolicy"),
+        ("metrics.service.ipFamilies={v6}", "/metrics/service/ipFamilies/0"),
         // What the schema cannot say.
+        ("enabled=false", "condition: database-backup-operator.enabled"),
+        ("podSpecExtra.nodeSelector.a=b", "podSpecExtra.nodeSelector is set, but the chart sets this field by a value of its own"),
+        ("podSpecExtra.containers={}", "podSpecExtra.containers is set"),
+        ("caBundle=-----BEGIN CERTIFICATE----- -----BEGIN PRIVATE KEY-----", "caBundle holds a private key"),
+        (
+            "caBundle=-----BEGIN CERTIFICATE-----,caBundleFrom.secretKeyRef.name=a,caBundleFrom.secretKeyRef.key=b",
+            "caBundle and caBundleFrom are both set",
+        ),
         ("replicaCount=2,leaderElection.enabled=false", "replicaCount > 1 needs leaderElection.enabled"),
         ("metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true", "both enabled"),
         (
@@ -136,8 +154,8 @@ fn the_schema_knows_exactly_the_values_that_there_are() {
     let (mut values, mut known) = (BTreeSet::new(), BTreeSet::new());
     leaves(&parse(&read("values.yaml"))[0], &schema, "", &mut values);
     schema_leaves(&schema, "", &mut known);
-    // The last is Helm's own; the others are refused where they are misspelt, and absent by default.
-    let absent = [".resources.claims", ".global"].map(str::to_owned).into();
+    // Refused where they are misspelt, and absent by default.
+    let absent = BTreeSet::from([".resources.claims".to_owned()]);
     assert_eq!(known.difference(&values).cloned().collect::<BTreeSet<_>>(), absent);
     assert_eq!(values.difference(&known).count(), 0, "{values:?}");
 }
@@ -187,8 +205,10 @@ fn the_settings_are_flags_that_there_are_and_their_defaults_are_the_same() {
             assert_eq!(value, default, "{name}");
         }
     }
-    let everything =
-        objects(&["--set", "operator.watchNamespaces={a,b},operator.clusterResourceNamespace=c,operator.allowedEndpointHosts={d}"]);
+    let everything = objects(&[
+        "--set",
+        "operator.watchNamespaces={a,b},operator.clusterResourceNamespace=c,operator.allowedEndpointHosts={d},clusterName=e,caBundleFrom.secretKeyRef.name=f,caBundleFrom.secretKeyRef.key=g",
+    ]);
     let env = of_kind(&everything, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]["env"].to_string();
     for set in defaults.keys().filter(|name| !["DBBACKUP_LEASE_NAMESPACE", "DBBACKUP_ALLOW_INSECURE_ENDPOINTS"].contains(&name.as_str())) {
         assert!(env.contains(set.as_str()), "{set} cannot be set by a value: {env}");
@@ -253,6 +273,19 @@ fn the_notes_say_what_to_do_next() {
     let by_default = notes(&[]);
     for expected in ["rollout status deployment/database-backup-operator", "kind: CloudAccount", "kind: DatabaseBackup", "helm uninstall"] {
         assert!(by_default.contains(expected), "{expected}: {by_default}");
+    }
+    for set in ["crds.enabled=true", "image.registry=", "image.repository=team/backups"] {
+        let said = notes(&["--set", set]);
+        let warned = ["WARNING", "names no registry", "image.registry=REGISTRY", "kind load docker-image", "minikube image load"];
+        assert!(warned.iter().all(|expected| said.contains(expected)), "{set}: {said}");
+    }
+    for set in [
+        "image.registry=registry.example.org",
+        "global.imageRegistry=localhost:5000",
+        "image.repository=registry.example.org/backups",
+        "image.registry=localhost",
+    ] {
+        assert!(!notes(&["--set", set]).contains("WARNING"), "{set}");
     }
     assert!(notes(&["--set", "crds.enabled=false"]).contains("apply the CRDs of version"));
     assert!(notes(&["--set", "operator.watchNamespaces={shop}"]).contains("serves shop"));

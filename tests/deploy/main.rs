@@ -9,8 +9,10 @@ mod health;
 mod manifests;
 mod metadata;
 mod permissions;
+mod places;
 mod release;
 mod render;
 #[path = "../support/mod.rs"]
 mod support;
+mod umbrella;
 mod workflows;

@@ -12,9 +12,10 @@ metadata:
     pod-security.kubernetes.io/enforce: restricted
 ";
 
+/// The selector is that of the first ones: it cannot be changed, and one who applies the next ones has a Deployment with it.
 #[test]
 fn the_plain_manifests_are_the_chart_without_helm() {
-    let rendered = template(&["--set", "crds.enabled=false,tests.enabled=false"]).expect("rendered");
+    let rendered = template(&["--set", "crds.enabled=false,tests.enabled=false,legacySelector=true"]).expect("rendered");
     let of_helm = |line: &&str| {
         ["# Source: ", "helm.sh/chart: ", "app.kubernetes.io/managed-by: "].iter().any(|start| line.trim_start().starts_with(start))
     };

@@ -11,7 +11,7 @@ use crate::{
     world::{PATIENCE, World},
 };
 use database_backup_operator::api::status::Phase;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path};
 
 /// Namespace and name of everything.
@@ -180,6 +180,69 @@ async fn an_upgrade_changes_what_was_changed_and_nothing_else() {
     assert_eq!(changed.len(), 2, "the Deployment and a PodDisruptionBudget: {changed:?}");
     plane.helm_ok(&["rollback", NAME, "1", "--namespace", NAME]).await;
     assert_eq!(plane.kubectl_ok(&["-n", NAME, "get", "deploy", NAME, "-o", "jsonpath={.spec.replicas}"]).await, "1");
+}
+
+/// UID of a Deployment, and the labels that it selects its Pods by.
+async fn selector(plane: &ControlPlane, name: &str) -> (String, Value) {
+    let deployment = plane.kubectl_ok(&["-n", NAME, "get", "deploy", name, "-o", "json"]).await;
+    let deployment: Value = serde_json::from_str(&deployment).expect("JSON");
+    (deployment["metadata"]["uid"].as_str().expect("a UID").to_owned(), deployment["spec"]["selector"]["matchLabels"].clone())
+}
+
+/// The labels of the first Deployments, and of those of a release.
+fn first_selector() -> Value {
+    json!({ "app.kubernetes.io/name": NAME })
+}
+
+fn own_selector(release: &str) -> Value {
+    json!({ "app.kubernetes.io/name": NAME, "app.kubernetes.io/instance": release, "app.kubernetes.io/component": "operator" })
+}
+
+#[tokio::test]
+async fn an_upgrade_keeps_the_selector_that_it_finds_and_a_new_release_beside_it_has_its_own() {
+    let plane = ControlPlane::start().await;
+    // What the chart made before it knew another selector.
+    plane.helm_ok(&install(&["--set", "legacySelector=true"])).await;
+    let first = selector(&plane, NAME).await;
+    assert_eq!(first.1, first_selector());
+    let upgrade = ["upgrade", NAME, CHART, "--namespace", NAME, "--reset-values"];
+    plane.helm_ok(&upgrade).await;
+    assert_eq!(selector(&plane, NAME).await, first, "the same Deployment");
+    plane.helm_ok(&["rollback", NAME, "1", "--namespace", NAME]).await;
+    assert_eq!(selector(&plane, NAME).await, first);
+
+    plane.helm_ok(&["install", "second", CHART, "--namespace", NAME, "--set", "crds.enabled=false"]).await;
+    let name = format!("second-{NAME}");
+    let second = selector(&plane, &name).await;
+    assert_eq!(second.1, own_selector("second"));
+    plane.helm_ok(&["upgrade", "second", CHART, "--namespace", NAME, "--reset-values", "--set", "crds.enabled=false,replicaCount=2"]).await;
+    // Of no use where the cluster says how it is.
+    plane
+        .helm_ok(&["upgrade", "second", CHART, "--namespace", NAME, "--reset-values", "--set", "crds.enabled=false,legacySelector=true"])
+        .await;
+    assert_eq!(selector(&plane, &name).await, second);
+    assert_eq!(selector(&plane, NAME).await, first);
+}
+
+#[tokio::test]
+async fn what_is_rendered_without_a_cluster_goes_over_the_first_deployment_by_one_value_and_over_none_without() {
+    let plane = ControlPlane::start().await;
+    plane.kubectl_ok(&["apply", "-f", &format!("{FIRST}/operator.yaml")]).await;
+    let first = selector(&plane, NAME).await;
+    assert_eq!(first.1, first_selector());
+    let sync = async |values: &str| {
+        let set = format!("crds.enabled=false,tests.enabled=false{values}");
+        let rendered = plane.helm_ok(&["template", NAME, CHART, "--namespace", NAME, "--set", &set]).await;
+        plane.with_input(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &rendered).await
+    };
+    let refused = sync("").await.expect_err("another selector");
+    assert!(refused.contains("spec.selector") && refused.contains("field is immutable"), "{refused}");
+    sync(",legacySelector=true").await.expect("the same selector");
+    assert_eq!(selector(&plane, NAME).await, first);
+    // Deleted, it comes back with the selector of a new one.
+    plane.kubectl_ok(&["-n", NAME, "delete", "deploy", NAME]).await;
+    sync("").await.expect("a new one");
+    assert_eq!(selector(&plane, NAME).await.1, own_selector(NAME));
 }
 
 #[tokio::test]

@@ -27,11 +27,28 @@
 {{- end }}
 {{- end }}
 
-{{/* They select the operator's Pods. */}}
+{{/* Every Pod of the operator has them, and they select the Pods for whatever can be changed later. */}}
 {{- define "database-backup-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "database-backup-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
+{{- end }}
+
+{{/*
+What the Deployment selects its Pods by. It cannot be changed afterwards, so a Deployment that is there keeps what it has: the first ones selected by the
+name alone. Where the cluster cannot be asked, as by `helm template` and Argo CD, `legacySelector` says that there is such a one.
+*/}}
+{{- define "database-backup-operator.deploymentSelector" -}}
+{{- $existing := lookup "apps/v1" "Deployment" (include "database-backup-operator.namespace" .) (include "database-backup-operator.fullname" .) -}}
+{{- if $existing -}}
+{{- toYaml $existing.spec.selector }}
+{{- else if .Values.legacySelector -}}
+matchLabels:
+  app.kubernetes.io/name: {{ include "database-backup-operator.name" . }}
+{{- else -}}
+matchLabels:
+  {{- include "database-backup-operator.selectorLabels" . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* On everything but the Pods. */}}
@@ -61,10 +78,65 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* A digest says exactly which image; the tag beside it is for people. */}}
+{{/* A digest says exactly which image; the tag beside it is for people. The registry of a parent chart counts before this chart's. */}}
 {{- define "database-backup-operator.image" -}}
 {{- $image := .Values.image -}}
-{{- with $image.registry }}{{ . }}/{{ end }}{{ $image.repository }}:{{ default .Chart.AppVersion $image.tag }}{{ with $image.digest }}@{{ . }}{{ end }}
+{{- with default $image.registry (.Values.global).imageRegistry }}{{ trimSuffix "/" . }}/{{ end }}{{ $image.repository }}:{{ default .Chart.AppVersion $image.tag }}{{ with $image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{/* Those of a parent chart and those of this one, each once; each is a name, or a map with a name. */}}
+{{- define "database-backup-operator.imagePullSecrets" -}}
+{{- $names := list -}}
+{{- range concat (default list (.Values.global).imagePullSecrets) (default list .Values.imagePullSecrets) -}}
+{{- $names = append $names (kindIs "string" . | ternary (dict "name" .) .).name -}}
+{{- end -}}
+{{- range uniq $names }}
+- name: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "database-backup-operator.caBundleName" -}}
+{{- printf "%s-ca-bundle" (include "database-backup-operator.fullname" . | trunc 53 | trimSuffix "-") }}
+{{- end }}
+
+{{/* The volume with the certificates of `caBundle` or `caBundleFrom`, as the file ca.crt. */}}
+{{- define "database-backup-operator.caBundleVolume" -}}
+{{- with .Values.caBundle }}
+{{- if contains "PRIVATE KEY" . }}
+{{- fail "caBundle holds a private key: it is for certificates alone, and everybody may read them" }}
+{{- end }}
+{{- if $.Values.caBundleFrom }}
+{{- fail "caBundle and caBundleFrom are both set: choose one" }}
+{{- end }}
+- name: ca-bundle
+  configMap:
+    name: {{ include "database-backup-operator.caBundleName" $ }}
+{{- end }}
+{{- with .Values.caBundleFrom.configMapKeyRef }}
+- name: ca-bundle
+  configMap:
+    name: {{ .name }}
+    items:
+      - key: {{ .key }}
+        path: ca.crt
+{{- end }}
+{{- with .Values.caBundleFrom.secretKeyRef }}
+- name: ca-bundle
+  secret:
+    secretName: {{ .name }}
+    items:
+      - key: {{ .key }}
+        path: ca.crt
+{{- end }}
+{{- end }}
+
+{{/* Its mount. */}}
+{{- define "database-backup-operator.caBundleMount" -}}
+{{- if or .Values.caBundle .Values.caBundleFrom }}
+- name: ca-bundle
+  mountPath: /etc/database-backup-operator
+  readOnly: true
+{{- end }}
 {{- end }}
 
 {{- define "database-backup-operator.leaseName" -}}
@@ -108,6 +180,14 @@ annotations:
 {{- with .Values.operator.allowedEndpointHosts }}
 - name: DBBACKUP_ALLOWED_ENDPOINT_HOSTS
   value: {{ join "," . | quote }}
+{{- end }}
+{{- if or .Values.caBundle .Values.caBundleFrom }}
+- name: DBBACKUP_CA_BUNDLE
+  value: /etc/database-backup-operator/ca.crt
+{{- end }}
+{{- with .Values.clusterName }}
+- name: DBBACKUP_CLUSTER_NAME
+  value: {{ . | quote }}
 {{- end }}
 - name: DBBACKUP_LOG_FORMAT
   value: {{ .Values.operator.logFormat | quote }}
