@@ -10,7 +10,7 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tools {
     /// etcd, kube-apiserver, kubectl and, unless `KUBEBUILDER_ASSETS` has none, kube-controller-manager: of the newest Kubernetes, or, with
-    /// `DBBACKUP_CONTROL_PLANE=oldest`, of the oldest that the chart takes.
+    /// `DBBACKUP_CONTROL_PLANE=oldest`, the two servers of Kubernetes of the oldest that the chart takes.
     ControlPlane,
     /// helm.
     Helm,
