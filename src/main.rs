@@ -16,7 +16,7 @@ async fn main() -> ExitCode {
     // `Err` only says that a provider is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match run().await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             process::ended(error.as_ref());
             ExitCode::FAILURE
@@ -24,13 +24,12 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
+async fn run() -> Result<ExitCode, Box<dyn Error>> {
     match Cli::parse().command {
-        Command::Run(flags) => process::run(*flags).await,
-        Command::Check(flags) => process::check(*flags).await,
-        Command::Crd => {
-            print!("{}", crds::yaml()?);
-            Ok(())
-        }
+        Command::Run(flags) => process::run(*flags).await?,
+        Command::Check(flags) => process::check(*flags).await?,
+        Command::Crd => print!("{}", crds::yaml()?),
+        Command::Wait(flags) => return process::wait(flags).await,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@
 //! | [`context`] | everything that these share; the only file that knows every store |
 //! | [`runtime`] | the machinery of a controller, for any kind |
 //! | [`store`] | what is kept in memory |
+//! | [`wait`] | what whoever waits for a backup gets to see of it; no part of the operator itself |
 //! | [`kind`], [`object`], [`clock`], [`api_error`] | what a kind has to say of itself; what is read off an object's metadata; the time; what is said of an error of
 //! the Kubernetes API |
 
@@ -21,6 +22,7 @@ pub mod kind;
 pub mod object;
 pub mod runtime;
 pub mod store;
+pub mod wait;
 
 use crate::api::{
     account::{CloudAccount, ClusterCloudAccount},

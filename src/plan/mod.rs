@@ -10,6 +10,7 @@
 //! | [`summary`] | how the backups of an instance are doing, for metrics |
 //! | [`share`] | how much room there is for each under a bound |
 //! | [`notice`] | what is published as an Event, of any kind of object |
+//! | [`wait`] | what a status means for whoever waits for it, and when a wait is over |
 //! | [`settings`] | every delay, from the timing flags |
 //! | [`clock`] | a moment by both clocks |
 
@@ -23,3 +24,4 @@ pub mod place;
 pub mod settings;
 pub mod share;
 pub mod summary;
+pub mod wait;

@@ -26,6 +26,25 @@ pub enum Command {
     Check(Box<Run>),
     /// Print the CustomResourceDefinitions as YAML.
     Crd,
+    /// Wait until backups are Completed, with a line for each change. Ends with 0 when all are; 1: an error; 2: wrong arguments; 3: one is Failed, Missing,
+    /// Expired or Lapsed; 4: the time is over; 5: there is no such object; 6: one is blocked (Stalled).
+    Wait(Wait),
+}
+
+/// The arguments of `wait`.
+#[derive(Args, Debug)]
+pub struct Wait {
+    /// Names of the DatabaseBackups, or what `kubectl create -o name` printed of them.
+    #[arg(required = true, value_name = "NAME", value_parser = backup_name)]
+    pub names: Vec<String>,
+
+    /// Where they are. Default: the namespace of the kubeconfig's context; in a Pod its own.
+    #[arg(short, long, env = "DBBACKUP_WAIT_NAMESPACE", value_parser = namespace)]
+    pub namespace: Option<String>,
+
+    /// How long to wait for all of them together.
+    #[arg(long, env = "DBBACKUP_WAIT_TIMEOUT", default_value = "30m", value_parser = duration)]
+    pub timeout: Duration,
 }
 
 /// The flags of `run`, and of `check`, which heeds those that say where.
@@ -172,6 +191,25 @@ fn lease_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A name alone, or behind the kind as `kubectl -o name` prints it and people write it.
+fn backup_name(text: &str) -> Result<String, String> {
+    let kinds = ["databasebackup.dbbackup.dev", "databasebackups.dbbackup.dev", "databasebackup", "databasebackups", "dbb"];
+    let name = text.split_once('/').filter(|(kind, _)| kinds.contains(kind)).map_or(text, |(_, name)| name);
+    is_name(name, 253, ".-")
+        .then(|| name.to_owned())
+        .ok_or_else(|| format!("\"{text}\" is no name of a DatabaseBackup: write NAME or databasebackup/NAME"))
+}
+
+fn namespace(text: &str) -> Result<String, String> {
+    is_name(text, 63, "-").then(|| text.to_owned()).ok_or_else(|| format!("\"{text}\" is no name of a namespace"))
+}
+
+/// Whether an object can be named so; anything else could mean something of its own where names stand in addresses and selectors.
+fn is_name(text: &str, longest: usize, also: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || also.contains(c);
+    (1..=longest).contains(&text.len()) && text.chars().all(is_allowed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,5 +257,20 @@ mod tests {
         assert!(matches!(cli.command, Command::Run(run) if !run.leader_elect));
         let cli = Cli::parse_from(["x", "run"]);
         assert!(matches!(cli.command, Command::Run(run) if run.leader_elect), "on by default");
+    }
+    #[test]
+    fn what_is_waited_for_is_named_as_people_and_kubectl_write_it_and_nothing_else_gets_into_a_selector() {
+        let parsed = |args: &[&str]| match Cli::try_parse_from([&["x", "wait"], args].concat())?.command {
+            Command::Wait(wait) => Ok(wait),
+            _ => unreachable!("it is wait"),
+        };
+        let wait = parsed(&["orders-v1.2", "databasebackup.dbbackup.dev/a", "dbb/b", "-n", "shop"]).unwrap();
+        assert_eq!(wait.names, ["orders-v1.2", "a", "b"]);
+        assert_eq!((wait.namespace.as_deref(), wait.timeout), (Some("shop"), Duration::from_secs(1800)));
+        for wrong in
+            [&[][..], &[""], &["a,metadata.name=b"], &["pod/a"], &["dbb/"], &["dbb/a/b"], &["A"], &["a", "-n", ""], &["a", "-n", "a/b"]]
+        {
+            assert_eq!(parsed(wrong).map_err(|error: clap::Error| error.exit_code()).unwrap_err(), 2, "{wrong:?}");
+        }
     }
 }

@@ -10,6 +10,7 @@ mod server;
 mod shutdown;
 mod telemetry;
 mod usage;
+mod wait;
 
 use crate::{
     cloud::{self, client::authorities::Authorities},
@@ -37,6 +38,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use usage::Usage;
+pub use wait::wait;
 
 /// Answers of the API server to single requests; a reconcile must not wait longer for one.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);

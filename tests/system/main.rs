@@ -46,3 +46,4 @@ mod tenants;
 mod tls;
 mod trouble;
 mod upgrade;
+mod wait;
