@@ -10,6 +10,7 @@ mod manifests;
 mod metadata;
 mod permissions;
 mod places;
+mod recipes;
 mod release;
 mod render;
 #[path = "../support/mod.rs"]

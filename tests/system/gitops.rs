@@ -8,6 +8,7 @@ use crate::{
         eventually,
         tools::Tools,
     },
+    wait::wait,
     world::{PATIENCE, World, record},
 };
 use database_backup_operator::api::status::Phase;
@@ -16,7 +17,6 @@ use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -256,8 +256,6 @@ async fn every_sample_for_argo_cd_is_valid_and_its_pods_are_restricted() {
             }
             let created: Value = serde_json::from_str(&created).expect("JSON");
             let mut pod = created["spec"]["template"].clone();
-            let labels = pod["metadata"]["labels"].as_object().expect("labels");
-            assert_eq!(labels.get("batch.kubernetes.io/controller-uid"), Some(&created["metadata"]["uid"]), "the script reads it");
             pod["apiVersion"] = "v1".into();
             pod["kind"] = "Pod".into();
             pod["metadata"]["name"] = "of-the-job".into();
@@ -272,34 +270,48 @@ async fn every_sample_for_argo_cd_is_valid_and_its_pods_are_restricted() {
     assert_eq!(pods, 2);
 }
 
-/// Runs the script of the sample's Job with the rights of its ServiceAccount: how it ended, and what it said.
-async fn presync_job(world: &World, kubeconfig: &Path, uid: &str, instance: &str, account: &str) -> (Option<i32>, String) {
-    let objects = sample("argocd/presync-job.yaml");
-    let job = objects.iter().find(|object| object["kind"] == "Job").expect("a Job");
-    let container = &job["spec"]["template"]["spec"]["containers"][0];
-    let command = &container["command"];
-    assert_eq!((command[0].as_str(), command[1].as_str()), (Some("sh"), Some("-c")));
-    let cache = world.plane.folder().join("cache").display().to_string();
-    let environment = [
-        ("JOB_UID", uid),
-        ("ENGINE", "DCS"),
-        ("INSTANCE_ID", instance),
-        ("ACCOUNT_KIND", "ClusterCloudAccount"),
-        ("ACCOUNT", account),
-        ("TIMEOUT", "110s"),
-        ("KUBECACHEDIR", &cache),
-    ];
-    let names = container["env"].as_array().expect("env").iter().map(|variable| variable["name"].as_str().expect("a name"));
-    assert!(names.eq(environment.iter().map(|(name, _)| *name)), "it is given what the Job gives it");
-    let kubectl = tokio::task::spawn_blocking(|| Tools::ControlPlane.folder()).await.expect("no panic").expect("kubectl");
-    let path = format!("{}:{}", kubectl.display(), std::env::var("PATH").unwrap_or_default());
-    let mut shell = tokio::process::Command::new("sh");
-    shell.args(["-c", command[2].as_str().expect("a script")]).env_clear().envs(environment);
-    shell.env("PATH", path).env("KUBECONFIG", kubeconfig).env("KUBERC", "off");
-    let output = tokio::time::timeout(PATIENCE, shell.stdin(Stdio::null()).kill_on_drop(true).output()).await;
-    let output = output.expect("it ends").expect("it runs");
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+/// The objects of the sample whose Job waits, in the order in which Argo CD makes them.
+struct Presync {
+    ground: Vec<Value>,
+    backup: Value,
+    args: Vec<String>,
+}
+
+impl Presync {
+    fn read() -> Self {
+        let (jobs, others): (Vec<_>, Vec<_>) = sample("argocd/presync-job.yaml").into_iter().partition(|object| object["kind"] == "Job");
+        let (backups, ground): (Vec<_>, Vec<_>) = others.into_iter().partition(|object| object["kind"] == "DatabaseBackup");
+        let [job] = &jobs[..] else { panic!("one Job") };
+        let [backup] = &backups[..] else { panic!("one backup") };
+        let wave = |object: &Value| {
+            let wave = object["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"].as_str().expect("a wave");
+            wave.parse::<i32>().expect("a number")
+        };
+        assert!(ground.iter().all(|object| wave(object) < wave(job)) && wave(backup) < wave(job), "the Job comes last");
+        assert_eq!(backup["metadata"]["annotations"]["argocd.argoproj.io/hook-delete-policy"], "BeforeHookCreation");
+        let container = &job["spec"]["template"]["spec"]["containers"][0];
+        assert!(container.get("command").is_none(), "the image knows its program");
+        let args = container["args"].as_array().expect("args").iter().map(|arg| arg.as_str().expect("text").to_owned()).collect();
+        Self { ground, backup: backup.clone(), args }
+    }
+
+    /// What a sync makes of the hook: the object of the last one goes first.
+    async fn sync(&self, world: &World, instance: &str, account: &str) {
+        let mut backup = self.backup.clone();
+        backup["spec"]["source"] = serde_json::json!({ "engine": "DCS", "instanceId": instance });
+        backup["spec"]["accountRef"] = serde_json::json!({ "kind": "ClusterCloudAccount", "name": account });
+        let name = backup["metadata"]["name"].as_str().expect("a name");
+        world.plane.kubectl_ok(&["delete", "dbb", name, "--namespace=shop", "--ignore-not-found"]).await;
+        world.plane.with_input(&["create", "-f", "-"], &backup.to_string()).await.expect("created");
+    }
+
+    /// Runs what the Job's container runs: how it ended, and what it said.
+    async fn job(&self, kubeconfig: &Path) -> (Option<i32>, String) {
+        let (command, args) = self.args.split_first().expect("arguments");
+        assert_eq!(command, "wait");
+        let ended = wait(kubeconfig, &args.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        (ended.code, format!("{}\n{}", ended.lines.join("\n"), ended.why))
+    }
 }
 
 /// What a ServiceAccount of `shop` did with backups, and what it was refused.
@@ -318,8 +330,8 @@ async fn the_job_before_a_sync_ends_well_when_the_backup_is_there_and_badly_when
     let mut world = World::on_record(Audit::Everything).await;
     world.account("cloud", 1000).await;
     world.plane.kubectl_ok(&["create", "namespace", "shop"]).await;
-    let objects = sample("argocd/presync-job.yaml");
-    for object in objects.iter().filter(|object| object["kind"] != "Job") {
+    let presync = Presync::read();
+    for object in &presync.ground {
         world.plane.apply(&object.to_string()).await;
     }
     let kubeconfig = world.plane.kubeconfig_for_service_account("shop", "backup-before-sync").await;
@@ -327,28 +339,29 @@ async fn the_job_before_a_sync_ends_well_when_the_backup_is_there_and_badly_when
     for instance in ["i-well", "i-failed"] {
         world.cloud.add_instance("dcs", instance);
     }
-    let (code, said) = presync_job(&world, &kubeconfig, "1", "i-well", "cloud").await;
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("databasebackup.dbbackup.dev/before-sync-1 created") && said.contains("condition met"), "{said}");
-    // A Pod that is started again finds the same; another Job, whatever its name, takes another.
-    let (code, said) = presync_job(&world, &kubeconfig, "1", "i-well", "cloud").await;
+    presync.sync(&world, "i-well", "cloud").await;
+    let (code, said) = presync.job(&kubeconfig).await;
+    assert!(code == Some(0) && said.contains(" shop/orders-before-sync Completed Completed "), "{code:?} {said}");
+    // A Pod that is started again finds the same; the next sync takes another, and its Job waits for that one.
+    let (code, said) = presync.job(&kubeconfig).await;
     assert_eq!((code, world.backups_in_cloud()), (Some(0), 1), "{said}");
-    let (code, said) = presync_job(&world, &kubeconfig, "2", "i-well", "cloud").await;
+    presync.sync(&world, "i-well", "cloud").await;
+    let (code, said) = presync.job(&kubeconfig).await;
     assert_eq!((code, world.backups_in_cloud()), (Some(0), 2), "{said}");
     // It fails as soon as its attempts are used up, and not when its time is over.
     world.cloud.fail_next_backups(2, None);
-    let (code, said) = presync_job(&world, &kubeconfig, "3", "i-failed", "cloud").await;
-    assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("2 of 2 attempts failed"), "it says why: {said}");
+    presync.sync(&world, "i-failed", "cloud").await;
+    let (code, said) = presync.job(&kubeconfig).await;
+    assert!(code == Some(3) && said.contains("2 of 2 attempts failed"), "it says why: {code:?} {said}");
     // Nor does it wait for an account that does not come.
-    let (code, said) = presync_job(&world, &kubeconfig, "4", "i-well", "nobody").await;
-    assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("there is no ClusterCloudAccount nobody"), "{said}");
+    presync.sync(&world, "i-well", "nobody").await;
+    let (code, said) = presync.job(&kubeconfig).await;
+    assert!(code == Some(6) && said.contains("there is no ClusterCloudAccount nobody"), "{code:?} {said}");
+    let objects = &presync.ground;
     let granted = objects.iter().find(|object| object["kind"] == "Role").expect("a Role")["rules"][0]["verbs"].as_array().expect("verbs");
     let granted: BTreeSet<&str> = granted.iter().filter_map(Value::as_str).collect();
     eventually("it uses what it is granted", PATIENCE, async || match requests(&world.plane, "backup-before-sync") {
-        // A kubectl of today gets the list as a watch.
-        (used, _) if used.iter().map(String::as_str).chain(["list"]).collect::<BTreeSet<_>>() == granted => Ok(()),
+        (used, _) if used.iter().map(String::as_str).collect::<BTreeSet<_>>() == granted => Ok(()),
         other => Err(format!("{other:?}")),
     })
     .await;
