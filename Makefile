@@ -58,9 +58,10 @@ figures: tools ## Measure speed, memory and calls with a thousand objects (5 min
 	@tests/tools/compile 'the operator and the measurements' 10 build --release --bin database-backup-operator --example figures
 	@cargo run --quiet --release --example figures
 
-generate: tools ## Write anew what is made from something else: crds/, the chart's README, plain manifests, snapshots.
-	BLESS=1 cargo test --lib api::crds
-	BLESS=1 cargo test --test deploy -- --test-threads 1
+generate: tools ## Write anew what is made from something else: crds/, the chart's README, plain manifests, snapshots, docs.
+	BLESS=1 cargo test $(QUICK) --lib api::crds
+	BLESS=1 cargo test $(QUICK) --test deploy -- --test-threads 1
+	BLESS=1 cargo test $(QUICK) --test docs
 
 image: tools ## Build the container image, by docker, podman or buildah.
 	@deploy/release/image

@@ -183,7 +183,7 @@ pub struct BackupSource {
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9-]+$"))]
     pub existing_backup_id: Option<String>,
 
-    /// Text stored with the backup in the cloud: up to 100 printable ASCII characters, none of `> ! < " & ' =`. Default: namespace and name of this object.
+    /// Text stored with the backup in the cloud: up to 100 printable ASCII characters, none of `> ! < " & ' =`. Default: namespace and name of this object, and the name of the cluster where the operator has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100), regex(pattern = r"^[ #-%(-;?-~]*$"))]
     pub description: Option<String>,
