@@ -1,13 +1,15 @@
 //! Where the API server is, and how it is reached: by a kubeconfig or by the ServiceAccount of a Pod, through a proxy or not. Nothing here shows what a
 //! kubeconfig or the address of a proxy holds.
 
+use crate::controller::api_error::explained;
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::{
-    Config,
+    Client, Config,
     config::{ExecAuthCluster, Kubeconfig, KubeconfigError},
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+use std::time::Duration;
 
 const HINT: &str = "in a Pod, mount its ServiceAccount; outside, set KUBECONFIG";
 
@@ -25,6 +27,20 @@ pub fn config() -> Result<Config, String> {
         }
         Err(problem) => Config::incluster().map_err(|_| format!("no cluster to talk to: {problem} ({HINT})")),
     }
+}
+
+/// Speaks to the API server; an answer may take this long, and of a watch the next piece of it.
+///
+/// # Errors
+/// What of the configuration cannot be used, in one line.
+pub fn client(mut config: Config, timeout: Duration) -> Result<Client, String> {
+    config.read_timeout = Some(timeout);
+    config.connect_timeout = Some(Duration::from_secs(5));
+    config.reset_reader_on_write = true;
+    // Whoever asks tries again in its own time. A retry down here would hold a reconcile for minutes, and make a conflict of a write whose answer was
+    // lost.
+    config.default_retry = false;
+    Client::try_from(config).map_err(|error| format!("no client for the Kubernetes API: {}", explained(&error)))
 }
 
 /// What is wrong with each variable that names a proxy. The client of the cloud reads them, too, and passes over what it does not understand.

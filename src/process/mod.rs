@@ -32,7 +32,7 @@ use crate::{
     },
 };
 use config::Run;
-use kube::{Client, Config};
+use kube::Config;
 use lease::Election;
 use std::{error::Error, sync::Arc, time::Duration};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -78,7 +78,7 @@ pub async fn check(flags: Run) -> Result<(), Box<dyn Error>> {
     authorities(&flags)?;
     let config = cluster::config()?;
     let (options, lease) = (flags.options(config.default_namespace.clone()), flags.lease(&config.default_namespace));
-    let findings = permissions::check(&client(config, REQUEST_TIMEOUT)?, &options, lease.as_ref()).await;
+    let findings = permissions::check(&cluster::client(config, REQUEST_TIMEOUT)?, &options, lease.as_ref()).await;
     let findings = findings.map_err(|error| format!("the Kubernetes API cannot be asked: {}", explained(&error)))?;
     for note in &findings.notes {
         println!("note: {note}");
@@ -122,9 +122,9 @@ fn context(
 ) -> Result<(Arc<Context>, Granted), Box<dyn Error>> {
     let metrics = Arc::new(Metrics::new().with(Box::new(Usage)));
     let runtime = Runtime {
-        client: client(config.clone(), REQUEST_TIMEOUT)?,
-        watcher: client(config.clone(), WATCH_TIMEOUT)?,
-        events: Events::new(client(config.clone(), REQUEST_TIMEOUT)?, std::env::var("HOSTNAME").ok()),
+        client: cluster::client(config.clone(), REQUEST_TIMEOUT)?,
+        watcher: cluster::client(config.clone(), WATCH_TIMEOUT)?,
+        events: Events::new(cluster::client(config.clone(), REQUEST_TIMEOUT)?, std::env::var("HOSTNAME").ok()),
         clock: Clock::start(),
         concurrency: flags.concurrency,
         answers: Places::new(ANSWERS),
@@ -158,7 +158,7 @@ async fn act(ctx: &Arc<Context>, granted: Granted) -> Result<(), Box<dyn Error>>
 
 /// Acts while this process holds the lease. What was under way when it is lost is left to whoever holds it then.
 async fn lead(lease: &LeaseName, duration: Duration, config: &Config, ctx: &Arc<Context>, granted: Granted) -> Result<(), Box<dyn Error>> {
-    let own_client = client(config.clone(), duration / 5)?;
+    let own_client = cluster::client(config.clone(), duration / 5)?;
     let clock = ctx.runtime.clock.clone();
     let mut election = Election::new(own_client, &lease.namespace, &lease.name, duration, clock, ctx.leadership.clone());
     tokio::select! {
@@ -171,16 +171,6 @@ async fn lead(lease: &LeaseName, duration: Duration, config: &Config, ctx: &Arc<
     };
     election.release().await;
     ended
-}
-
-fn client(mut config: Config, timeout: Duration) -> Result<Client, String> {
-    config.read_timeout = Some(timeout);
-    config.connect_timeout = Some(Duration::from_secs(5));
-    config.reset_reader_on_write = true;
-    // Whoever asks tries again in its own time. A retry down here would hold a reconcile for minutes, and make a conflict of a write whose answer was
-    // lost.
-    config.default_retry = false;
-    Client::try_from(config).map_err(|error| format!("no client for the Kubernetes API: {}", explained(&error)))
 }
 
 /// Says why the process ends: in the log where there is one, so that each line of it has the same form.

@@ -1,6 +1,6 @@
 //! `wait`: for pipelines and Jobs that need a backup before they go on. It reads, and changes nothing.
 
-use super::{client, cluster, config, shutdown};
+use super::{cluster, config, shutdown};
 use crate::{
     controller::{clock::Clock, wait::looks},
     plan::wait::Wait,
@@ -25,7 +25,7 @@ pub async fn wait(flags: config::Wait) -> Result<ExitCode, Box<dyn Error>> {
     let stop = shutdown::on_signal()?;
     let config = cluster::config()?;
     let namespace = flags.namespace.unwrap_or_else(|| config.default_namespace.clone());
-    let client = client(config, READ_TIMEOUT)?;
+    let client = cluster::client(config, READ_TIMEOUT)?;
     let mut names = flags.names;
     names.sort();
     names.dedup();

@@ -1,3 +1,5 @@
+#![allow(clippy::unnecessary_wraps, reason = "what a look showed may be trouble, too")]
+
 use super::*;
 use serde_json::{Value, json};
 
