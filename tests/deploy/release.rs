@@ -156,7 +156,7 @@ fn nobody_may_run_and_read_what_is_in_the_image_whatever_the_umask_of_its_builde
     ];
     assert_eq!(found, wanted.into());
     for (file, route) in
-        [("Dockerfile", "deploy/release/root /image "), ("deploy/release/image", "deploy/release/root \"$context/image\" ")]
+        [("Dockerfile", "deploy/release/root /image "), ("deploy/release/image", "deploy/release/root \"$context/$platform/image\" ")]
     {
         assert!(read(file).contains(route), "{file} lays it out the same way");
     }
