@@ -18,8 +18,8 @@ use tokio::time::sleep;
 /// How long a watch goes on before everything begins anew, with a listing. A connection that was lost without a word, a version that the server no longer
 /// has, and a store that was put back are found out then; it costs two requests.
 const RENEWAL: Duration = Duration::from_secs(60);
-/// Before it begins anew.
-const PAUSE: Duration = Duration::from_secs(2);
+/// How far apart two beginnings are at least.
+const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Looks at one backup each time that it changes, without end. It is listed and watched by its name, so a Role that names it is enough.
 ///
@@ -52,8 +52,9 @@ async fn watched(
 
 /// Begins what ends, and what goes on for too long, again and again.
 fn renewed<S: Stream>(start: impl Fn() -> S) -> impl Stream<Item = S::Item> {
-    let pause = || stream::once(sleep(PAUSE)).filter_map(|()| future::ready(None));
-    stream::repeat_with(move || start().take_until(sleep(RENEWAL)).chain(pause())).flatten()
+    // It counts from the beginning, when it is made.
+    let interval = || stream::once(sleep(INTERVAL)).filter_map(|()| future::ready(None));
+    stream::repeat_with(move || start().take_until(sleep(RENEWAL)).chain(interval())).flatten()
 }
 
 fn trouble(error: &kube::Error, namespace: &str) -> Trouble {
@@ -85,14 +86,14 @@ mod tests {
     use tokio::time::Instant;
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_that_goes_on_is_begun_anew_each_minute_and_one_that_ends_after_a_pause() {
+    async fn a_watch_that_goes_on_is_begun_anew_each_minute_and_one_that_ends_at_once_not_before_its_time() {
         let (started, begun) = (AtomicUsize::new(0), Instant::now());
         let start = || stream::iter([started.fetch_add(1, Ordering::Relaxed)]);
         let seen: Vec<usize> = renewed(|| start().chain(stream::pending())).take(3).collect().await;
-        assert_eq!((seen, begun.elapsed()), (vec![0, 1, 2], 2 * (RENEWAL + PAUSE)));
+        assert_eq!((seen, begun.elapsed().as_secs()), (vec![0, 1, 2], 2 * RENEWAL.as_secs()));
         let begun = Instant::now();
         let seen: Vec<usize> = renewed(start).take(3).collect().await;
-        assert_eq!((seen, begun.elapsed()), (vec![3, 4, 5], 2 * PAUSE));
+        assert_eq!((seen, begun.elapsed().as_secs()), (vec![3, 4, 5], 2 * INTERVAL.as_secs()));
     }
 
     #[test]

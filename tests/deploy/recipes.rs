@@ -20,20 +20,20 @@ fn documents(file: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
-/// Every object and every text in a document, depth first.
-fn all<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
-    found.push(value);
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| all(item, found)),
-        Value::Object(fields) => fields.values().for_each(|field| all(field, found)),
-        _ => {}
+/// Every object and every text in documents.
+fn all(documents: &[Value]) -> Vec<&Value> {
+    let (mut found, mut next): (Vec<&Value>, Vec<&Value>) = (Vec::new(), documents.iter().collect());
+    while let Some(value) = next.pop() {
+        found.push(value);
+        next.extend(value.as_array().into_iter().flatten());
+        next.extend(value.as_object().into_iter().flat_map(serde_json::Map::values));
     }
+    found
 }
 
 /// What containers give the operator, and what lines of scripts do.
 fn waits(documents: &[Value]) -> Vec<Vec<String>> {
-    let mut found = Vec::new();
-    documents.iter().for_each(|document| all(document, &mut found));
+    let found = all(documents);
     let is_own =
         |value: &&&Value| value["image"].as_str().is_some_and(|image| image.starts_with("YOUR-REGISTRY/database-backup-operator:"));
     let containers = found.iter().filter(is_own).map(|container| {
@@ -80,14 +80,13 @@ fn every_recipe_is_yaml_and_waits_with_arguments_that_are_accepted_for_longer_th
 fn no_recipe_brings_an_image_with_kubectl_or_a_shell_into_the_cluster() {
     for (file, _) in RECIPES.iter().filter(|(file, _)| !["examples/ci-github-actions.yaml", "examples/ci-gitlab.yaml"].contains(file)) {
         let documents = documents(file);
-        let mut found = Vec::new();
-        documents.iter().for_each(|document| all(document, &mut found));
+        let found = all(&documents);
         let images: Vec<&str> = found.iter().filter_map(|value| value["image"].as_str()).collect();
         assert!(!images.is_empty(), "{file}");
         for image in images {
             assert!(image.starts_with("YOUR-REGISTRY/database-backup-operator:") || image == "YOUR-MIGRATION:TAG", "{file}: {image}");
         }
-        assert!(found.iter().all(|value| value.get("script").is_none() && !value.as_str().is_some_and(|text| text == "sh")), "{file}");
+        assert!(found.iter().all(|value| value.get("script").is_none() && value.as_str() != Some("sh")), "{file}");
     }
 }
 

@@ -217,10 +217,10 @@ fn what_cannot_be_read_at_first_ends_it_soon_and_later_only_a_refusal_that_lasts
     assert_eq!(wait.next(seconds(15)), seconds(16), "asked again when the refusal has lasted");
     assert_eq!((outcome_at(&wait, 15), outcome_at(&wait, 16)), (None, Some(Outcome::Error)));
     // An answer in between, or a server that is away, begins it anew.
-    for between in [running(), trouble(false, "away")] {
-        wait.look("orders", between, seconds(15));
-        wait.look("orders", trouble(true, "no"), seconds(15));
-        assert_eq!((outcome_at(&wait, 29), outcome_at(&wait, 30)), (None, Some(Outcome::Error)));
+    for (at, between) in [(15, running()), (20, trouble(false, "away"))] {
+        wait.look("orders", between, seconds(at));
+        wait.look("orders", trouble(true, "no"), seconds(at));
+        assert_eq!((outcome_at(&wait, at + 14), outcome_at(&wait, at + 15)), (None, Some(Outcome::Error)));
     }
 }
 
