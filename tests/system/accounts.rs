@@ -32,7 +32,7 @@ async fn until_told(world: &World, reasons: &[&str]) {
     eventually(&format!("the account's Events are {reasons:?}"), PATIENCE, || async {
         let events = world.events().await;
         let told = |wanted: &&str| events.iter().any(|(reason, about)| reason == *wanted && about == "ClusterCloudAccount/cloud");
-        if reasons.iter().all(|wanted| told(wanted)) { Ok(()) } else { Err(format!("{events:?}")) }
+        if reasons.iter().all(told) { Ok(()) } else { Err(format!("{events:?}")) }
     })
     .await;
 }
