@@ -258,6 +258,7 @@ mod tests {
         let cli = Cli::parse_from(["x", "run"]);
         assert!(matches!(cli.command, Command::Run(run) if run.leader_elect), "on by default");
     }
+
     #[test]
     fn what_is_waited_for_is_named_as_people_and_kubectl_write_it_and_nothing_else_gets_into_a_selector() {
         let parsed = |args: &[&str]| match Cli::try_parse_from([&["x", "wait"], args].concat())?.command {
