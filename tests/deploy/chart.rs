@@ -276,7 +276,14 @@ fn the_notes_say_what_to_do_next() {
     }
     for set in ["crds.enabled=true", "image.registry=", "image.repository=team/backups"] {
         let said = notes(&["--set", set]);
-        let warned = ["WARNING", "names no registry", "image.registry=REGISTRY", "kind load docker-image", "minikube image load"];
+        let warned = [
+            "WARNING",
+            "names no registry",
+            "image.registry=REGISTRY",
+            "skopeo copy oci-archive:",
+            "kind load docker-image",
+            "minikube image load",
+        ];
         assert!(warned.iter().all(|expected| said.contains(expected)), "{set}: {said}");
     }
     for set in [

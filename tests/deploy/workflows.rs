@@ -57,7 +57,9 @@ fn they_run_what_everybody_runs_and_publish_both_platforms_by_digest() {
     let text: String = workflows().into_iter().map(|(_, text)| text).collect();
     for said in [
         "run: .ci/run",
-        "run: make package",
+        "          make package\n",
+        "PROJECT_URL=",
+        " IMAGE=",
         "run: make image",
         "PLATFORMS: amd64 arm64",
         "cosign sign --yes",
