@@ -145,7 +145,7 @@ async fn renew<K: AccountObject>(ctx: &Context, account: &K, mut slot: Slot) -> 
         ctx.backups.wake_account(&key);
     }
     if is_new {
-        let notices = notices(before, &next);
+        let notices = notices(K::ACCOUNT_KIND, before, &next);
         // A conflict is no error: the newer version is reconciled anyway.
         if let Written::Stored(account) = write::status(&ctx.runtime, &account.with_status(next)).await? {
             write::publish(&ctx.runtime, &account, notices).await;

@@ -4,32 +4,39 @@ use super::{AccountReason, CLOCKS_DISAGREE};
 use crate::{
     api::{
         account::CloudAccountStatus,
+        backup::AccountKind,
         conditions::{is_true, types},
     },
     plan::notice::{Notice, ready},
 };
 
-/// What happened between two statuses. Verifying again with the same result is no news; neither is another message with the same reason.
-pub fn notices(before: Option<&CloudAccountStatus>, after: &CloudAccountStatus) -> Vec<Notice> {
+/// What happened between two statuses of an account of a kind. Verifying again with the same result is no news; neither is another message with the same
+/// reason. Events of a cluster account are in the namespace `default`, whose users may not know the platform's Secrets, users and addresses.
+pub fn notices(kind: AccountKind, before: Option<&CloudAccountStatus>, after: &CloudAccountStatus) -> Vec<Notice> {
     let mut notices = Vec::new();
     let conditions = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
-    let ((reason, message), (reason_before, _)) = (ready(&after.conditions), ready(conditions));
+    let ((written, message), (written_before, _)) = (ready(&after.conditions), ready(conditions));
+    let reason: Option<AccountReason> = written.parse().ok();
+    let message = match (kind, reason) {
+        (AccountKind::CloudAccount, _) | (_, None) => message.to_owned(),
+        (AccountKind::ClusterCloudAccount, Some(reason)) => format!("{written}: {}; the account's status says more", reason.in_general()),
+    };
     let mut publish = |reason, action, is_warning, note: &str| {
         notices.push(Notice { reason, action, is_warning, note: note.to_owned() });
     };
-    if reason != reason_before {
-        match reason.parse() {
-            Ok(AccountReason::Verified) => publish("Verified", "Verify", false, message),
-            Ok(AccountReason::AuthenticationFailed | AccountReason::AccessDenied) => {
-                publish("CredentialsRefused", "Verify", true, message);
+    if written != written_before {
+        match reason {
+            Some(AccountReason::Verified) => publish("Verified", "Verify", false, &message),
+            Some(AccountReason::AuthenticationFailed | AccountReason::AccessDenied) => {
+                publish("CredentialsRefused", "Verify", true, &message);
             }
-            Ok(AccountReason::SecretNotFound) => publish("SecretMissing", "ReadSecret", true, message),
+            Some(AccountReason::SecretNotFound) => publish("SecretMissing", "ReadSecret", true, &message),
             _ => {}
         }
     }
     let begins = |type_: &str| is_true(&after.conditions, type_) && !is_true(conditions, type_);
     if begins(types::STALLED) {
-        publish("Stalled", "Verify", true, message);
+        publish("Stalled", "Verify", true, &message);
     }
     if begins(types::CLOCK_SKEW) {
         publish("ClockSkew", "CompareClocks", true, CLOCKS_DISAGREE);
@@ -59,7 +66,10 @@ mod tests {
     }
 
     fn told(before: Option<&CloudAccountStatus>, after: &CloudAccountStatus) -> Vec<(&'static str, bool, String)> {
-        notices(before, after).into_iter().map(|notice| (notice.reason, notice.is_warning, notice.note)).collect()
+        notices(AccountKind::CloudAccount, before, after)
+            .into_iter()
+            .map(|notice| (notice.reason, notice.is_warning, notice.note))
+            .collect()
     }
 
     #[test]
@@ -76,6 +86,18 @@ mod tests {
             assert_eq!(told(Some(&status(reason, &[])), &status(reason, &[])), [], "{reason} again is no news");
         }
         assert_eq!(told(None, &status("Unverified", &[])), [], "nothing was refused, and nothing was accepted");
+    }
+
+    #[test]
+    fn events_of_a_cluster_account_tell_no_user_of_the_namespace_default_the_platforms_names() {
+        for reason in ["Verified", "AuthenticationFailed", "SecretNotFound", "ProjectNotFound"] {
+            let after = status(reason, &["Stalled"]);
+            let notices = notices(AccountKind::ClusterCloudAccount, None, &after);
+            assert!(!notices.is_empty());
+            for notice in notices {
+                assert!(notice.note.starts_with(&format!("{reason}: ")) && !notice.note.contains("about "), "{}", notice.note);
+            }
+        }
     }
 
     #[test]
