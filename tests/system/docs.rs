@@ -24,15 +24,14 @@ use tokio::{process::Command, time::timeout};
 const BLOCK: Duration = Duration::from_secs(300);
 /// A token that somebody else keeps fresh.
 const TOKEN: &str = "a-token-of-somebody-else";
-/// What the pages ask their readers to put into variables: the cloud's account and its credentials, and what a pipeline sets.
-const VARIABLES: [(&str, &str); 7] = [
+/// What the pages ask their readers to put into variables: the cloud's account and its credentials.
+const VARIABLES: [(&str, &str); 6] = [
     ("CLOUD_ACCOUNT", DOMAIN),
     ("CLOUD_USER", USER),
     ("CLOUD_PASSWORD", PASSWORD),
     ("CLOUD_ACCESS_KEY", ACCESS_KEY),
     ("CLOUD_SECRET_KEY", SECRET_KEY),
     ("CLOUD_TOKEN", TOKEN),
-    ("CI_PIPELINE_ID", "4711"),
 ];
 /// Pages at a time: each has a control plane.
 const AT_ONCE: usize = 2;
@@ -163,12 +162,6 @@ impl Stage {
     }
 
     async fn is_taken(&self, mut object: Value) -> Result<(), String> {
-        // There they are on a page that installs them; there is nothing else to wait for.
-        self.world
-            .plane
-            .kubectl_ok(&["apply", "--server-side", "--force-conflicts", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")])
-            .await;
-        self.world.plane.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await;
         let metadata = object["metadata"].as_object_mut().ok_or("no metadata")?;
         metadata.remove("namespace");
         if let Some(name) = metadata.get("name").and_then(Value::as_str).map(|name| format!("{name}-dry-run")) {

@@ -448,7 +448,8 @@ async fn applying_again_changes_nothing_and_nobody_fights_over_a_field() {
         owned.sort();
         owned.dedup();
         // Kubernetes 1.31 forgets who wrote the metadata when a status is written.
-        assert!(owned == expected || owned == ["status"], "{name}: {owned:?}");
+        let forgets = std::env::var("DBBACKUP_CONTROL_PLANE").is_ok_and(|chosen| chosen == "oldest");
+        assert!(owned == expected || forgets && owned == ["status"], "{name}: {owned:?}");
     }
     assert_eq!(world.cloud.count(None, "create"), 2, "each once");
 }
