@@ -171,7 +171,8 @@ impl AccountKind {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct BackupSource {
-    /// The database service that the instance belongs to: `GeminiDB`, `GaussDBforMySQL` (the older API of GaussDB(for MySQL)), `TaurusDB` or `DCS`.
+    /// The database service that the instance belongs to: `GeminiDB`, `GaussDBforMySQL` (the older API of GaussDB(for MySQL)), `TaurusDB`, `DCS`, `RDS`, `DDS`
+    /// or `GaussDB` (openGauss).
     pub engine: Engine,
 
     /// The instance's id as the cloud shows it, for example `07033b125fd94a8a96896f8bcfee6ddain07`; compared exactly.

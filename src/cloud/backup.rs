@@ -91,17 +91,19 @@ pub struct Window {
 /// Which backups a listing is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ListScope {
-    /// Backups of the whole project that began within `window`; everything where it is absent. Not for DCS, which lists per instance.
+    /// Backups of the whole project that began within `window`; everything where it is absent. Not for services that list per instance.
     Project {
         /// When the backups began.
         window: Option<Window>,
         /// Backups of the cloud's own schedule, too; else those only that somebody asked for.
         automatic: bool,
     },
-    /// All backups of one instance that somebody asked for; with DCS, whose API does not tell them apart, all.
+    /// All backups of one instance.
     Instance {
         /// The instance.
         instance_id: String,
+        /// Backups of the cloud's own schedule, too; else those only that somebody asked for. The API of DCS does not tell them apart.
+        automatic: bool,
     },
     /// One backup by its id, of whatever type. Not for DCS, whose API cannot.
     Backup {

@@ -34,6 +34,15 @@ pub struct Overrides {
     /// Distributed Cache Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dcs: Option<String>,
+    /// Relational Database Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rds: Option<String>,
+    /// Document Database Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dds: Option<String>,
+    /// GaussDB with its openGauss kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gaussdb: Option<String>,
 }
 
 /// Why an account's addresses cannot be used.
@@ -102,6 +111,9 @@ impl Endpoints {
                 Engine::GaussDBforMySQL => &overrides.gaussdbformysql,
                 Engine::TaurusDB => &overrides.taurusdb,
                 Engine::DCS => &overrides.dcs,
+                Engine::RDS => &overrides.rds,
+                Engine::DDS => &overrides.dds,
+                Engine::GaussDB => &overrides.gaussdb,
             };
             if let Some(endpoint) = choose(engine.api().label, given, tables::engine(cloud, region, engine))? {
                 engines.push((engine, endpoint));
@@ -186,15 +198,29 @@ mod tests {
         assert_eq!(host_of(OpenTelekomCloud, "eu-de", Engine::TaurusDB).as_deref(), Some("gaussdb-mysql.eu-de.otc.t-systems.com"));
         assert_eq!(host_of(OpenTelekomCloud, "eu-nl", Engine::DCS).as_deref(), Some("dcs.eu-nl.otc.t-systems.com"));
         assert_eq!(host_of(OpenTelekomCloud, "eu-nl", Engine::TaurusDB), None, "served in eu-de only");
+        assert_eq!(host_of(HuaweiCloud, "eu-west-101", Engine::RDS).as_deref(), Some("rds.eu-west-101.myhuaweicloud.eu"));
+        assert_eq!(host_of(OpenTelekomCloud, "eu-nl", Engine::DDS).as_deref(), Some("dds.eu-nl.otc.t-systems.com"));
+        assert_eq!(host_of(OpenTelekomCloud, "eu-de", Engine::GaussDB).as_deref(), Some("gaussdb.eu-de.otc.t-systems.com"));
+        assert_eq!(host_of(OpenTelekomCloud, "eu-ch2", Engine::RDS).as_deref(), Some("rds.eu-ch2.sc.otc.t-systems.com"));
+        assert_eq!(host_of(OpenTelekomCloud, "eu-ch2", Engine::DCS), None, "the Swiss cloud has RDS alone");
+    }
+
+    #[test]
+    fn no_two_products_have_the_same_host() {
+        for cloud in [Cloud::HuaweiCloud, Cloud::OpenTelekomCloud] {
+            for region in regions(cloud) {
+                // The older API of GaussDB(for MySQL) is at TaurusDB's.
+                let products = Engine::all().filter(|engine| *engine != Engine::GaussDBforMySQL);
+                let hosts: Vec<String> = products.filter_map(|engine| host_of(cloud, region, engine)).collect();
+                let different: BTreeSet<&String> = hosts.iter().collect();
+                assert_eq!(different.len(), hosts.len(), "{region}: {hosts:?}");
+            }
+        }
     }
 
     #[test]
     fn an_unknown_region_needs_endpoints() {
         let none = Overrides::default();
-        assert!(matches!(
-            Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-ch2", &none, &policy(false)),
-            Err(EndpointError::UnknownRegion { .. })
-        ));
         assert!(matches!(
             Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-xx", &none, &policy(false)),
             Err(EndpointError::UnknownRegion { .. })

@@ -15,6 +15,12 @@ pub enum Engine {
     TaurusDB,
     /// Distributed Cache Service for Redis.
     DCS,
+    /// Relational Database Service: MySQL, PostgreSQL, SQL Server and MariaDB.
+    RDS,
+    /// Document Database Service, compatible with MongoDB.
+    DDS,
+    /// GaussDB with its openGauss kernel.
+    GaussDB,
 }
 
 impl Engine {

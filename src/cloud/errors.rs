@@ -1,7 +1,7 @@
 //! What went wrong with a request: it was not sent, not answered, refused, or the answer cannot be used.
 
 use super::{
-    api::Api,
+    api::{Api, Lists},
     codes::{Class, by_status},
     parse::clean,
     request::{Hints, Operation, Request},
@@ -185,10 +185,10 @@ impl Error {
         is_unknown.then(|| self.token())
     }
 
-    /// Whether a listing failed because there is no such instance, by one of the service's codes and not by a path that is not served, and the service
-    /// keeps backups only as long as their instance (DCS).
+    /// Whether a listing of a service that lists per instance failed because there is no such instance, by one of the service's codes and not by a path
+    /// that is not served. Where backups go with their instance (DCS) it says that they are gone; elsewhere (RDS) only that nobody can list them.
     pub fn tells_of_a_missing_instance(&self) -> bool {
-        let is_listing = self.operation == Operation::List && self.api.backups_go_with_instance;
+        let is_listing = self.operation == Operation::List && self.api.lists == Lists::Instance;
         is_listing && self.is_known() && self.class() == Class::InstanceNotFound
     }
 

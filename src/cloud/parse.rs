@@ -20,18 +20,23 @@ fn in_utc(text: &str) -> Option<Timestamp> {
     civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
-/// A time as the list APIs of GeminiDB and TaurusDB take it: `yyyy-mm-ddThh:mm:ss+0000`.
+/// A time as most list APIs of the database services take it: `yyyy-mm-ddThh:mm:ss+0000`.
 pub fn query_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string()
+}
+
+/// A time as the list API of DDS takes it: `yyyy-mm-dd hh:mm:ss`, in UTC.
+pub fn spaced_query_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// Bytes in one unit of a service's sizes.
 pub mod unit {
     /// DCS.
     pub const BYTE: u32 = 1;
-    /// GeminiDB.
+    /// GeminiDB, RDS and DDS.
     pub const KB: u32 = 1024;
-    /// TaurusDB.
+    /// TaurusDB and GaussDB.
     pub const MB: u32 = 1024 * 1024;
 }
 
@@ -171,5 +176,6 @@ mod tests {
     fn query_times_have_the_services_form() {
         let time = "2025-01-02T03:04:05.678Z".parse().unwrap();
         assert_eq!(query_time(time), "2025-01-02T03:04:05+0000");
+        assert_eq!(spaced_query_time(time), "2025-01-02 03:04:05");
     }
 }

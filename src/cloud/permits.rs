@@ -3,8 +3,12 @@
 //! Every call takes a permit before it is made, and holds it until it has ended. Namespaces take turns, so that one with a thousand objects delays
 //! another's one by a call or two; within a namespace it is first come, first served. Creates and look-ups go before polls.
 
+pub mod pace;
 pub mod turns;
 
+use super::api::Api;
+pub use pace::Urgency;
+use pace::{Bucket, Pace};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,7 +18,6 @@ use tokio::{
     sync::{Notify, oneshot},
     time::{Instant, timeout},
 };
-pub use turns::Purpose;
 use turns::{Turns, Waiter, Who};
 
 /// A grant that nobody came for lapses, and its token with it.
@@ -23,6 +26,15 @@ const GRANT_LIFETIME: Duration = Duration::from_secs(5);
 const URGENT_IN_A_ROW: u32 = 3;
 /// Calls of an account that are under way at once.
 pub const UNDER_WAY: usize = 8;
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Purpose<'a> {
+    /// The namespace on whose behalf it is made, and whose turn it takes.
+    pub namespace: &'a str,
+    /// The service that it goes to.
+    pub api: &'static Api,
+}
 
 /// The calls of one account.
 #[derive(Debug)]
@@ -35,10 +47,11 @@ pub struct Permits {
 #[derive(Debug)]
 struct State {
     rate: u32,
-    tokens: f64,
-    refilled: Instant,
-    urgent: Turns<CallPermit>,
-    polls: Turns<CallPermit>,
+    calls: Bucket,
+    /// What services allow the account's user.
+    pace: Arc<Pace>,
+    urgent: Turns<CallPermit, &'static Api>,
+    polls: Turns<CallPermit, &'static Api>,
     urgent_in_a_row: u32,
     /// Granted to a key that did not come for it yet.
     granted: HashMap<String, Grant>,
@@ -97,8 +110,8 @@ impl Permits {
         let rate = rate.max(1);
         let state = State {
             rate,
-            tokens: f64::from(rate),
-            refilled: Instant::now(),
+            calls: Bucket::new(f64::from(rate), f64::from(rate), Instant::now()),
+            pace: Arc::default(),
             urgent: Turns::default(),
             polls: Turns::default(),
             urgent_in_a_row: 0,
@@ -114,11 +127,17 @@ impl Permits {
     pub fn set_rate(&self, rate: u32) {
         let mut state = self.lock();
         if state.rate != rate.max(1) {
-            state.refill(Instant::now());
             state.rate = rate.max(1);
-            state.tokens = state.tokens.min(f64::from(state.rate));
+            let rate = f64::from(state.rate);
+            state.calls.change(rate, rate, Instant::now());
             self.changed.notify_one();
         }
+    }
+
+    /// Counts the calls of services that count them together with those of other accounts of the same user.
+    pub fn share_pace(&self, pace: Arc<Pace>) {
+        self.lock().pace = pace;
+        self.changed.notify_one();
     }
 
     /// Requests a second.
@@ -141,19 +160,18 @@ impl Permits {
         if state.closed {
             return Asked::Queued;
         }
-        state.refill(now);
         state.lapse(now);
         if let Some(grant) = state.granted.remove(key) {
             return Asked::Granted(self.permit(grant.namespace));
         }
-        if state.take_if_free(purpose, now) {
+        if state.take_if_free(purpose, Urgency::Urgent, now) {
             return Asked::Granted(self.permit(purpose.namespace.to_owned()));
         }
         if !state.urgent.has(purpose.namespace, key) {
-            state.urgent.push(purpose, Who::Key(key.to_owned()));
+            state.urgent.push(purpose.namespace, purpose.api, Who::Key(key.to_owned()));
             self.changed.notify_one();
         }
-        if state.is_paused(purpose.service, now) { Asked::Paused } else { Asked::Queued }
+        if state.is_paused(purpose.api, now) { Asked::Paused } else { Asked::Queued }
     }
 
     /// The key no longer wants a permit: it leaves the queue, and a grant that it did not come for is lost.
@@ -173,28 +191,19 @@ impl Permits {
         (state.urgent, state.polls) = (Turns::default(), Turns::default());
     }
 
-    /// Waits for a permit in the urgent queue; `None` once they are closed.
-    pub async fn urgent(self: &Arc<Self>, purpose: Purpose<'_>) -> Option<CallPermit> {
-        self.wait(purpose, |state| &mut state.urgent).await
-    }
-
-    /// Waits for a permit behind everything urgent, though not for ever; `None` once they are closed.
-    pub async fn poll(self: &Arc<Self>, purpose: Purpose<'_>) -> Option<CallPermit> {
-        self.wait(purpose, |state| &mut state.polls).await
-    }
-
-    async fn wait(self: &Arc<Self>, purpose: Purpose<'_>, queue: impl FnOnce(&mut State) -> &mut Turns<CallPermit>) -> Option<CallPermit> {
+    /// Waits for a permit: a poll behind everything urgent, though not for ever. `None` once they are closed.
+    pub async fn wait(self: &Arc<Self>, purpose: Purpose<'_>, urgency: Urgency) -> Option<CallPermit> {
         let granted = {
             let (mut state, now) = (self.lock(), Instant::now());
-            state.refill(now);
             if state.closed {
                 return None;
             }
-            if state.take_if_free(purpose, now) {
+            if state.take_if_free(purpose, urgency, now) {
                 return Some(self.permit(purpose.namespace.to_owned()));
             }
             let (sender, granted) = oneshot::channel();
-            queue(&mut state).push(purpose, Who::Task(sender));
+            let queue = if urgency == Urgency::Urgent { &mut state.urgent } else { &mut state.polls };
+            queue.push(purpose.namespace, purpose.api, Who::Task(sender));
             granted
         };
         self.changed.notify_one();
@@ -228,12 +237,6 @@ impl Permits {
 }
 
 impl State {
-    fn refill(&mut self, now: Instant) {
-        let rate = f64::from(self.rate);
-        self.tokens = (self.tokens + now.duration_since(self.refilled).as_secs_f64() * rate).min(rate);
-        self.refilled = now;
-    }
-
     /// Gives back what was granted to keys that did not come for it in time.
     fn lapse(&mut self, now: Instant) {
         let lapsed: Vec<Grant> =
@@ -253,39 +256,46 @@ impl State {
         }
     }
 
-    fn begin(&mut self, namespace: &str) {
-        self.tokens -= 1.0;
+    fn begin(&mut self, namespace: &str, api: &'static Api, urgency: Urgency) {
+        self.calls.take();
+        self.pace.take(api, urgency);
         *self.under_way.entry(namespace.to_owned()).or_default() += 1;
     }
 
-    fn is_paused(&self, service: &str, now: Instant) -> bool {
-        self.not_before.get(service).is_some_and(|until| now < *until)
+    fn is_paused(&self, api: &Api, now: Instant) -> bool {
+        self.not_before.get(api.label).is_some_and(|until| now < *until)
     }
 
     /// Takes a permit if there is one and nobody queues for it.
-    fn take_if_free(&mut self, purpose: Purpose<'_>, now: Instant) -> bool {
-        let is_first = self.urgent.is_empty() && self.polls.is_empty();
-        let is_free =
-            is_first && self.tokens >= 1.0 && !self.is_paused(purpose.service, now) && has_room(&self.under_way, purpose.namespace);
+    fn take_if_free(&mut self, purpose: Purpose<'_>, urgency: Urgency, now: Instant) -> bool {
+        let Purpose { namespace, api } = purpose;
+        let is_free = self.urgent.is_empty()
+            && self.polls.is_empty()
+            && self.calls.next_in(now).is_zero()
+            && !self.is_paused(api, now)
+            && has_room(&self.under_way, namespace)
+            && self.pace.next_in(api, urgency, now).is_zero();
         if is_free {
-            self.begin(purpose.namespace);
+            self.begin(namespace, api, urgency);
         }
         is_free
     }
 
     fn next(&mut self, now: Instant) -> PumpStep {
-        self.refill(now);
         self.lapse(now);
         self.not_before.retain(|_, until| now < *until);
         if self.urgent.is_empty() && self.polls.is_empty() {
             return PumpStep::Wait(None);
         }
-        if self.tokens < 1.0 {
-            let missing = Duration::from_secs_f64((1.0 - self.tokens) / f64::from(self.rate));
-            return PumpStep::Wait(Some(missing.max(Duration::from_millis(1))));
+        let next_in = self.calls.next_in(now);
+        if !next_in.is_zero() {
+            return PumpStep::Wait(Some(next_in));
         }
-        let Some(waiter) = self.take_waiter() else { return PumpStep::Wait(self.next_change(now)) };
-        self.begin(&waiter.namespace);
+        let (waiter, urgency) = match self.take_waiter(now) {
+            Ok(taken) => taken,
+            Err(pace) => return PumpStep::Wait(self.next_change(pace, now)),
+        };
+        self.begin(&waiter.namespace, waiter.service, urgency);
         match waiter.who {
             Who::Key(key) => {
                 self.granted.insert(key.clone(), Grant { namespace: waiter.namespace, at: now });
@@ -295,26 +305,42 @@ impl State {
         }
     }
 
-    /// Whose turn it is among those whose call could begin now.
-    fn take_waiter(&mut self) -> Option<Waiter<CallPermit>> {
-        let Self { urgent, polls, under_way, not_before, urgent_in_a_row, .. } = self;
-        let mut may_begin =
-            |waiter: &Waiter<CallPermit>| has_room(under_way, &waiter.namespace) && !not_before.contains_key(waiter.service);
+    /// Whose turn it is among those whose call could begin now. If it is nobody's: in how long a service allows one of them, where that is what they wait for.
+    fn take_waiter(&mut self, now: Instant) -> Result<(Waiter<CallPermit, &'static Api>, Urgency), Option<Duration>> {
+        let Self { urgent, polls, under_way, not_before, urgent_in_a_row, pace, .. } = self;
+        let mut soonest: Option<Duration> = None;
+        let mut take = |queue: &mut Turns<CallPermit, &'static Api>, urgency| {
+            let mut may_begin = |waiter: &Waiter<CallPermit, &'static Api>| {
+                if !has_room(under_way, &waiter.namespace) || not_before.contains_key(waiter.service.label) {
+                    return false;
+                }
+                let next_in = pace.next_in(waiter.service, urgency, now);
+                if !next_in.is_zero() {
+                    soonest = Some(soonest.map_or(next_in, |other| other.min(next_in)));
+                }
+                next_in.is_zero()
+            };
+            queue.take(&mut may_begin).map(|waiter| (waiter, urgency))
+        };
         if *urgent_in_a_row < URGENT_IN_A_ROW
-            && let Some(waiter) = urgent.take(&mut may_begin)
+            && let Some(taken) = take(urgent, Urgency::Urgent)
         {
             *urgent_in_a_row += 1;
-            return Some(waiter);
+            return Ok(taken);
         }
-        *urgent_in_a_row = 0;
-        polls.take(&mut may_begin).or_else(|| urgent.take(&mut may_begin))
+        // A poll whose service allows no call just now keeps its turn.
+        if let Some(taken) = take(polls, Urgency::Poll) {
+            *urgent_in_a_row = 0;
+            return Ok(taken);
+        }
+        take(urgent, Urgency::Urgent).ok_or(soonest)
     }
 
-    /// When somebody who waits may be able to begin without anything else happening.
-    fn next_change(&self, now: Instant) -> Option<Duration> {
+    /// When somebody who waits may be able to begin without anything else happening; `pace`: in how long a service allows it.
+    fn next_change(&self, pace: Option<Duration>, now: Instant) -> Option<Duration> {
         let lapses = self.granted.values().map(|grant| grant.at + GRANT_LIFETIME);
-        let next = lapses.chain(self.not_before.values().copied()).min();
-        next.map(|next| next.saturating_duration_since(now).max(Duration::from_millis(1)))
+        let changes = lapses.chain(self.not_before.values().copied()).map(|at| at.saturating_duration_since(now));
+        changes.chain(pace).min().map(|next| next.max(Duration::from_millis(1)))
     }
 }
 

@@ -4,10 +4,11 @@ use super::{
     api::Api,
     backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
     json::{self, Wrong},
-    parse::{count, exact, id, query_time, size, text, time},
+    parse::{count, exact, id, size, text, time},
     request::Request,
 };
-use serde_json::{Map, Value};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
 
 /// What the operator needs of a database service.
 pub trait Service: Send + Sync {
@@ -69,6 +70,30 @@ pub fn object(body: &[u8]) -> Result<Map<String, Value>, Unreadable> {
     Ok(json::object(body)?)
 }
 
+/// What a database service is told about a new backup where all of it goes into the body.
+pub(super) fn order(new: &NewBackup) -> Value {
+    json!({ "instance_id": new.instance_id, "name": new.mark, "description": new.description })
+}
+
+/// The answer to a create call that shows the backup: `{"backup": {"id": …}, "job_id": …}`, where not every service has a job.
+pub(super) fn created_backup(body: &[u8]) -> Result<CreatedBackup, Unreadable> {
+    let answer = object(body)?;
+    let backup = answer.get("backup").and_then(Value::as_object).ok_or_else(|| Unreadable("the answer has no backup".into()))?;
+    Ok(CreatedBackup {
+        backup_id: id(backup.get("id")).ok_or_else(|| Unreadable("the answer has no backup.id".into()))?,
+        job_id: id(answer.get("job_id")),
+        start_time: backup.get("begin_time").and_then(Value::as_str).and_then(time),
+        cloud_status: text(backup.get("status"), 40),
+    })
+}
+
+/// The answer to a create call that has the ids alone: `{"backup_id": …, "job_id": …}`.
+pub(super) fn created_ids(body: &[u8]) -> Result<CreatedBackup, Unreadable> {
+    let answer = object(body)?;
+    let backup_id = id(answer.get("backup_id")).ok_or_else(|| Unreadable("the answer has no backup_id".into()))?;
+    Ok(CreatedBackup { backup_id, job_id: id(answer.get("job_id")), start_time: None, cloud_status: None })
+}
+
 /// A page from its list and its total, with one reader for the records.
 pub(super) fn page(
     body: &[u8],
@@ -94,31 +119,53 @@ pub(super) fn database_record(item: &Map<String, Value>, size_unit: u32, state: 
         start_time: item.get("begin_time").and_then(Value::as_str).and_then(time),
         completion_time: item.get("end_time").and_then(Value::as_str).and_then(time),
         size: item.get("size").and_then(|value| size(value, size_unit)),
-        engine_version: text(item.get("datastore").and_then(|datastore| datastore.get("version")), 40),
+        engine_version: engine_version(item.get("datastore")),
         failure: None,
     })
 }
 
-/// The query parameters of a scope, for services that list a project.
-pub(super) fn project_query(scope: &ListScope, manual: &str, page_size: usize, offset: usize) -> Vec<(&'static str, String)> {
+/// The database and its version in the cloud's words, such as `MySQL 8.0`; the version alone where the record has no more.
+fn engine_version(datastore: Option<&Value>) -> Option<String> {
+    let version = text(datastore?.get("version"), 40)?;
+    Some(match text(datastore?.get("type"), 40) {
+        Some(database) => format!("{database} {version}"),
+        None => version,
+    })
+}
+
+/// How a database service wants to be asked for a listing. They differ in a word, in the form of times, and in whether they find a backup by its id alone.
+pub(super) struct Query {
+    /// The type of the backups that somebody asked for.
+    pub manual: &'static str,
+    /// A time as it takes it.
+    pub time: fn(Timestamp) -> String,
+    /// Whether a backup is asked for together with its instance.
+    pub names_instance: bool,
+}
+
+/// The query parameters of a scope, in the names that the database services share.
+pub(super) fn query(how: &Query, scope: &ListScope, page_size: usize, offset: usize) -> Vec<(&'static str, String)> {
     let mut query = vec![("limit", page_size.to_string()), ("offset", offset.to_string())];
     let (window, any_type) = match scope {
-        ListScope::Backup { backup_id, .. } => {
+        ListScope::Backup { instance_id, backup_id } => {
             query.push(("backup_id", backup_id.clone()));
+            if how.names_instance {
+                query.push(("instance_id", instance_id.clone()));
+            }
             (None, true)
         }
-        ListScope::Instance { instance_id } => {
+        ListScope::Instance { instance_id, automatic } => {
             query.push(("instance_id", instance_id.clone()));
-            (None, false)
+            (None, *automatic)
         }
         ListScope::Project { window, automatic } => (*window, *automatic),
     };
     if !any_type {
-        query.push(("backup_type", manual.to_owned()));
+        query.push(("backup_type", how.manual.to_owned()));
     }
     if let Some(window) = window {
-        query.push(("begin_time", query_time(window.begin)));
-        query.push(("end_time", query_time(window.end)));
+        query.push(("begin_time", (how.time)(window.begin)));
+        query.push(("end_time", (how.time)(window.end)));
     }
     query
 }

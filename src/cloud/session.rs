@@ -13,7 +13,7 @@ use super::{
         Credentials,
         identity::{Identity, Login, LoginError, Target, date, unreadable},
     },
-    permits::{CallPermit, Permits, Purpose},
+    permits::{CallPermit, Permits, Purpose, Urgency},
     request::{Operation, Reply, Request},
 };
 use jiff::Timestamp;
@@ -43,15 +43,6 @@ pub struct Listed {
     pub backups: Vec<RemoteBackup>,
     /// Whether that is everything that there is.
     pub end: Result<(), ListError>,
-}
-
-/// Whether a listing goes before or after others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
-    /// Somebody waits for exactly this.
-    Urgent,
-    /// It is read from time to time.
-    Poll,
 }
 
 /// A verified account. It does not change: new credentials mean a new session.
@@ -166,7 +157,7 @@ impl Session {
     /// Reads a listing to its end on behalf of a namespace, with a permit for each page. What the pages showed before something went wrong is answered, too.
     pub async fn list(&self, engine: Engine, scope: &ListScope, urgency: Urgency, namespace: &str, now: impl Fn() -> Timestamp) -> Listed {
         let mut listing = Listing::new(engine.api().page_size);
-        let permits = || self.permit(urgency, Purpose { namespace, service: engine.api().label });
+        let permits = || self.permits.wait(Purpose { namespace, api: engine.api() }, urgency);
         // Thousands may wait here at once: what is needed to read pages is made only when it is their turn.
         let failed = match permits().await {
             Some(first) => Box::pin(self.read_pages(engine, scope, first, permits, now, &mut listing)).await,
@@ -203,13 +194,6 @@ impl Session {
             // Given back first: one that is waited for must not be in the way of itself.
             drop(permit);
             permit = permits().await.ok_or_else(|| gone(engine))?;
-        }
-    }
-
-    async fn permit(&self, urgency: Urgency, purpose: Purpose<'_>) -> Option<CallPermit> {
-        match urgency {
-            Urgency::Urgent => self.permits.urgent(purpose).await,
-            Urgency::Poll => self.permits.poll(purpose).await,
         }
     }
 

@@ -25,9 +25,9 @@ fn calls(operation: Operation) -> Vec<(&'static str, String)> {
             let new = NewBackup { instance_id: instance.into(), mark: String::new(), description: String::new(), backup_format: None };
             Some(engine.service().create(project, &new))
         }),
-        Operation::List => {
-            of_each(&|engine| Some(engine.service().list(project, &ListScope::Instance { instance_id: instance.into() }, 0)))
-        }
+        Operation::List => of_each(&|engine| {
+            Some(engine.service().list(project, &ListScope::Instance { instance_id: instance.into(), automatic: false }, 0))
+        }),
         Operation::Delete => of_each(&|engine| engine.service().delete(project, instance, backup)),
         Operation::Token => vec![(iam::API.name, written(iam::token("", "", &String::new().into(), None, "")))],
         Operation::Projects => [iam::own_projects(), iam::projects("")].map(|request| (iam::API.name, written(request))).into(),

@@ -12,8 +12,8 @@ use database_backup_operator::cloud::{
         password::Password,
         token::Token,
     },
-    permits::{Permits, Purpose},
-    session::{ListError, Listed, Session, Urgency},
+    permits::{Permits, Purpose, Urgency},
+    session::{ListError, Listed, Session},
 };
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -79,7 +79,16 @@ pub async fn opened_by_password(host: &str) -> Result<Session, LoginError> {
 
 async fn opened(client: Arc<Client>, host: &str, project_id: Option<&str>, credentials: Credentials) -> Result<Session, LoginError> {
     let given = || Some(format!("http://{host}"));
-    let overrides = Overrides { iam: given(), geminidb: given(), gaussdbformysql: given(), taurusdb: given(), dcs: given() };
+    let overrides = Overrides {
+        iam: given(),
+        geminidb: given(),
+        gaussdbformysql: given(),
+        taurusdb: given(),
+        dcs: given(),
+        rds: given(),
+        dds: given(),
+        gaussdb: given(),
+    };
     let policy = EndpointPolicy { allow_insecure: true, ..EndpointPolicy::default() };
     let endpoints = Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-de", &overrides, &policy).expect("addresses");
     let project_id = project_id.map(ToOwned::to_owned);
@@ -91,14 +100,14 @@ async fn opened(client: Arc<Client>, host: &str, project_id: Option<&str>, crede
 pub async fn create(session: &Session, engine: Engine) -> (Result<CreatedBackup, Error>, Duration) {
     let new = NewBackup { instance_id: "i-1".into(), mark: "dbb-x".into(), description: "d".into(), backup_format: None };
     let started = tokio::time::Instant::now();
-    let permit = session.permits().urgent(Purpose { namespace: "shop", service: engine.api().label }).await.expect("a permit");
+    let permit = session.permits().wait(Purpose { namespace: "shop", api: engine.api() }, Urgency::Urgent).await.expect("a permit");
     let answer = session.create(engine, &new, permit, Timestamp::UNIX_EPOCH, || true).await;
     (answer, started.elapsed())
 }
 
 /// A listing, and how long it took.
 pub async fn list(session: &Session, engine: Engine) -> (Result<Vec<RemoteBackup>, ListError>, Duration) {
-    let scope = ListScope::Instance { instance_id: "i-1".into() };
+    let scope = ListScope::Instance { instance_id: "i-1".into(), automatic: false };
     let started = tokio::time::Instant::now();
     let Listed { backups, end } = session.list(engine, &scope, Urgency::Urgent, "shop", || Timestamp::UNIX_EPOCH).await;
     (end.map(|()| backups), started.elapsed())

@@ -1,5 +1,6 @@
-//! The endpoint tables, as data: the region files of the vendor's SDK (`iam_region.py`, `gaussdbfornosql_region.py`, `gaussdb_region.py` and
-//! `dcs_region.py` of version 3.1.219), and Open Telekom Cloud's list of regions and endpoints. A test in `tests/simulator/` compares them with the SDK.
+//! The endpoint tables, as data: the region files of the vendor's SDK (`iam_region.py`, `gaussdbfornosql_region.py`, `gaussdb_region.py`,
+//! `dcs_region.py`, `rds_region.py`, `dds_region.py` and `gaussdbforopengauss_region.py` of version 3.1.219), and Open Telekom Cloud's list of regions and
+//! endpoints. A test in `tests/simulator/` compares them with the SDK.
 
 use crate::cloud::engine::{Cloud, Engine};
 use std::collections::BTreeSet;
@@ -13,8 +14,7 @@ pub(super) fn iam(cloud: Cloud, region: &str) -> Option<String> {
         Cloud::HuaweiCloud if region == "eu-west-101" => Some("iam.eu-west-101.myhuaweicloud.eu".into()),
         Cloud::HuaweiCloud if IAM.contains(&region) => Some(format!("iam.{region}.myhuaweicloud.com")),
         Cloud::HuaweiCloud => Some(GLOBAL_IAM.into()),
-        // The Swiss cloud; it serves none of the engines, so they need endpoints of their own there.
-        Cloud::OpenTelekomCloud if region == "eu-ch2" => Some("iam-pub.eu-ch2.sc.otc.t-systems.com".into()),
+        Cloud::OpenTelekomCloud if region == SWITZERLAND => Some("iam-pub.eu-ch2.sc.otc.t-systems.com".into()),
         Cloud::OpenTelekomCloud => TELEKOM.contains(&region).then(|| format!("iam.{region}.otc.t-systems.com")),
     }
 }
@@ -22,10 +22,7 @@ pub(super) fn iam(cloud: Cloud, region: &str) -> Option<String> {
 /// The regions where an engine is served.
 pub(super) fn regions(cloud: Cloud) -> BTreeSet<&'static str> {
     match cloud {
-        Cloud::HuaweiCloud => {
-            let taurusdb = TAURUSDB.iter().flat_map(|(_, regions)| regions.iter());
-            GEMINIDB.iter().chain(taurusdb).chain(DCS).copied().collect()
-        }
+        Cloud::HuaweiCloud => Engine::all().flat_map(huawei_regions).flat_map(|(_, regions)| *regions).copied().collect(),
         Cloud::OpenTelekomCloud => TELEKOM.iter().copied().collect(),
     }
 }
@@ -39,25 +36,34 @@ pub(super) fn engine(cloud: Cloud, region: &str, engine: Engine) -> Option<Strin
 }
 
 fn huawei(region: &str, engine: Engine) -> Option<String> {
-    if (region, engine) == ("eu-west-101", Engine::GeminiDB) {
-        return Some("gaussdb-nosql.eu-west-101.myhuaweicloud.eu".into());
+    let (prefix, _) = huawei_regions(engine).iter().find(|(_, regions)| regions.contains(&region))?;
+    // DCS is the only one that the SDK has below `.com` there.
+    let domain = if region == "eu-west-101" && engine != Engine::DCS { "eu" } else { "com" };
+    Some(format!("{prefix}.{region}.myhuaweicloud.{domain}"))
+}
+
+/// The first word of an engine's hosts, and in which regions it is that. `gaussdb` is TaurusDB in some regions and GaussDB in others, so no word is a default.
+fn huawei_regions(engine: Engine) -> &'static [(&'static str, &'static [&'static str])] {
+    match engine {
+        Engine::GeminiDB => &[("gaussdb-nosql", GEMINIDB)],
+        Engine::TaurusDB | Engine::GaussDBforMySQL => TAURUSDB,
+        Engine::DCS => &[("dcs", EVERYWHERE)],
+        Engine::RDS => &[("rds", EVERYWHERE)],
+        Engine::DDS => &[("dds", EVERYWHERE)],
+        Engine::GaussDB => GAUSSDB,
     }
-    let prefix = match engine {
-        Engine::GeminiDB => GEMINIDB.contains(&region).then_some("gaussdb-nosql"),
-        // The same prefix is another product in other regions, so none is a default.
-        Engine::TaurusDB | Engine::GaussDBforMySQL => {
-            TAURUSDB.iter().find(|(_, regions)| regions.contains(&region)).map(|(prefix, _)| *prefix)
-        }
-        Engine::DCS => DCS.contains(&region).then_some("dcs"),
-    }?;
-    Some(format!("{prefix}.{region}.myhuaweicloud.com"))
 }
 
 fn telekom(region: &str, engine: Engine) -> Option<String> {
     let prefix = match (engine, region) {
+        (Engine::RDS, SWITZERLAND) => return Some("rds.eu-ch2.sc.otc.t-systems.com".into()),
         (Engine::GeminiDB, "eu-de") => "gaussdb-nosql",
         (Engine::TaurusDB | Engine::GaussDBforMySQL, "eu-de") => "gaussdb-mysql",
         (Engine::DCS, "eu-de" | "eu-nl") => "dcs",
+        (Engine::RDS, "eu-de" | "eu-nl") => "rds",
+        (Engine::DDS, "eu-de" | "eu-nl") => "dds",
+        // Seen in the examples of the API's reference only; the list of endpoints does not have it.
+        (Engine::GaussDB, "eu-de") => "gaussdb",
         _ => return None,
     };
     Some(format!("{prefix}.{region}.otc.t-systems.com"))
@@ -71,13 +77,16 @@ const IAM: &[&str] = &[
 ];
 
 /// Regions of Open Telekom Cloud.
-const TELEKOM: &[&str] = &["eu-de", "eu-nl"];
+const TELEKOM: &[&str] = &["eu-ch2", "eu-de", "eu-nl"];
+
+/// Its Swiss cloud, with hosts of its own; of the engines it serves RDS.
+const SWITZERLAND: &str = "eu-ch2";
 
 const GEMINIDB: &[&str] = &[
     "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "cn-east-2", "cn-east-3",
     "cn-east-4", "cn-north-1", "cn-north-2", "cn-north-4", "cn-north-9", "cn-north-11", "cn-south-1", "cn-south-2", "cn-south-4",
-    "cn-southwest-2", "cn-southwest-3", "la-north-2", "la-south-2", "me-east-1", "ru-moscow-1", "ru-northwest-2", "sa-brazil-1",
-    "tr-west-1",
+    "cn-southwest-2", "cn-southwest-3", "eu-west-101", "la-north-2", "la-south-2", "me-east-1", "ru-moscow-1", "ru-northwest-2",
+    "sa-brazil-1", "tr-west-1",
 ];
 
 const TAURUSDB: &[(&str, &[&str])] = &[
@@ -92,7 +101,20 @@ const TAURUSDB: &[(&str, &[&str])] = &[
     ("gaussdb-mysql", &["af-south-1", "cn-east-5", "cn-southwest-3", "la-north-2"]),
 ];
 
-const DCS: &[&str] = &[
+const GAUSSDB: &[(&str, &[&str])] = &[
+    (
+        "gaussdb-opengauss",
+        &[
+            "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "cn-east-3", "cn-north-2", "cn-north-4",
+            "cn-north-9", "cn-south-1", "cn-south-2", "cn-south-4", "cn-southwest-2", "la-north-2", "la-south-2", "ru-northwest-2",
+            "sa-brazil-1",
+        ],
+    ),
+    ("gaussdb", &["af-north-1", "ap-southeast-5", "cn-east-2", "cn-east-4", "cn-east-5", "cn-north-12", "me-east-1", "tr-west-1"]),
+];
+
+/// Where DCS, RDS and DDS are.
+const EVERYWHERE: &[&str] = &[
     "ae-ad-1", "af-north-1", "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5",
     "cn-east-2", "cn-east-3", "cn-east-4", "cn-east-5", "cn-north-1", "cn-north-2", "cn-north-4", "cn-north-9", "cn-north-11",
     "cn-north-12", "cn-south-1", "cn-south-2", "cn-south-4", "cn-southwest-2", "cn-southwest-3", "eu-west-0", "eu-west-101", "la-north-2",

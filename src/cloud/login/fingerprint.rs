@@ -29,6 +29,15 @@ impl Credentials {
             Self::Token(Token { token }) => Fingerprint::of(&[iam, "token", token.expose_secret()]),
         }
     }
+
+    /// Whose credential it is, as far as it says so itself: of two access keys, or of two tokens, nobody can tell whether they belong to one user.
+    pub fn user(&self, iam: &str) -> Fingerprint {
+        match self {
+            Self::Password(Password { domain_name, username, .. }) => Fingerprint::of(&[iam, "user", domain_name, username]),
+            Self::AccessKey(AccessKey { access_key, .. }) => Fingerprint::of(&[iam, "access key", access_key]),
+            Self::Token(Token { token }) => Fingerprint::of(&[iam, "token", token.expose_secret()]),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -48,6 +57,8 @@ mod tests {
         assert!(one != password("u", "q").fingerprint("iam.example.com"));
         assert!(one != password("v", "p").fingerprint("iam.example.com"));
         assert!(one != password("u", "p").fingerprint("iam.example.org"));
+        assert!(password("u", "p").user("iam.example.com") == password("u", "q").user("iam.example.com"), "with another password, too");
+        assert!(password("u", "p").user("iam.example.com") != password("v", "p").user("iam.example.com"));
         assert!(Fingerprint::of(&["ab", "c"]) != Fingerprint::of(&["a", "bc"]), "the parts cannot run into each other");
     }
 }

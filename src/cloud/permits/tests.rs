@@ -1,7 +1,28 @@
 use super::*;
+use crate::cloud::api::{JSON, Lists, as_it_is};
 
-const SHOP: Purpose<'static> = Purpose { namespace: "shop", service: "dcs" };
-const BILLING: Purpose<'static> = Purpose { namespace: "billing", service: "dcs" };
+/// A service that counts no calls; and one that allows each user 60 a minute.
+static FREE: Api = api("free", None);
+static COUNTED: Api = api("counted", Some(60));
+
+const fn api(label: &'static str, calls_per_minute: Option<u32>) -> Api {
+    Api {
+        label,
+        name: label,
+        content_type: JSON,
+        codes: &[],
+        spelling: as_it_is,
+        lists: Lists::Project,
+        finds_by_id: true,
+        backups_go_with_instance: false,
+        page_size: 100,
+        calls_per_minute,
+    }
+}
+
+const SHOP: Purpose<'static> = Purpose { namespace: "shop", api: &FREE };
+const BILLING: Purpose<'static> = Purpose { namespace: "billing", api: &FREE };
+const COUNTED_SHOP: Purpose<'static> = Purpose { namespace: "shop", api: &COUNTED };
 
 fn permits(rate: u32) -> Arc<Permits> {
     Arc::new(Permits::new(rate))
@@ -53,7 +74,7 @@ async fn urgent_calls_go_before_polls_but_polls_never_starve() {
     let permits = permits(1);
     assert!(call(&permits, "first", SHOP));
     let polling = permits.clone();
-    let poll = tokio::spawn(async move { drop(polling.poll(SHOP).await) });
+    let poll = tokio::spawn(async move { drop(polling.wait(SHOP, Urgency::Poll).await) });
     tokio::task::yield_now().await;
     for n in 0..8 {
         assert!(!call(&permits, &n.to_string(), SHOP));
@@ -88,7 +109,7 @@ async fn pages_of_one_namespaces_listings_take_turns_with_anothers() {
         for _ in 0..count {
             let (permits, done) = (permits.clone(), done.clone());
             tokio::spawn(async move {
-                drop(permits.poll(purpose).await);
+                drop(permits.wait(purpose, Urgency::Poll).await);
                 let _ = done.send(purpose.namespace);
             });
         }
@@ -104,7 +125,7 @@ async fn at_most_eight_calls_are_under_way_and_those_of_one_namespace_leave_room
     let permits = permits(1000);
     let mut held = Vec::new();
     for (namespace, most) in [("a", 4), ("b", 2), ("c", 1), ("d", 1), ("e", 0)] {
-        let purpose = Purpose { namespace, service: "dcs" };
+        let purpose = Purpose { namespace, api: &FREE };
         let got = (0..20).map_while(|n| match permits.try_urgent(&format!("{namespace}-{n}"), purpose) {
             Asked::Granted(permit) => Some(permit),
             _ => None,
@@ -116,7 +137,7 @@ async fn at_most_eight_calls_are_under_way_and_those_of_one_namespace_leave_room
         (0..20).for_each(|n| permits.withdraw(&format!("{namespace}-{n}")));
     }
     assert_eq!(held.len(), UNDER_WAY);
-    assert!(!call(&permits, "late", Purpose { namespace: "e", service: "dcs" }));
+    assert!(!call(&permits, "late", Purpose { namespace: "e", api: &FREE }));
     assert!(nobody_is_granted_one(&permits).await, "all of them hang");
     drop(held.pop());
     assert_eq!(permits.granted().await, "late");
@@ -138,12 +159,12 @@ async fn a_call_that_ends_makes_room_for_one_that_waits_whatever_the_rate() {
 #[tokio::test(start_paused = true)]
 async fn a_service_that_wants_to_be_left_alone_is_and_the_others_are_asked() {
     let permits = permits(10);
-    permits.pause("dcs", Duration::from_secs(120));
-    permits.pause("dcs", Duration::from_secs(5));
-    let taurusdb = Purpose { namespace: "shop", service: "taurusdb" };
+    permits.pause("free", Duration::from_secs(120));
+    permits.pause("free", Duration::from_secs(5));
+    let other = COUNTED_SHOP;
     assert!(matches!(permits.try_urgent("a", SHOP), Asked::Paused), "the longer pause counts");
     assert!(matches!(permits.try_urgent("b", BILLING), Asked::Paused), "whoever asks");
-    assert!(matches!(permits.try_urgent("c", taurusdb), Asked::Queued), "behind the others, for a moment");
+    assert!(matches!(permits.try_urgent("c", other), Asked::Queued), "behind the others, for a moment");
     assert_eq!(permits.granted().await, "c");
     let started = Instant::now();
     assert_eq!([permits.granted().await, permits.granted().await], ["b", "a"], "the shop has had its turn");
@@ -167,8 +188,8 @@ async fn a_wait_that_is_given_up_takes_no_permit_from_others() {
     let permits = permits(1);
     assert!(call(&permits, "first", SHOP));
     for _ in 0..50 {
-        assert!(timeout(Duration::ZERO, permits.urgent(SHOP)).await.is_err());
-        assert!(timeout(Duration::ZERO, permits.poll(SHOP)).await.is_err());
+        assert!(timeout(Duration::ZERO, permits.wait(SHOP, Urgency::Urgent)).await.is_err());
+        assert!(timeout(Duration::ZERO, permits.wait(SHOP, Urgency::Poll)).await.is_err());
     }
     let started = Instant::now();
     assert!(!call(&permits, "a", SHOP));
@@ -181,14 +202,19 @@ async fn nobody_waits_for_permits_that_are_closed_and_nobody_gets_one() {
     let permits = permits(1);
     assert!(call(&permits, "first", SHOP));
     let (urgent, poll) = (permits.clone(), permits.clone());
-    let waiting =
-        [tokio::spawn(async move { urgent.urgent(SHOP).await.is_none() }), tokio::spawn(async move { poll.poll(SHOP).await.is_none() })];
+    let waiting = [
+        tokio::spawn(async move { urgent.wait(SHOP, Urgency::Urgent).await.is_none() }),
+        tokio::spawn(async move { poll.wait(SHOP, Urgency::Poll).await.is_none() }),
+    ];
     tokio::task::yield_now().await;
     permits.close();
     for waits in waiting {
         assert!(timeout(Duration::from_secs(3600), waits).await.expect("it ends").unwrap());
     }
-    assert!(timeout(Duration::from_secs(3600), permits.urgent(SHOP)).await.expect("it ends").is_none(), "nor does whoever comes");
+    assert!(
+        timeout(Duration::from_secs(3600), permits.wait(SHOP, Urgency::Urgent)).await.expect("it ends").is_none(),
+        "nor does whoever comes"
+    );
     assert!(matches!(permits.try_urgent("a", SHOP), Asked::Queued));
 }
 
@@ -205,4 +231,105 @@ async fn a_grant_that_nobody_comes_for_lapses_and_so_does_its_place_among_the_ca
     assert!(started.elapsed() >= GRANT_LIFETIME);
     assert!(!call(&permits, "b", SHOP), "b has to queue again");
     drop(held);
+}
+
+/// Makes calls of a service that counts them as fast as permits come, and notes when each began.
+fn make_calls(permits: &Arc<Permits>, urgency: Urgency) -> tokio::sync::mpsc::UnboundedReceiver<Instant> {
+    let (permits, (sender, receiver)) = (permits.clone(), tokio::sync::mpsc::unbounded_channel());
+    tokio::spawn(async move {
+        while let Some(permit) = permits.wait(COUNTED_SHOP, urgency).await {
+            drop(permit);
+            if sender.send(Instant::now()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn pump(permits: &Arc<Permits>) -> tokio::task::JoinHandle<()> {
+    let permits = permits.clone();
+    tokio::spawn(async move {
+        loop {
+            permits.granted().await;
+        }
+    })
+}
+
+/// The greatest number of them within any minute.
+fn most_in_a_minute(calls: &[Instant]) -> usize {
+    let within = |from: &Instant| calls.iter().filter(|at| (*from..*from + Duration::from_secs(60)).contains(*at)).count();
+    calls.iter().map(within).max().unwrap_or_default()
+}
+
+fn so_far(receiver: &mut tokio::sync::mpsc::UnboundedReceiver<Instant>) -> Vec<Instant> {
+    std::iter::from_fn(|| receiver.try_recv().ok()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_counts_calls_never_gets_more_in_any_minute_not_even_across_a_restart() {
+    let mut calls = Vec::new();
+    for seconds in [30, 200] {
+        let permits = permits(1000);
+        let (mut made, pumping) = (make_calls(&permits, Urgency::Urgent), pump(&permits));
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        permits.close();
+        pumping.abort();
+        let of_this_life = so_far(&mut made);
+        assert!(most_in_a_minute(&of_this_life) <= 55, "{}", most_in_a_minute(&of_this_life));
+        calls.extend(of_this_life);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let most = most_in_a_minute(&calls);
+    assert!((55..=60).contains(&most), "{most}");
+    assert!(calls.len() >= 195, "{}: it is used, too", calls.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_take_half_of_what_a_service_allows_and_creates_go_before_them() {
+    let permits = permits(1000);
+    let _pumping = pump(&permits);
+    let mut polls = make_calls(&permits, Urgency::Poll);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let alone = so_far(&mut polls);
+    assert!((145..=151).contains(&alone.len()) && most_in_a_minute(&alone) <= 30, "{} {}", alone.len(), most_in_a_minute(&alone));
+    let started = Instant::now();
+    for n in 0..5 {
+        drop(permits.wait(COUNTED_SHOP, Urgency::Urgent).await);
+        assert!(started.elapsed() < Duration::from_secs(2), "create {n} waited for {:?}", started.elapsed());
+    }
+    let mut creates = make_calls(&permits, Urgency::Urgent);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let (creates, polls) = (so_far(&mut creates), so_far(&mut polls));
+    assert!(creates.len() > polls.len() * 2 && polls.len() > 30, "{} creates, {} polls", creates.len(), polls.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_counts_calls_keeps_no_other_waiting() {
+    let permits = permits(1000);
+    let _pumping = pump(&permits);
+    let _counted = make_calls(&permits, Urgency::Urgent);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let started = Instant::now();
+    for _ in 0..100 {
+        drop(permits.wait(SHOP, Urgency::Urgent).await);
+    }
+    assert!(started.elapsed() < Duration::from_millis(200), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_of_one_user_share_what_a_service_allows() {
+    let pace = Arc::new(Pace::default());
+    let mut made = Vec::new();
+    for _ in 0..4 {
+        let permits = permits(1000);
+        permits.share_pace(pace.clone());
+        drop(pump(&permits));
+        made.push(make_calls(&permits, Urgency::Urgent));
+    }
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let each: Vec<Vec<Instant>> = made.iter_mut().map(so_far).collect();
+    let all: Vec<Instant> = each.iter().flatten().copied().collect();
+    assert!(most_in_a_minute(&all) <= 55 && all.len() >= 500, "{} of {}", most_in_a_minute(&all), all.len());
+    assert!(each.iter().all(|calls| calls.len() > 50), "none starves: {:?}", each.iter().map(Vec::len).collect::<Vec<_>>());
 }

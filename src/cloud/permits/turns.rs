@@ -3,30 +3,21 @@
 use std::collections::{HashMap, VecDeque};
 use tokio::sync::oneshot;
 
-/// What a call is for: whose turn it takes, and which service it goes to.
-#[derive(Clone, Copy, Debug)]
-pub struct Purpose<'a> {
-    /// The namespace on whose behalf it is made.
-    pub namespace: &'a str,
-    /// The service's label.
-    pub service: &'static str,
-}
-
-/// A queue in which namespaces take turns; within a namespace it is first come, first served. Whoever waits in place is handed a `T`.
+/// A queue in which namespaces take turns; within a namespace it is first come, first served. Whoever waits in place is handed a `T`; `S` is for what.
 #[derive(Debug)]
-pub struct Turns<T> {
-    queues: HashMap<String, VecDeque<Waiter<T>>>,
+pub struct Turns<T, S = ()> {
+    queues: HashMap<String, VecDeque<Waiter<T, S>>>,
     /// Every namespace that has a queue, the next one first.
     order: VecDeque<String>,
 }
 
 /// Somebody who waits.
 #[derive(Debug)]
-pub struct Waiter<T> {
+pub struct Waiter<T, S = ()> {
     /// On whose behalf.
     pub namespace: String,
     /// For which service.
-    pub service: &'static str,
+    pub service: S,
     /// Who it is.
     pub who: Who<T>,
 }
@@ -40,13 +31,13 @@ pub enum Who<T> {
     Task(oneshot::Sender<T>),
 }
 
-impl<T> Default for Turns<T> {
+impl<T, S> Default for Turns<T, S> {
     fn default() -> Self {
         Self { queues: HashMap::new(), order: VecDeque::new() }
     }
 }
 
-impl<T> Turns<T> {
+impl<T, S> Turns<T, S> {
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
@@ -58,8 +49,7 @@ impl<T> Turns<T> {
     }
 
     /// Puts somebody at the end of the queue of their namespace.
-    pub fn push(&mut self, purpose: Purpose<'_>, who: Who<T>) {
-        let Purpose { namespace, service } = purpose;
+    pub fn push(&mut self, namespace: &str, service: S, who: Who<T>) {
         if !self.queues.contains_key(namespace) {
             self.order.push_back(namespace.to_owned());
         }
@@ -67,7 +57,7 @@ impl<T> Turns<T> {
     }
 
     /// The first one of the first namespace whose call may begin. The namespace goes to the end.
-    pub fn take(&mut self, may_begin: &mut impl FnMut(&Waiter<T>) -> bool) -> Option<Waiter<T>> {
+    pub fn take(&mut self, may_begin: &mut impl FnMut(&Waiter<T, S>) -> bool) -> Option<Waiter<T, S>> {
         self.retain(|waiter| !waiter.has_gone());
         let (place, at) = self.order.iter().enumerate().find_map(|(place, namespace)| {
             let at = self.queues.get(namespace)?.iter().position(&mut *may_begin)?;
@@ -89,7 +79,7 @@ impl<T> Turns<T> {
         self.retain(|waiter| !waiter.is(key));
     }
 
-    fn retain(&mut self, keep: impl Fn(&Waiter<T>) -> bool) {
+    fn retain(&mut self, keep: impl Fn(&Waiter<T, S>) -> bool) {
         self.queues.retain(|_, queue| {
             queue.retain(&keep);
             !queue.is_empty()
@@ -98,7 +88,7 @@ impl<T> Turns<T> {
     }
 }
 
-impl<T> Waiter<T> {
+impl<T, S> Waiter<T, S> {
     fn is(&self, key: &str) -> bool {
         matches!(&self.who, Who::Key(queued) if queued == key)
     }

@@ -61,7 +61,7 @@ impl Service for Dcs {
     fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request {
         let query = vec![("limit", API.page_size.to_string()), ("offset", offset.to_string())];
         let instance = match scope {
-            ListScope::Instance { instance_id } => instance_id.as_str(),
+            ListScope::Instance { instance_id, .. } => instance_id.as_str(),
             // Not asked for: see `API`. The service refuses an empty id.
             ListScope::Project { .. } | ListScope::Backup { .. } => "",
         };

@@ -5,7 +5,7 @@ use crate::cloud::{
     api::{Api, JSON_UTF8, Lists, as_it_is},
     backup::{CreatedBackup, ListScope, NewBackup},
     request::Request,
-    service::{Page, Service, Unreadable},
+    service::{Page, Service, Unreadable, created_backup},
 };
 
 /// The service.
@@ -37,7 +37,7 @@ impl Service for GaussDBforMySQL {
     }
 
     fn read_created(&self, body: &[u8]) -> Result<CreatedBackup, Unreadable> {
-        mysql::read_created(body)
+        created_backup(body)
     }
 
     fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request {

@@ -3,9 +3,9 @@
 use crate::cloud::{
     api::{Api, JSON, Lists, as_it_is},
     backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
-    parse::{id, unit},
+    parse::{query_time, unit},
     request::{Operation, Request},
-    service::{Page, Service, Unreadable, database_record, object, page, project_query},
+    service::{Page, Query, Service, Unreadable, created_ids, database_record, page, query},
 };
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -27,6 +27,8 @@ static API: Api = Api {
     calls_per_minute: None,
 };
 
+const QUERY: Query = Query { manual: "Manual", time: query_time, names_instance: false };
+
 impl Service for GeminiDB {
     fn api(&self) -> &'static Api {
         &API
@@ -41,15 +43,13 @@ impl Service for GeminiDB {
     }
 
     fn read_created(&self, body: &[u8]) -> Result<CreatedBackup, Unreadable> {
-        let answer = object(body)?;
-        let backup_id = id(answer.get("backup_id")).ok_or_else(|| Unreadable("the answer has no backup_id".into()))?;
-        Ok(CreatedBackup { backup_id, job_id: id(answer.get("job_id")), start_time: None, cloud_status: None })
+        created_ids(body)
     }
 
     /// The v4 list: the older ones count their offset in pages.
     fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request {
         Request {
-            query: project_query(scope, "Manual", API.page_size, offset),
+            query: query(&QUERY, scope, API.page_size, offset),
             ..Request::new(&API, Operation::List, Method::GET, format!("/v4/{project_id}/backups"))
         }
     }
@@ -108,7 +108,7 @@ mod tests {
         let backup = &page.records[0];
         assert_eq!((backup.size, backup.state), (Some(2_097_152), RemoteState::Completed));
         assert_eq!(backup.completion_time, "2025-01-02T03:09:00Z".parse().ok());
-        assert_eq!(backup.engine_version.as_deref(), Some("3.11"));
+        assert_eq!(backup.engine_version.as_deref(), Some("cassandra 3.11"));
     }
 
     #[test]

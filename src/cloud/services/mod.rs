@@ -2,9 +2,12 @@
 //! knows all.
 
 mod dcs;
+mod dds;
+mod gaussdb;
 mod gaussdbformysql;
 mod geminidb;
 mod mysql;
+mod rds;
 mod taurusdb;
 
 use super::{api::Api, engine::Engine, service::Service};
@@ -17,6 +20,9 @@ impl Engine {
             Self::GaussDBforMySQL => &gaussdbformysql::GaussDBforMySQL,
             Self::TaurusDB => &taurusdb::TaurusDB,
             Self::DCS => &dcs::Dcs,
+            Self::RDS => &rds::Rds,
+            Self::DDS => &dds::Dds,
+            Self::GaussDB => &gaussdb::GaussDB,
         }
     }
 
@@ -74,7 +80,7 @@ mod tests {
     #[test]
     fn a_record_without_an_instance_belongs_to_the_one_that_was_asked_for() {
         let body = br#"{"backup_record_response":[{"backup_id":"a"},{"backup_id":"b","instance_id":"other"}],"total_num":2}"#;
-        let scope = ListScope::Instance { instance_id: "i-1".into() };
+        let scope = ListScope::Instance { instance_id: "i-1".into(), automatic: false };
         let page = Engine::DCS.service().read_page(200, body).unwrap().asked_for(&scope);
         let instances: Vec<&str> = page.records.iter().map(|record| record.instance_id.as_str()).collect();
         assert_eq!(instances, ["i-1", "other"]);

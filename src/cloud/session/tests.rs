@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cloud::{
+    api::Api,
     client::{Call, Observer},
     endpoints::{EndpointPolicy, Overrides},
     errors::Failure,
@@ -222,7 +223,7 @@ async fn a_listing_is_read_to_its_end_page_by_page() {
         serde_json::json!({ "total_num": 1001, "backup_record_response": records }).to_string()
     };
     let (session, heard) = opened(vec![("200 OK", "", page(0, 1000)), ("200 OK", "", page(999, 1001))]).await;
-    let scope = ListScope::Instance { instance_id: "i-1".into() };
+    let scope = ListScope::Instance { instance_id: "i-1".into(), automatic: false };
     let Listed { backups, end } = session.list(Engine::DCS, &scope, Urgency::Poll, "shop", Timestamp::now).await;
     assert_eq!(end, Ok(()));
     assert_eq!(backups.len(), 1001);
@@ -254,7 +255,7 @@ async fn what_a_page_showed_counts_although_the_next_one_failed() {
 }
 
 async fn permit(session: &Session) -> CallPermit {
-    session.permits().urgent(Purpose { namespace: "shop", service: "dcs" }).await.unwrap()
+    session.permits().wait(Purpose { namespace: "shop", api: Engine::DCS.api() }, Urgency::Urgent).await.unwrap()
 }
 
 #[tokio::test]
@@ -264,11 +265,11 @@ async fn a_service_that_asks_to_wait_is_left_alone_by_everybody_who_uses_the_acc
         let (session, _) = opened(vec![throttled(status)]).await;
         let listed = session.list(Engine::TaurusDB, &everything(), Urgency::Poll, "shop", Timestamp::now).await;
         assert!(listed.end.is_err());
-        let ask = |service| session.permits().try_urgent(service, Purpose { namespace: "billing", service });
-        assert!(matches!(ask(Engine::TaurusDB.api().label), Asked::Paused), "{status}");
+        let ask = |api: &'static Api| session.permits().try_urgent(api.label, Purpose { namespace: "billing", api });
+        assert!(matches!(ask(Engine::TaurusDB.api()), Asked::Paused), "{status}");
         let other = session.permits();
         other.withdraw(Engine::TaurusDB.api().label);
-        assert!(matches!(ask(Engine::DCS.api().label), Asked::Granted(_)), "{status}: other services are asked");
+        assert!(matches!(ask(Engine::DCS.api()), Asked::Granted(_)), "{status}: other services are asked");
     }
 }
 

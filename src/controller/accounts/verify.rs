@@ -37,6 +37,7 @@ pub async fn verify<K: AccountObject>(ctx: &Context, account: &K, held: &Held, p
         Ok(prepared) => prepared,
         Err(error) => return Verified { verification: Err(error), session: None, opened_with: None },
     };
+    permits.share_pace(ctx.logins.pace(obtained.credentials.user(&target.endpoints.iam.host)));
     let is_the_same = held.opened_with.as_ref() == Some(&opened_with);
     let session = held.session.clone().filter(|session| is_the_same && is_good(session));
     let (verification, session) = match session {

@@ -248,7 +248,7 @@ impl<'a> Reconcile<'a> {
             return;
         }
         let namespace = object.namespace().unwrap_or_default();
-        let purpose = Purpose { namespace: &namespace, service: object.spec.source.engine.api().label };
+        let purpose = Purpose { namespace: &namespace, api: object.spec.source.engine.api() };
         (self.permit, self.call_permit) = match account.permits.as_ref().map(|permits| permits.try_urgent(self.uid, purpose)) {
             Some(Asked::Granted(permit)) => (Permit::Granted, Some(permit)),
             Some(Asked::Paused) => (Permit::Paused, None),

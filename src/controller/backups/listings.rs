@@ -6,7 +6,8 @@ use crate::{
         api::Lists,
         backup::{ListScope, RemoteBackup, RemoteState, Window},
         engine::Engine,
-        session::{ListError, Listed, Session, Urgency},
+        permits::Urgency,
+        session::{ListError, Listed, Session},
     },
     controller::{context::Context, store::backups::Polled},
     plan::{
@@ -126,30 +127,45 @@ fn topics(polled: Vec<Polled>) -> BTreeMap<Topic, Vec<Polled>> {
     topics
 }
 
-/// How many instances with running backups are polled one by one: of each account, by namespace.
-type Crowds = HashMap<AccountKey, HashMap<String, u32>>;
+/// How many instances with running backups are polled one by one, by namespace: of each account, and of each of its engines.
+type Crowds = HashMap<(AccountKey, Option<Engine>), HashMap<String, u32>>;
 
 fn crowds(topics: &BTreeMap<Topic, Vec<Polled>>) -> Crowds {
     let mut crowds = Crowds::new();
     for (topic, waiting) in topics.iter().filter(|(topic, _)| topic.running && topic.instance_id.is_some()) {
         let namespaces: HashSet<String> = waiting.iter().map(Polled::namespace).collect();
-        let crowd = crowds.entry(topic.account.clone()).or_default();
-        for namespace in namespaces {
-            *crowd.entry(namespace).or_default() += 1;
+        for engine in [None, Some(topic.engine)] {
+            let crowd = crowds.entry((topic.account.clone(), engine)).or_default();
+            for namespace in &namespaces {
+                *crowd.entry(namespace.clone()).or_default() += 1;
+            }
         }
     }
     crowds
 }
 
+/// What share of the instances that are polled one by one a namespace makes it: of those of the account, and of those of the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Share {
+    of_account: u32,
+    of_engine: u32,
+}
+
 /// On whose behalf an instance is polled, and what share of the account's instances that are polled one by one that makes it: the namespace that has the
 /// fewest of them waits the shortest, and each has the same part of the rate.
-fn turn(topic: &Topic, waiting: &[Polled], crowds: &Crowds) -> (String, u32) {
-    let crowd = crowds.get(&topic.account).filter(|_| topic.instance_id.is_some());
-    let share = |namespace: &String| crowd.map_or(0, |crowd| crowd.get(namespace).copied().unwrap_or_default().max(1) * size(crowd));
+fn turn(topic: &Topic, waiting: &[Polled], crowds: &Crowds) -> (String, Share) {
+    // A listing of all instances serves everybody.
+    if topic.instance_id.is_none() {
+        return Default::default();
+    }
+    let share = |namespace: &String, engine| {
+        let crowd = crowds.get(&(topic.account.clone(), engine));
+        crowd.map_or(1, |crowd| crowd.get(namespace).copied().unwrap_or_default().max(1) * size(crowd))
+    };
+    let share = |namespace: &String| Share { of_account: share(namespace, None), of_engine: share(namespace, Some(topic.engine)) };
     let shares = waiting.iter().map(Polled::namespace).map(|namespace| (share(&namespace), namespace));
     let (share, namespace) = shares.min().unwrap_or_default();
-    // A listing of all instances serves everybody.
-    if topic.instance_id.is_none() { (String::new(), share) } else { (namespace, share) }
+    (namespace, share)
 }
 
 fn size(crowd: &HashMap<String, u32>) -> u32 {
@@ -162,8 +178,8 @@ fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, mut waiting: Vec
     // What is seen elsewhere than where a backup is says nothing of it.
     let project = project_of(&session);
     waiting.retain(|backup| backup.object.status.as_ref().is_none_or(|status| project.holds(status)));
-    let (namespace, crowd) = turn(&topic, &waiting, crowds);
-    let interval = interval(ctx, &session, &topic, &waiting, crowd, now);
+    let (namespace, share) = turn(&topic, &waiting, crowds);
+    let interval = interval(ctx, &session, &topic, &waiting, share, now);
     {
         let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
         let is_open = paces.get(&topic).is_none_or(|pace| !pace.under_way && pace.not_before.mono <= now.mono);
@@ -191,14 +207,14 @@ impl Polled {
     }
 }
 
-/// How often a topic is polled: as its youngest backup wants it, and never so that single instances take more than half of the account's rate.
-fn interval(ctx: &Context, session: &Session, topic: &Topic, waiting: &[Polled], crowd: u32, now: Moment) -> Duration {
+/// How often a topic is polled: as its youngest backup wants it, and never so that single instances take more than half of the account's rate, or of what the
+/// service allows.
+fn interval(ctx: &Context, session: &Session, topic: &Topic, waiting: &[Polled], share: Share, now: Moment) -> Duration {
     let settings = &ctx.options.settings;
     let wanted = waiting.iter().map(|backup| settings.poll_after(now.since_wall(backup.asked))).min().unwrap_or(settings.poll_interval);
-    if topic.instance_id.is_none() {
-        return wanted;
-    }
-    wanted.max(Duration::from_secs_f64(f64::from(crowd) * 2.0 / session.calls_per_second(topic.engine)))
+    let spread = |share: u32, calls_per_second: f64| Duration::from_secs_f64(f64::from(share) * 2.0 / calls_per_second);
+    let of_account = spread(share.of_account, f64::from(session.permits().rate()));
+    wanted.max(of_account).max(spread(share.of_engine, session.calls_per_second(topic.engine)))
 }
 
 fn project_of(session: &Session) -> Project {
@@ -237,10 +253,10 @@ async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, wa
 /// There is none for settled backups, nor where an imported one is among them: it may be of any age. Nor where this machine's clock, by which requests are
 /// dated, and the cloud's disagree.
 fn scope(topic: &Topic, waiting: &[Polled], cloud_now: Option<Timestamp>, now: Moment) -> ListScope {
-    if let Some(instance_id) = &topic.instance_id {
-        return ListScope::Instance { instance_id: instance_id.clone() };
-    }
     let automatic = waiting.iter().any(|backup| backup.is_imported);
+    if let Some(instance_id) = &topic.instance_id {
+        return ListScope::Instance { instance_id: instance_id.clone(), automatic };
+    }
     let agree = cloud_now.is_none_or(|cloud_now| now.agrees_with(cloud_now));
     let oldest = waiting.iter().map(|backup| backup.asked).min().filter(|_| topic.running && agree && !automatic);
     let window = oldest.and_then(|oldest| {

@@ -1,6 +1,6 @@
 //! Places of which there are a few, and in which namespaces take turns.
 
-use crate::cloud::permits::turns::{Purpose, Turns, Who};
+use crate::cloud::permits::turns::{Turns, Who};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
@@ -33,7 +33,7 @@ impl Places {
                 return Some(Place(self.clone()));
             }
             let (sender, granted) = oneshot::channel();
-            state.waiting.push(Purpose { namespace, service: "" }, Who::Task(sender));
+            state.waiting.push(namespace, (), Who::Task(sender));
             granted
         };
         // Those who wait are only forgotten with the places themselves.

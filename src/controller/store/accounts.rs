@@ -376,7 +376,10 @@ impl AccountEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::permits::{Asked, Purpose};
+    use crate::cloud::{
+        iam,
+        permits::{Asked, Purpose},
+    };
     use serde_json::json;
 
     fn now() -> Moment {
@@ -437,7 +440,7 @@ mod tests {
     async fn whoever_queued_for_a_permit_is_named_when_it_is_granted_whatever_its_kind() {
         let (accounts, mut granted) = Accounts::new();
         let permits = accounts.permits(&key("cloud"), 1);
-        let purpose = Purpose { namespace: "shop", service: "dcs" };
+        let purpose = Purpose { namespace: "shop", api: &iam::API };
         assert!(matches!(permits.try_urgent("uid of a backup", purpose), Asked::Granted(_)));
         assert!(matches!(permits.try_urgent("uid of a restore", purpose), Asked::Queued));
         assert_eq!(granted.recv().await.as_deref(), Some("uid of a restore"));

@@ -1,12 +1,12 @@
-//! Logins by credential: one at a time, and what is remembered of them.
+//! Logins by credential: one at a time, and what is remembered of them; and the calls that each user may make of services that count them.
 
 use crate::{
-    cloud::login::fingerprint::Fingerprint,
+    cloud::{login::fingerprint::Fingerprint, permits::pace::Pace},
     plan::{clock::Moment, login::LoginMemory},
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex as Lock, PoisonError},
+    sync::{Arc, Mutex as Lock, PoisonError, Weak},
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 #[derive(Default)]
 pub struct Logins {
     known: Lock<HashMap<Fingerprint, Arc<Mutex<LoginMemory>>>>,
+    paces: Lock<HashMap<Fingerprint, Weak<Pace>>>,
 }
 
 impl Logins {
@@ -21,6 +22,18 @@ impl Logins {
     /// would be refused twelve times before the first of them heard of it.
     pub async fn turn(&self, credential: &Fingerprint, now: Moment) -> OwnedMutexGuard<LoginMemory> {
         self.of(credential, now).lock_owned().await
+    }
+
+    /// What services allow a user, for all accounts of that user together; it is kept as long as one of them has it.
+    pub fn pace(&self, user: Fingerprint) -> Arc<Pace> {
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        paces.retain(|_, pace| pace.strong_count() > 0);
+        let known = paces.get(&user).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            let pace = Arc::default();
+            paces.insert(user, Arc::downgrade(&pace));
+            pace
+        })
     }
 
     fn of(&self, credential: &Fingerprint, now: Moment) -> Arc<Mutex<LoginMemory>> {
@@ -53,6 +66,17 @@ mod tests {
         assert!(timeout(Duration::from_secs(3600), logins.turn(&other, at(0))).await.is_ok());
         drop(first);
         assert!(timeout(Duration::from_secs(3600), logins.turn(&one, at(0))).await.is_ok());
+    }
+
+    #[test]
+    fn accounts_of_one_user_share_what_services_allow_a_user() {
+        let logins = Logins::default();
+        let pace = |user: &str| logins.pace(Fingerprint::of(&[user]));
+        let (one, other) = (pace("one"), pace("other"));
+        assert!(Arc::ptr_eq(&one, &pace("one")) && !Arc::ptr_eq(&one, &other));
+        drop((one, other));
+        drop(pace("one"));
+        assert_eq!(logins.paces.lock().expect("the lock").len(), 1, "what nobody has any more is forgotten");
     }
 
     #[tokio::test]

@@ -63,7 +63,7 @@ fn look(o: &Observed<'_>) -> Step {
     }
     let settles_in = o.put_back.map_or(Duration::ZERO, |noticed| o.now.until(noticed.plus(o.settings.settle_delay)));
     if settles_in.is_zero() && !o.memory.looks.under_way {
-        return Step::Look(ListScope::Instance { instance_id: o.spec.source.instance_id.clone() });
+        return Step::Look(ListScope::Instance { instance_id: o.spec.source.instance_id.clone(), automatic: false });
     }
     let requeue_after = Some(settles_in).filter(|left| !left.is_zero());
     if !o.status.conditions.is_empty() && requeue_after.is_none() {

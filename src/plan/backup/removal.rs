@@ -146,7 +146,7 @@ fn look_or(o: &Observed<'_>, why: DeleteReason, reason: Reason, message: &str, s
 }
 
 fn instance(o: &Observed<'_>) -> ListScope {
-    ListScope::Instance { instance_id: o.spec.source.instance_id.clone() }
+    ListScope::Instance { instance_id: o.spec.source.instance_id.clone(), automatic: false }
 }
 
 fn take_inventory(o: &Observed<'_>, removal: &Removal) -> Step {
@@ -304,9 +304,26 @@ fn refused(o: &Observed<'_>, why: DeleteReason, retry: &RetryState) -> Step {
         Reason::EndpointMisconfigured | Reason::Unsupported => {
             say(o, why, Reason::DeleteUnsupported, &with_way_out(why, message, "; "), requeue_after)
         }
+        Reason::InstanceNotFound if !o.spec.source.engine.api().backups_go_with_instance => {
+            say(o, why, Reason::DeleteBlocked, &cannot_be_listed(o, why, retry), requeue_after)
+        }
         Reason::AuthenticationFailed => say(o, why, Reason::CredentialsUnavailable, &with_way_out(why, message, "; or "), requeue_after),
         Reason::AccessDenied => say(o, why, Reason::DeleteBlocked, &with_way_out(why, message, "; allow it, or "), requeue_after),
         _ => say(o, why, Reason::Deleting, &format!("tried again: {message}"), requeue_after),
+    }
+}
+
+/// The instance is gone, and its backups need not be: who has them deleted without a listing may delete another's. Even one that somebody deletes by hand cannot
+/// be seen to be gone.
+fn cannot_be_listed(o: &Observed<'_>, why: DeleteReason, retry: &RetryState) -> String {
+    let (source, id) = (&o.spec.source, o.status.backup_id.as_deref().unwrap_or_default());
+    let (instance, engine, code) = (&source.instance_id, source.engine.as_str(), &retry.token);
+    let said = format!("instance {instance} is gone, and without it {engine} lists no backups ({code})");
+    match why {
+        DeleteReason::Expired => format!("{said}: delete backup {id} by hand"),
+        DeleteReason::ObjectDeleted | DeleteReason::Retention => {
+            format!("{said}: set deletionPolicy to Retain to let the object go, and delete backup {id} by hand")
+        }
     }
 }
 

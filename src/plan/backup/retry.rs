@@ -78,7 +78,7 @@ pub fn refused(error: &Error, before: Option<&RetryState>, annotations: u64, con
 pub fn unreadable(error: &Error, before: Option<&RetryState>, annotations: u64, context: AttemptContext<'_>) -> RetryState {
     let outcome = match outcome(error.class()) {
         Outcome::Final(_) => Outcome::Again(Reason::EndpointMisconfigured),
-        // Where a service lists per instance, nothing can be listed without it.
+        // Where a service lists per instance, nothing can be listed without it, whether its backups are still there or not.
         Outcome::Again(Reason::InstanceNotFound) if error.tells_of_a_missing_instance() => Outcome::Again(Reason::InstanceNotFound),
         // Elsewhere the instance of a backup may be gone while the backup stays; only what listings show counts.
         Outcome::Again(Reason::InstanceBusy | Reason::InstanceNotFound) => Outcome::Again(Reason::CloudUnavailable),

@@ -184,8 +184,11 @@ fn submit(o: &Observed<'_>, place: &Place, permit: Permit) -> Step {
     match permit {
         Permit::NotAsked => Step::TakePermit,
         Permit::Queued => {
-            let account = &o.spec.account_ref;
-            queued(o, &format!("waiting for the request rate of {} {} (maxRequestsPerSecond)", account.kind.as_str(), account.name))
+            let (account, api) = (&o.spec.account_ref, o.spec.source.engine.api());
+            let rate = format!("the request rate of {} {} (maxRequestsPerSecond)", account.kind.as_str(), account.name);
+            let or_service =
+                api.calls_per_minute.map_or_else(String::new, |most| format!(", or for {}: {most} calls a minute for each user", api.name));
+            queued(o, &format!("waiting for {rate}{or_service}"))
         }
         Permit::Paused => {
             let engine = o.spec.source.engine.as_str();

@@ -108,5 +108,5 @@ fn unanswered(o: &Observed<'_>, unknown: &UnknownOutcome, name: &str) -> Option<
 
 /// Whatever the instance has.
 fn scope(o: &Observed<'_>) -> ListScope {
-    ListScope::Instance { instance_id: o.spec.source.instance_id.clone() }
+    ListScope::Instance { instance_id: o.spec.source.instance_id.clone(), automatic: false }
 }

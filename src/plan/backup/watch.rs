@@ -192,6 +192,6 @@ pub fn lookup(o: &Observed<'_>, id: &str) -> ListScope {
     if finds_by_id(o) {
         ListScope::Backup { instance_id: o.spec.source.instance_id.clone(), backup_id: id.to_owned() }
     } else {
-        ListScope::Instance { instance_id: o.spec.source.instance_id.clone() }
+        ListScope::Instance { instance_id: o.spec.source.instance_id.clone(), automatic: false }
     }
 }

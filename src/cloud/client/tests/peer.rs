@@ -139,7 +139,7 @@ pub fn create(mark: &str) -> Request {
 
 /// A listing.
 pub fn list() -> Request {
-    let scope = crate::cloud::backup::ListScope::Instance { instance_id: "i-1".into() };
+    let scope = crate::cloud::backup::ListScope::Instance { instance_id: "i-1".into(), automatic: false };
     Engine::TaurusDB.service().list("p-1", &scope, 0)
 }
 

@@ -164,7 +164,7 @@ impl Memory {
         context: AttemptContext<'_>,
     ) {
         self.retry = Some(unreadable(error, self.retry.as_ref(), self.counted_annotations(), context));
-        if error.tells_of_a_missing_instance() && is_here(place, status) {
+        if error.tells_of_a_missing_instance() && error.api.backups_go_with_instance && is_here(place, status) {
             self.instance_missing(started);
         }
     }

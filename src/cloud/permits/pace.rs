@@ -1,0 +1,109 @@
+//! What services allow each user, beside the rate of the account: RDS takes 60 calls a minute, of whatever kind.
+//!
+//! The calls are spread over the minute, since a burst that spends it all keeps the next create waiting for the rest of it.
+
+use crate::cloud::api::Api;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// Whether a call goes before or after others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// Somebody waits for exactly this.
+    Urgent,
+    /// It is made from time to time.
+    Poll,
+}
+
+/// Tokens that come back at a steady rate, up to a most; it begins full.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    per_second: f64,
+    most: f64,
+    tokens: f64,
+    refilled: Instant,
+}
+
+impl Bucket {
+    pub(super) fn new(per_second: f64, most: f64, now: Instant) -> Self {
+        Self { per_second, most, tokens: most, refilled: now }
+    }
+
+    /// Another rate and another most from now on.
+    pub(super) fn change(&mut self, per_second: f64, most: f64, now: Instant) {
+        self.refill(now);
+        (self.per_second, self.most, self.tokens) = (per_second, most, self.tokens.min(most));
+    }
+
+    fn refill(&mut self, now: Instant) {
+        self.tokens = (self.tokens + now.duration_since(self.refilled).as_secs_f64() * self.per_second).min(self.most);
+        self.refilled = now;
+    }
+
+    pub(super) fn take(&mut self) {
+        self.tokens -= 1.0;
+    }
+
+    /// In how long there is a token; zero if there is one now.
+    pub(super) fn next_in(&mut self, now: Instant) -> Duration {
+        self.refill(now);
+        if self.tokens >= 1.0 {
+            return Duration::ZERO;
+        }
+        // Rounded up: a timer that fires too early would find no token.
+        Duration::from_secs_f64((1.0 - self.tokens) / self.per_second).max(Duration::from_millis(1))
+    }
+}
+
+/// The calls that one user may make of services that count them. Accounts with the same user share it.
+#[derive(Debug, Default)]
+pub struct Pace(Mutex<HashMap<&'static str, Limit>>);
+
+/// The calls of one service.
+#[derive(Debug)]
+struct Limit {
+    calls: Bucket,
+    polls: Bucket,
+}
+
+impl Limit {
+    /// A twelfth of the minute's calls at once, and five sixths of them evenly: so eleven twelfths are the most in any minute, and all of them if this process
+    /// was started anew within it and so began with a full bucket. Polls have half of the minute's, and never two at once.
+    fn new(calls_per_minute: u32, now: Instant) -> Self {
+        let per_minute = f64::from(calls_per_minute.max(1));
+        Self {
+            calls: Bucket::new(per_minute / 60.0 * 5.0 / 6.0, (per_minute / 12.0).max(1.0), now),
+            polls: Bucket::new(per_minute / 60.0 / 2.0, 1.0, now),
+        }
+    }
+}
+
+impl Pace {
+    /// In how long a call of the service may begin, as far as the service is concerned; zero if now.
+    pub(super) fn next_in(&self, api: &Api, urgency: Urgency, now: Instant) -> Duration {
+        let Some(calls_per_minute) = api.calls_per_minute else { return Duration::ZERO };
+        let mut limits = self.lock();
+        let limit = limits.entry(api.label).or_insert_with(|| Limit::new(calls_per_minute, now));
+        let polls = if urgency == Urgency::Poll { limit.polls.next_in(now) } else { Duration::ZERO };
+        limit.calls.next_in(now).max(polls)
+    }
+
+    /// A call of the service begins.
+    pub(super) fn take(&self, api: &Api, urgency: Urgency) {
+        if let Some(limit) = self.lock().get_mut(api.label) {
+            limit.calls.take();
+            if urgency == Urgency::Poll {
+                limit.polls.take();
+            }
+        }
+    }
+
+    /// Every change under the lock is complete in itself.
+    fn lock(&self) -> MutexGuard<'_, HashMap<&'static str, Limit>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
