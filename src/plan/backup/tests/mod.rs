@@ -1,6 +1,7 @@
 //! Each test is a sentence about one object; the world around it is the shortest that the sentence needs.
 
 mod ground;
+mod instance_gone;
 mod removal;
 mod submit;
 mod unknown;
@@ -306,10 +307,10 @@ fn has(report: &Report, type_: &str) -> bool {
     crate::api::conditions::is_true(&report.status.conditions, type_)
 }
 
-/// A DCS backup that is complete, under this policy.
-fn of_an_instance(policy: DeletionPolicy) -> World {
+/// A backup that is complete, under this policy, of a service that lists per instance.
+fn of_an_instance(engine: Engine, policy: DeletionPolicy) -> World {
     let mut world = World::new();
-    world.spec.source.engine = Engine::DCS;
+    world.spec.source.engine = engine;
     world.spec.deletion_policy = policy;
     world.has_finalizer = policy == DeletionPolicy::Delete;
     world.write_intent();
@@ -324,8 +325,10 @@ fn of_an_instance(policy: DeletionPolicy) -> World {
 
 /// The cloud says that the instance is not there.
 fn instance_is_missing(world: &mut World) {
-    let error = refused(Engine::DCS, Operation::List, 404, Hints::default(), r#"{"error_code":"DCS.3022","error_msg":"no such instance"}"#);
-    world.fail_look(error);
+    let engine = world.spec.source.engine;
+    let code = if engine == Engine::DCS { "DCS.3022" } else { "DBS.200002" };
+    let body = format!(r#"{{"error_code":"{code}","error_msg":"no such instance"}}"#);
+    world.fail_look(refused(engine, Operation::List, 404, Hints::default(), &body));
 }
 
 fn attempt_context(now: Moment, settings: &Settings) -> AttemptContext<'_> {

@@ -100,7 +100,7 @@ fn a_backup_too_young_to_be_listed_is_waited_for_before_its_object_is_let_go() {
 #[test]
 fn an_object_whose_dcs_instance_went_with_all_its_backups_is_let_go() {
     for lost_answer in [false, true] {
-        let mut world = of_an_instance(DeletionPolicy::Delete);
+        let mut world = of_an_instance(Engine::DCS, DeletionPolicy::Delete);
         if lost_answer {
             world.restart();
             world.status = DatabaseBackupStatus {

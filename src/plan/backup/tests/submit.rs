@@ -39,6 +39,18 @@ fn an_object_that_queues_for_a_permit_says_so_when_it_has_not_got_one_at_once() 
 }
 
 #[test]
+fn an_object_that_queues_names_what_its_service_allows_each_user() {
+    let mut world = World::new();
+    world.spec.source.engine = Engine::RDS;
+    world.permit = Permit::Queued;
+    world.plan();
+    world.pass(1);
+    let report = world.report();
+    let message = &report.status.conditions.iter().find(|condition| condition.type_ == types::READY).unwrap().message;
+    assert!(message.contains("RDS: 60 calls a minute for each user"), "{message}");
+}
+
+#[test]
 fn a_blocked_object_that_queues_for_its_next_try_stays_blocked() {
     let mut world = World::new();
     world.write_intent();

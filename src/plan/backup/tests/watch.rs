@@ -112,7 +112,7 @@ fn a_backup_that_listings_lack_long_enough_is_gone() {
 
 #[test]
 fn a_listing_that_began_before_the_backup_was_seen_and_ended_after_does_not_count_towards_gone() {
-    let mut world = of_an_instance(DeletionPolicy::Retain);
+    let mut world = of_an_instance(Engine::DCS, DeletionPolicy::Retain);
     let overtaken = world.result(Covers::Everything, vec![]);
     world.pass(5);
     let seen = remote(&world, RemoteState::Completed);
@@ -150,7 +150,7 @@ fn a_listing_from_before_the_id_was_known_does_not_count_towards_gone() {
 
 #[test]
 fn a_dcs_backup_is_missing_once_its_instance_was_twice_said_to_be_gone_long_enough_apart() {
-    let mut world = of_an_instance(DeletionPolicy::Retain);
+    let mut world = of_an_instance(Engine::DCS, DeletionPolicy::Retain);
     instance_is_missing(&mut world);
     world.pass(599);
     instance_is_missing(&mut world);
