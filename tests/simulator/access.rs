@@ -44,7 +44,8 @@ pub fn refused(cloud: &Cloud, service: Service, refusal: &Refusal) -> Reply {
         (Refusal::TokenExpired, _) if by_gateway => gateway("token expires"),
         (Refusal::TokenInvalid, Service::Dcs) => Reply::dcs_error(401, "DCS.1001", "Invalid token."),
         (Refusal::TokenExpired, Service::Dcs) => Reply::dcs_error(401, "DCS.1002", "Token expired."),
-        (Refusal::TokenInvalid | Refusal::TokenExpired, Service::GeminiDb | Service::TaurusDb) => {
+        (Refusal::TokenInvalid | Refusal::TokenExpired, Service::Dds) => Reply::error(401, "DBS.280056", "Invalid token."),
+        (Refusal::TokenInvalid | Refusal::TokenExpired, Service::GeminiDb | Service::TaurusDb | Service::Rds | Service::GaussDb) => {
             Reply::error(403, "DBS.280056", "Invalid token.")
         }
     }
@@ -52,8 +53,10 @@ pub fn refused(cloud: &Cloud, service: Service, refusal: &Refusal) -> Reply {
 
 fn wrong_project(service: Service) -> Reply {
     match service {
-        Service::GeminiDb => Reply::error(400, "DBS.200010", "The tenant does not match the project."),
-        Service::TaurusDb => Reply::error(403, "DBS.200010", "The tenant is not allowed to use this project."),
+        Service::GeminiDb | Service::Dds => Reply::error(400, "DBS.200010", "The tenant does not match the project."),
+        Service::TaurusDb | Service::Rds | Service::GaussDb => {
+            Reply::error(403, "DBS.200010", "The tenant is not allowed to use this project.")
+        }
         Service::Dcs => Reply::dcs_error(401, "DCS.1004", "The project ID does not match the token."),
         Service::Iam => Reply::iam_error(403, "Forbidden", "You are not authorized to perform the requested action."),
     }
@@ -61,8 +64,8 @@ fn wrong_project(service: Service) -> Reply {
 
 fn forbidden(service: Service) -> Reply {
     match service {
-        Service::GeminiDb => Reply::error(403, "DBS.280032", "You do not have the permission to perform this operation."),
-        Service::TaurusDb => Reply::error(403, "DBS.280015", "Access denied."),
+        Service::GeminiDb | Service::Dds => Reply::error(403, "DBS.280032", "You do not have the permission to perform this operation."),
+        Service::TaurusDb | Service::Rds | Service::GaussDb => Reply::error(403, "DBS.280015", "Access denied."),
         Service::Dcs => Reply::dcs_error(403, "DCS.2003", "You do not have the permission to perform this operation."),
         Service::Iam => Reply::iam_error(403, "Forbidden", "You are not authorized to perform the requested action."),
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     Doors, Endpoints,
-    backup::BackupRecord,
+    backup::{BackupRecord, Kind},
     faults::{Chaos, Fault},
     serve::Shared,
     service::Service,
@@ -24,14 +24,14 @@ use super::{
 pub const HELP: &str = r#"simulated cloud, admin API
 GET    /endpoints
 GET    /projects          POST /projects {id, name}
-GET    /instances         POST /instances {engine, id, project?, single_node?}    POST /instances/{id}/busy {busy}    DELETE /instances/{id}
+GET    /instances         POST /instances {engine, id, project?, single_node?, read_replica?}    POST /instances/{id}/busy {busy}    DELETE /instances/{id}
 GET    /settings          POST /settings {any of them}
-GET    /backups           POST /backups {engine, instance, text, automatic?, age_ms?, count?}    POST /backups/{id}/status {status}    DELETE /backups/{id}
+GET    /backups           POST /backups {engine, instance, text, kind?, age_ms?, count?}    POST /backups/{id}/status {status}    DELETE /backups/{id}
 POST   /complete-all      POST /hold {hold}    POST /fail-next {count, engine?}
 GET    /faults            POST /faults {service?, operation?, containing?, times?, kind}    POST /chaos {seed, services?, operations?, percent: [[kind, n]]}    DELETE /faults
 POST   /refuse {service, refuse}    POST /deny {service, deny}    POST /unpublish {service, start}
 POST   /password {password}         POST /tokens {value, project?}    DELETE /tokens    POST /unlock-access-keys    POST /identity-providers {name, audience?}
-GET    /calls             GET /count?operation=create&service=dcs    GET /busiest-second    DELETE /calls
+GET    /calls             GET /count?operation=create&service=dcs    GET /busiest-second    GET /rds-pace    DELETE /calls
 kinds of faults: "lose_answer" "cut_before" "hang" "hang_after" {"delay": ms} {"delay_answer": ms} {"throttle": {retry_after?}}
   {"status": {status, code, message?, retry_after?}} {"fail_after": {status, code}} {"huge_body": bytes}
   {"raw": {status, body, content_type}} {"raw_after": {status, body, content_type}}
@@ -95,6 +95,7 @@ pub fn app(shared: Arc<Shared>, doors: Arc<Doors>, endpoints: Endpoints) -> Rout
         .route("/calls", get(|State(desk): At| async move { show(&desk.shared.cloud().calls) }).delete(reset_calls))
         .route("/count", get(count))
         .route("/busiest-second", get(|State(desk): At| async move { show(json!({ "requests": desk.shared.cloud().busiest_second() })) }))
+        .route("/rds-pace", get(rds_pace))
         .with_state(Arc::new(Desk { shared, doors, endpoints }))
 }
 
@@ -116,11 +117,17 @@ struct InstanceWish {
     project: Option<String>,
     #[serde(default)]
     single_node: bool,
+    #[serde(default)]
+    read_replica: bool,
 }
 
 async fn add_instance(State(desk): At, Json(wish): Json<InstanceWish>) -> Answer {
     let project = wish.project.as_deref().unwrap_or(super::PROJECTS[0].1);
-    desk.shared.cloud().add_instance(wish.engine, project, &wish.id, wish.single_node).ok_or_else(|| wrong("no such project"))?;
+    let mut cloud = desk.shared.cloud();
+    cloud.add_instance(wish.engine, project, &wish.id, wish.single_node).ok_or_else(|| wrong("no such project"))?;
+    if wish.read_replica {
+        cloud.make_read_replica(&wish.id);
+    }
     done()
 }
 
@@ -165,7 +172,7 @@ struct BackupWish {
     instance: String,
     text: String,
     #[serde(default)]
-    automatic: bool,
+    kind: Kind,
     #[serde(default)]
     age_ms: u64,
     /// So many at once, of this moment; their texts get a number.
@@ -177,7 +184,7 @@ async fn add_backup(State(desk): At, Json(wish): Json<BackupWish>) -> Answer {
         return show(json!({ "ids": desk.shared.cloud().add_backups(wish.engine, &wish.instance, &wish.text, count) }));
     }
     let age = Duration::from_millis(wish.age_ms);
-    let id = desk.shared.cloud().add_backup(wish.engine, &wish.instance, &wish.text, wish.automatic, age);
+    let id = desk.shared.cloud().add_backup(wish.engine, &wish.instance, &wish.text, wish.kind, age);
     show(json!({ "id": id }))
 }
 
@@ -313,8 +320,13 @@ async fn trust(State(desk): At, Json(wish): Json<Provider>) -> Answer {
 }
 
 async fn reset_calls(State(desk): At) -> Answer {
-    desk.shared.cloud().calls.clear();
+    desk.shared.cloud().reset_calls();
     done()
+}
+
+async fn rds_pace(State(desk): At) -> Answer {
+    let cloud = desk.shared.cloud();
+    show(json!({ "refused": cloud.rds_pace.refused(), "busiest_minute": cloud.rds_pace.busiest_minute() }))
 }
 
 #[derive(Deserialize)]

@@ -125,6 +125,15 @@ pub fn authenticate(cloud: &mut Cloud, request: &Request) -> Result<Caller, Refu
     Ok(Caller { domain: key.domain.clone(), by: By::AccessKey })
 }
 
+/// The account of the token or access key that a request shows, whose one user is the caller. Nothing of it is checked.
+pub fn claimed_account(cloud: &Cloud, request: &Request) -> Option<String> {
+    if let Some(value) = request.header("x-auth-token") {
+        return cloud.tokens.iter().find(|token| token.value == value).map(|token| token.domain.clone());
+    }
+    let signed = Signed::parse(request.header("authorization")?).ok()?;
+    cloud.access_keys.iter().find(|key| key.access == signed.access).map(|key| key.domain.clone())
+}
+
 fn refuse(why: &str) -> Refusal {
     Refusal::Signature(why.to_owned())
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::service::Service;
 
@@ -18,6 +18,33 @@ pub enum Progress {
     Failed,
     /// Whatever a test wants the cloud to say.
     Said(String),
+}
+
+/// How a backup came about; the services write these words in cases of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Somebody asked for it.
+    #[default]
+    Manual,
+    /// The whole instance, taken by the cloud's own schedule.
+    Auto,
+    /// What changed since the last one of the whole instance (RDS).
+    Fragment,
+    /// What changed since the last one of any kind (RDS, DDS).
+    Incremental,
+}
+
+impl Kind {
+    /// Its word in lower case.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Auto => "auto",
+            Self::Fragment => "fragment",
+            Self::Incremental => "incremental",
+        }
+    }
 }
 
 /// A backup, deleted ones included.
@@ -38,8 +65,8 @@ pub struct Backup {
     pub description: String,
     /// `aof` or `rdb`; empty outside DCS.
     pub format: String,
-    /// Taken by the cloud's own schedule.
-    pub automatic: bool,
+    /// Whether somebody asked for it or the cloud's own schedule took it.
+    pub kind: Kind,
     /// Made through `/mysql/v3`.
     pub legacy: bool,
     /// A `GeminiDB` backup of some tables only.
@@ -70,6 +97,11 @@ impl Backup {
         self.vanishes.is_some()
     }
 
+    /// Whether the cloud's own schedule took it.
+    pub fn automatic(&self) -> bool {
+        self.kind != Kind::Manual
+    }
+
     /// Whether it is being taken, and so occupies its instance.
     pub fn running(&self) -> bool {
         !self.deleted && self.progress == Progress::Running
@@ -80,6 +112,8 @@ impl Backup {
         let dcs = self.service == Service::Dcs;
         match &self.progress {
             _ if self.deleted && dcs => "deleted",
+            _ if self.vanishing() && self.service == Service::Dds => "DISABLED",
+            _ if self.vanishing() && matches!(self.service, Service::Rds | Service::GaussDb) => "DELETING",
             Progress::Running if dcs => "backuping",
             Progress::Running => "BUILDING",
             Progress::Completed if dcs => "succeed",
@@ -120,6 +154,8 @@ pub struct BackupRecord {
     pub remark: String,
     /// `aof` or `rdb`; empty outside DCS.
     pub format: String,
+    /// Whether somebody asked for it or the cloud's own schedule took it.
+    pub kind: Kind,
     /// The service's word for its state.
     pub status: String,
     /// When it began, by the cloud's clock.
@@ -152,6 +188,7 @@ impl From<&Backup> for BackupRecord {
             description,
             remark,
             format: backup.format.clone(),
+            kind: backup.kind,
             status: backup.status(),
             created: backup.created,
             ended: backup.ended,

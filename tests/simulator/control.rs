@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     Simulator,
     auth::AccessKey,
-    backup::{BackupRecord, Order, Progress},
+    backup::{BackupRecord, Kind, Order, Progress},
     faults::Fault,
     service::Service,
     settings::{ListOrder, Settings},
@@ -26,8 +26,14 @@ impl Cloud {
     pub fn add_instance(&mut self, service: Service, project: &str, id: &str, single_node: bool) -> Option<()> {
         let project = self.project(project)?.id.clone();
         self.instances.retain(|known| known.id != id || known.service != service);
-        self.instances.push(Instance { service, id: id.to_owned(), project, single_node, busy: false });
+        self.instances.push(Instance { service, id: id.to_owned(), project, single_node, read_replica: false, busy: false });
         Some(())
+    }
+
+    /// Makes an RDS instance a read replica.
+    pub fn make_read_replica(&mut self, id: &str) {
+        let replica = self.instances.iter_mut().find(|known| known.service == Service::Rds && known.id == id);
+        replica.into_iter().for_each(|replica| replica.read_replica = true);
     }
 
     /// Adds a project to the first account; its name is its region's or `<region>_<sub>`.
@@ -51,15 +57,15 @@ impl Cloud {
     }
 
     /// Puts in a finished backup that nobody asked for over HTTP, in the instance's project. `text` is its name, for DCS its remark.
-    pub fn add_backup(&mut self, service: Service, instance: &str, text: &str, automatic: bool, age: Duration) -> String {
+    pub fn add_backup(&mut self, service: Service, instance: &str, text: &str, kind: Kind, age: Duration) -> String {
         let project =
             self.instances.iter().find(|known| known.service == service && known.id == instance).map(|known| known.project.clone());
         let project = project.unwrap_or_else(|| super::PROJECTS[0].1.to_owned());
-        self.put(service, &project, instance, text, automatic, age)
+        self.put(service, &project, instance, text, kind, age)
     }
 
     /// The same in a project.
-    pub(super) fn put(&mut self, service: Service, project: &str, instance: &str, text: &str, automatic: bool, age: Duration) -> String {
+    pub(super) fn put(&mut self, service: Service, project: &str, instance: &str, text: &str, kind: Kind, age: Duration) -> String {
         let dcs = service == Service::Dcs;
         let doomed = std::mem::take(&mut self.doomed);
         let fail_percent = std::mem::take(&mut self.settings.fail_percent);
@@ -81,7 +87,7 @@ impl Cloud {
         let age = SignedDuration::try_from(age).unwrap_or_default();
         if let Some(backup) = self.backups.last_mut() {
             backup.created = backup.created.checked_sub(age).unwrap_or(Timestamp::MIN);
-            backup.automatic = automatic;
+            backup.kind = kind;
             backup.progress = Progress::Completed;
             backup.ended = Some(backup.created);
         }
@@ -92,7 +98,7 @@ impl Cloud {
 
     /// Puts in many, all of this moment and manual; their names begin with `text`.
     pub fn add_backups(&mut self, service: Service, instance: &str, text: &str, count: usize) -> Vec<String> {
-        (0..count).map(|nth| self.add_backup(service, instance, &format!("{text}-{nth}"), false, Duration::ZERO)).collect()
+        (0..count).map(|nth| self.add_backup(service, instance, &format!("{text}-{nth}"), Kind::Manual, Duration::ZERO)).collect()
     }
 
     /// Takes a backup away behind everybody's back.
@@ -122,7 +128,7 @@ impl Simulator {
         self.shared.cloud()
     }
 
-    /// Adds an instance (`geminidb`, `taurusdb` or `dcs`) to the default project.
+    /// Adds an instance (`geminidb`, `taurusdb`, `dcs`, `rds`, `dds` or `gaussdb`) to the default project.
     pub fn add_instance(&self, engine: &str, id: &str) {
         self.add_instance_in(super::PROJECTS[0].1, engine, id);
     }
@@ -138,7 +144,13 @@ impl Simulator {
         self.cloud().add_instance(Service::Dcs, super::PROJECTS[0].1, id, true);
     }
 
-    /// Removes an instance; DCS deletes its backups with it.
+    /// Adds an RDS read replica, which cannot be backed up, to the default project.
+    pub fn add_read_replica(&self, id: &str) {
+        self.add_instance("rds", id);
+        self.cloud().make_read_replica(id);
+    }
+
+    /// Removes an instance. DCS deletes its backups with it; RDS, DDS and `GaussDB` the automatic ones.
     pub fn remove_instance(&self, id: &str) {
         self.cloud().remove_instance(id);
     }
@@ -286,7 +298,7 @@ impl Simulator {
 
     /// Puts in a finished backup; `text` is its name, for DCS its remark. Answers its id.
     pub fn add_backup(&self, service: &str, instance: &str, text: &str) -> String {
-        self.cloud().add_backup(Service::expect(service), instance, text, false, Duration::ZERO)
+        self.cloud().add_backup(Service::expect(service), instance, text, Kind::Manual, Duration::ZERO)
     }
 
     /// Puts in so many finished backups of somebody else at once. Answers their ids.
@@ -296,7 +308,12 @@ impl Simulator {
 
     /// Puts in a finished backup of the cloud's own schedule, so old.
     pub fn add_automatic_backup(&self, service: &str, instance: &str, text: &str, age: Duration) -> String {
-        self.cloud().add_backup(Service::expect(service), instance, text, true, age)
+        self.cloud().add_backup(Service::expect(service), instance, text, Kind::Auto, age)
+    }
+
+    /// Puts in a finished backup of any kind, so old: RDS has `Fragment` and `Incremental` ones too, DDS `Incremental` ones.
+    pub fn add_backup_of_kind(&self, service: &str, instance: &str, text: &str, kind: Kind, age: Duration) -> String {
+        self.cloud().add_backup(Service::expect(service), instance, text, kind, age)
     }
 
     /// Takes a backup away behind everybody's back.
@@ -333,12 +350,22 @@ impl Simulator {
 
     /// Forgets all requests.
     pub fn reset_calls(&self) {
-        self.cloud().calls.clear();
+        self.cloud().reset_calls();
     }
 
     /// The most requests that arrived within any one second.
     pub fn max_requests_in_a_second(&self) -> usize {
         self.cloud().busiest_second()
+    }
+
+    /// How many calls to RDS were refused because their user made more than `rds_calls_per_minute`.
+    pub fn rds_calls_refused(&self) -> usize {
+        self.cloud().rds_pace.refused()
+    }
+
+    /// The most calls to RDS, refused ones included, that one user made within any minute.
+    pub fn rds_busiest_minute(&self) -> usize {
+        self.cloud().rds_pace.busiest_minute()
     }
 
     /// Waits until a condition of the cloud holds; `false` when it did not in time. For tests that are not async.

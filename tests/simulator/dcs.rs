@@ -122,7 +122,7 @@ fn record(backup: &Backup) -> Value {
         "status": backup.status(),
         "progress": if running { "40.00" } else { "100.00" },
         "size": if running { 0 } else { backup.size },
-        "backup_type": if backup.automatic { "auto" } else { "manual" },
+        "backup_type": if backup.automatic() { "auto" } else { "manual" },
         "backup_format": backup.format,
         "created_at": rules::millis_time(backup.created),
         "updated_at": backup.ended.map_or(String::new(), rules::millis_time),

@@ -123,7 +123,7 @@ fn list(cloud: &mut Cloud, request: &Request, project: &str) -> Checked<Reply> {
     let mut found = cloud.listed(ME, project);
     found.retain(|backup| {
         backup.tables.is_some() == tables
-            && automatic.is_none_or(|wanted| wanted == backup.automatic)
+            && automatic.is_none_or(|wanted| wanted == backup.automatic())
             && instance.as_ref().is_none_or(|wanted| *wanted == backup.instance)
             && id.as_ref().is_none_or(|wanted| *wanted == backup.id)
             && datastore.as_deref().is_none_or(|wanted| wanted == "cassandra")
@@ -145,7 +145,7 @@ fn item(backup: &Backup, hours: i8) -> Value {
         "instance_id": backup.instance,
         "instance_name": instance_name(&backup.instance),
         "datastore": { "type": "cassandra", "version": "3.11" },
-        "type": if backup.automatic { "Auto" } else { "Manual" },
+        "type": if backup.automatic() { "Auto" } else { "Manual" },
         "size": if running { 0.0 } else { backup.size as f64 / 1024.0 },
         "status": backup.status(),
         "begin_time": rules::offset_time(backup.created, hours),

@@ -22,7 +22,7 @@ const HELP: &str = "\
 cloud-simulator: a simulated Huawei Cloud / Open Telekom Cloud for tests and demos
 
   --any-instance              every instance id exists
-  --instance ENGINE=ID        add an instance (geminidb, taurusdb, dcs); may be repeated
+  --instance ENGINE=ID        add an instance (geminidb, taurusdb, dcs, rds, dds, gaussdb); may be repeated
   --backup-duration SECONDS   how long backups take (default 1)
   --backup-size BYTES         how big they get
   --list-lag SECONDS          how long new backups stay out of lists

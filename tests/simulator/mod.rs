@@ -1,5 +1,5 @@
-//! A simulated Huawei Cloud / Open Telekom Cloud: IAM, `GeminiDB`, `TaurusDB` (also as `GaussDB`(for `MySQL`)) and DCS over plain HTTP or TLS on
-//! loopback ports, as strict as `cloud-apis.md` says the real services are, with dials for everything that can go wrong.
+//! A simulated Huawei Cloud / Open Telekom Cloud: IAM, `GeminiDB`, `TaurusDB` (also as `GaussDB`(for `MySQL`)), DCS, RDS, DDS and `GaussDB` over plain
+//! HTTP or TLS on loopback ports, as strict as `cloud-apis.md` says the real services are, with dials for everything that can go wrong.
 //!
 //! It was written from the vendor's documents and knows nothing of the operator's own client. It runs on a thread of its own, so a test
 //! may block, or stop tokio's clock, without stopping the cloud.
@@ -13,14 +13,19 @@ pub mod access;
 pub mod admin;
 pub mod auth;
 pub mod backup;
+pub mod common;
 pub mod control;
 pub mod dcs;
+pub mod dds;
 pub mod door;
 pub mod faults;
+pub mod gaussdb;
 pub mod geminidb;
 pub mod iam;
 pub mod message;
 pub mod mysql;
+pub mod pace;
+pub mod rds;
 pub mod rules;
 pub mod serve;
 pub mod service;
@@ -103,6 +108,12 @@ pub struct Endpoints {
     pub taurusdb: String,
     /// Distributed Cache Service.
     pub dcs: String,
+    /// Relational Database Service.
+    pub rds: String,
+    /// Document Database Service.
+    pub dds: String,
+    /// `GaussDB` (openGauss).
+    pub gaussdb: String,
 }
 
 impl Endpoints {
@@ -239,6 +250,9 @@ fn endpoints(doors: &Doors) -> Endpoints {
         gaussdbformysql: url(Service::TaurusDb),
         taurusdb: url(Service::TaurusDb),
         dcs: url(Service::Dcs),
+        rds: url(Service::Rds),
+        dds: url(Service::Dds),
+        gaussdb: url(Service::GaussDb),
     }
 }
 

@@ -141,7 +141,7 @@ fn list(cloud: &mut Cloud, request: &Request, project: &str, legacy: bool) -> Ch
     }
     let mut found = cloud.listed(ME, project);
     found.retain(|backup| {
-        automatic.is_none_or(|wanted| wanted == backup.automatic)
+        automatic.is_none_or(|wanted| wanted == backup.automatic())
             && instance.as_ref().is_none_or(|wanted| *wanted == backup.instance)
             && id.as_ref().is_none_or(|wanted| *wanted == backup.id)
             && name.as_ref().is_none_or(|wanted| backup.name.contains(wanted.as_str()))
@@ -162,7 +162,7 @@ fn item(backup: &Backup, hours: i8) -> Value {
         "end_time": backup.ended.map_or(String::new(), |at| rules::offset_time(at, hours)),
         "status": backup.status(),
         "take_up_time": minutes,
-        "type": if backup.automatic { "auto" } else { "manual" },
+        "type": if backup.automatic() { "auto" } else { "manual" },
         "size": if backup.progress == Progress::Running { json!(0) } else { megabytes(backup.size) },
         "datastore": { "type": "gaussdb-mysql", "version": "8.0" },
         "instance_id": backup.instance,
@@ -187,7 +187,7 @@ fn delete(cloud: &mut Cloud, project: &str, id: &str) -> Checked<Reply> {
     if backup.running() {
         return Err(Reply::error(400, "DBS.201208", "The backup is not in the COMPLETED state."));
     }
-    if backup.automatic {
+    if backup.automatic() {
         return Err(Reply::error(400, "DBS.201204", "The backup type does not allow this operation."));
     }
     backup.deleted = true;

@@ -72,6 +72,11 @@ impl Window {
         }
     }
 
+    /// Whether its end is later than its beginning, which some services ask for.
+    pub fn is_open(&self) -> bool {
+        self.0 < self.1
+    }
+
     /// Whether a backup began in it. Windows are given in seconds, so fractions do not count.
     pub fn holds(&self, created: Timestamp) -> bool {
         (self.0.as_second()..=self.1.as_second()).contains(&created.as_second())
@@ -98,6 +103,24 @@ pub fn parse_digits_time(text: &str) -> Option<Timestamp> {
 /// Writes `2020-07-07T01:17:05+0000`, in the offset that is set.
 pub fn offset_time(at: Timestamp, hours: i8) -> String {
     at.to_zoned(TimeZone::fixed(tz::offset(hours))).strftime("%Y-%m-%dT%H:%M:%S%z").to_string()
+}
+
+/// Reads `2018-08-06 10:41:14`, UTC.
+pub fn parse_blank_time(text: &str) -> Option<Timestamp> {
+    if text.len() != "2018-08-06 10:41:14".len() {
+        return None;
+    }
+    DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// Writes `2018-08-06 10:41:14`, UTC.
+pub fn blank_time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Writes `2016-09-12T01:17:05`, UTC without saying so.
+pub fn bare_time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
 /// Writes `Sun, 06 Nov 1994 08:49:37 GMT`, as in a `Date` header.

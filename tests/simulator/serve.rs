@@ -17,11 +17,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    dcs,
+    dcs, dds,
     faults::{FaultKind, Faults},
-    geminidb, iam,
+    gaussdb, geminidb, iam,
     message::{Reply, Request},
-    mysql, rules,
+    mysql, rds, rules,
     service::{Operation, Service},
     state::Cloud,
     wire::Cut,
@@ -68,6 +68,7 @@ struct Visit {
     arrived: Instant,
     request: Arc<Request>,
     too_large: bool,
+    too_fast: bool,
 }
 
 impl Visit {
@@ -87,11 +88,19 @@ impl Visit {
             body: body.map(Vec::from).unwrap_or_default(),
         };
         let operation = operation(service, &request);
-        let arrived = shared.cloud().note(service, operation, &request.method, &request.target());
-        Self { shared, service, operation, arrived, too_large, request: Arc::new(request) }
+        let (arrived, too_fast) = {
+            let mut cloud = shared.cloud();
+            let arrived = cloud.note(service, operation, &request.method, &request.target());
+            (arrived, !cloud.admits(service, &request, arrived))
+        };
+        Self { shared, service, operation, arrived, too_large, too_fast, request: Arc::new(request) }
     }
 
     async fn answer(self, cut: &Cut) -> Response {
+        // The gateway counts before anything behind it can go wrong, so a refused call uses up no fault.
+        if self.too_fast {
+            return self.send(Reply::throttled());
+        }
         let text = format!("{} {}", self.request.target(), String::from_utf8_lossy(&self.request.body));
         let Some(fault) = self.shared.faults.take(self.service, self.operation, &text) else {
             return self.send(self.work());
@@ -165,6 +174,9 @@ impl Visit {
             Service::GeminiDb => geminidb::answer,
             Service::TaurusDb => mysql::answer,
             Service::Dcs => dcs::answer,
+            Service::Rds => rds::answer,
+            Service::Dds => dds::answer,
+            Service::GaussDb => gaussdb::answer,
         };
         answer(&mut cloud, request, self.operation, &path).unwrap_or_else(|refusal| refusal)
     }
@@ -241,6 +253,9 @@ fn operation(service: Service, request: &Request) -> Operation {
         Service::GeminiDb => geminidb::operation(&request.method, &path),
         Service::TaurusDb => mysql::operation(&request.method, &path),
         Service::Dcs => dcs::operation(&request.method, &path),
+        Service::Rds => rds::operation(&request.method, &path),
+        Service::Dds => dds::operation(&request.method, &path),
+        Service::GaussDb => gaussdb::operation(&request.method, &path),
     }
 }
 
@@ -251,7 +266,7 @@ fn envelope(service: Service, status: u16, code: &str, message: &str, retry_afte
         Service::Iam if code.is_empty() => Reply::iam_error(status, "Error", message),
         Service::Iam => Reply::json(status, json!({ "error": { "code": code, "message": message, "title": "Error" } })),
         Service::Dcs => Reply::dcs_error(status, code, message),
-        Service::GeminiDb | Service::TaurusDb => Reply::error(status, code, message),
+        Service::GeminiDb | Service::TaurusDb | Service::Rds | Service::Dds | Service::GaussDb => Reply::error(status, code, message),
     };
     reply.headers.extend(retry_after.map(|seconds| ("Retry-After", seconds.to_string())));
     reply

@@ -15,11 +15,17 @@ pub enum Service {
     TaurusDb,
     /// Distributed Cache Service.
     Dcs,
+    /// Relational Database Service.
+    Rds,
+    /// Document Database Service.
+    Dds,
+    /// `GaussDB` (openGauss).
+    GaussDb,
 }
 
 impl Service {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Iam, Self::GeminiDb, Self::TaurusDb, Self::Dcs];
+    pub const ALL: [Self; 7] = [Self::Iam, Self::GeminiDb, Self::TaurusDb, Self::Dcs, Self::Rds, Self::Dds, Self::GaussDb];
 
     /// Its name in logs, faults and the admin API.
     pub fn name(self) -> &'static str {
@@ -28,6 +34,9 @@ impl Service {
             Self::GeminiDb => "geminidb",
             Self::TaurusDb => "taurusdb",
             Self::Dcs => "dcs",
+            Self::Rds => "rds",
+            Self::Dds => "dds",
+            Self::GaussDb => "gaussdb",
         }
     }
 

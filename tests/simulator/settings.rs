@@ -17,7 +17,7 @@ pub struct Settings {
     pub list_lag_ms: u64,
     /// Running backups do not end until this is taken back.
     pub hold_backups: bool,
-    /// How long an asynchronous delete (`GeminiDB`, DCS) takes.
+    /// How long an asynchronous delete (all but `TaurusDB`) takes.
     pub delete_duration_ms: u64,
     /// Every instance id exists in every project.
     pub any_instance: bool,
@@ -27,7 +27,13 @@ pub struct Settings {
     pub list_deleted_dcs: bool,
     /// Backups that DCS keeps per instance; one more drops the oldest.
     pub dcs_backups_kept: usize,
-    /// `newest`, `oldest` or `shuffled`: only `GeminiDB` v4 documents an order.
+    /// How many manual backups RDS, DDS and `GaussDB` keep in a project; one more is refused. None is no limit.
+    pub manual_backups_per_project: Option<usize>,
+    /// How many calls to RDS a user may make in a minute, of all kinds together; 0 is no limit.
+    pub rds_calls_per_minute: usize,
+    /// Whether RDS still lists the backups of an instance that is gone, or answers 404 DBS.200002. No document says.
+    pub rds_lists_gone_instances: bool,
+    /// `newest`, `oldest` or `shuffled`: only `GeminiDB` v4 and DDS document an order.
     pub list_order: ListOrder,
     /// The totals in lists of backups minus the records that there are.
     pub total_offset: i64,
@@ -58,6 +64,9 @@ impl Default for Settings {
             check_duplicate_names: true,
             list_deleted_dcs: false,
             dcs_backups_kept: 24,
+            manual_backups_per_project: None,
+            rds_calls_per_minute: 60,
+            rds_lists_gone_instances: true,
             list_order: ListOrder::Newest,
             total_offset: 0,
             restless: false,

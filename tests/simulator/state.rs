@@ -13,9 +13,10 @@ use uuid::Uuid;
 
 use super::{
     auth::AccessKey,
-    backup::{Backup, Order, Progress},
+    backup::{Backup, Kind, Order, Progress},
     faults,
     message::Reply,
+    pace::{self, Pace},
     service::{Operation, Service},
     settings::{ListOrder, Settings},
 };
@@ -60,6 +61,8 @@ pub struct Instance {
     pub project: String,
     /// A DCS instance without a standby: cannot be backed up.
     pub single_node: bool,
+    /// An RDS read replica: cannot be backed up.
+    pub read_replica: bool,
     /// Something else runs on it: every create is refused as busy.
     pub busy: bool,
 }
@@ -121,6 +124,8 @@ pub struct Cloud {
     pub doomed: Vec<(Option<Service>, u32)>,
     /// Requests so far.
     pub calls: Vec<Call>,
+    /// The calls to RDS, which is the one service that says how many it allows.
+    pub rds_pace: Pace,
     /// Where the dial `restless` is at work: whether backups become more there, or fewer.
     pub(super) tides: BTreeMap<(Service, String, String), bool>,
     dice: u64,
@@ -159,6 +164,7 @@ impl Cloud {
             unpublished: Vec::new(),
             doomed: Vec::new(),
             calls: Vec::new(),
+            rds_pace: Pace::default(),
             tides: BTreeMap::new(),
             dice: 1,
         }
@@ -178,6 +184,12 @@ impl Cloud {
             .or_else(|| self.projects.iter().find(|project| project.name == id_or_name))
     }
 
+    /// Whether a project is one of Open Telekom Cloud's, by its region; the others are Huawei Cloud's.
+    pub fn is_open_telekom(&self, project: &str) -> bool {
+        let regions = ["eu-de", "eu-nl", "eu-ch2"];
+        self.project(project).is_some_and(|project| regions.iter().any(|region| project.name.starts_with(region)))
+    }
+
     /// The instance, if it exists in this project.
     pub fn instance(&self, service: Service, project: &str, id: &str) -> Option<Instance> {
         let known = self.instances.iter().find(|known| known.service == service && known.project == project && known.id == id).cloned();
@@ -187,6 +199,7 @@ impl Cloud {
                 id: id.to_owned(),
                 project: project.to_owned(),
                 single_node: false,
+                read_replica: false,
                 busy: false,
             })
         })
@@ -249,6 +262,9 @@ impl Cloud {
             Service::TaurusDb if order.legacy => Uuid::new_v4().to_string(),
             Service::TaurusDb => format!("{hex}br07"),
             Service::Iam | Service::GeminiDb => format!("{hex}br06"),
+            Service::Rds => format!("{hex}br01"),
+            Service::Dds => format!("{hex}br02"),
+            Service::GaussDb => format!("{hex}br14"),
         };
         let name = if order.service == Service::Dcs { format!("backup_{}", created.strftime("%Y%m%d%H%M%S")) } else { order.name };
         let at = self.backups.len();
@@ -260,7 +276,7 @@ impl Cloud {
             name,
             description: order.description,
             format: order.format,
-            automatic: false,
+            kind: Kind::Manual,
             legacy: order.legacy,
             tables: order.tables,
             job: Uuid::new_v4().to_string(),
@@ -356,7 +372,7 @@ impl Cloud {
         }
         if *grows {
             let text = format!("{RESTLESS}-{}", &Uuid::new_v4().simple().to_string()[..12]);
-            let id = self.put(service, project, &instance, &text, false, Duration::ZERO);
+            let id = self.put(service, project, &instance, &text, Kind::Manual, Duration::ZERO);
             // At once, whatever the lag is: the page is about to be answered.
             self.backups.iter_mut().filter(|backup| backup.id == id).for_each(|backup| backup.visible = backup.born);
         } else if let Some(last) = self.backups.iter().rposition(is_stray) {
@@ -372,12 +388,22 @@ impl Cloud {
         self.backups.iter_mut().filter(mine).take(surplus).for_each(|oldest| oldest.deleted = true);
     }
 
-    /// Removes an instance. DCS takes its backups along, the others keep them.
+    /// Removes an instance. DCS takes all its backups along; RDS, DDS and `GaussDB` those of the schedule, and keep the manual ones.
     pub fn remove_instance(&mut self, id: &str) {
         self.instances.retain(|instance| instance.id != id);
-        for backup in self.backups.iter_mut().filter(|backup| backup.instance == id && backup.service == Service::Dcs) {
-            backup.deleted = true;
+        for backup in self.backups.iter_mut().filter(|backup| backup.instance == id) {
+            backup.deleted |= match backup.service {
+                Service::Dcs => true,
+                Service::Rds | Service::Dds | Service::GaussDb => backup.automatic(),
+                Service::Iam | Service::GeminiDb | Service::TaurusDb => false,
+            };
         }
+    }
+
+    /// Forgets all requests. What RDS counts against its users stays.
+    pub fn reset_calls(&mut self) {
+        self.calls.clear();
+        self.rds_pace.reset();
     }
 
     /// Notes a request and answers its number in the log.
@@ -407,15 +433,7 @@ impl Cloud {
     pub fn busiest_second(&self) -> usize {
         let mut arrivals: Vec<Instant> = self.calls.iter().map(|call| call.arrived).collect();
         arrivals.sort_unstable();
-        let mut first = 0;
-        let mut most = 0;
-        for (last, at) in arrivals.iter().enumerate() {
-            while *at - arrivals[first] >= Duration::from_secs(1) {
-                first += 1;
-            }
-            most = most.max(last - first + 1);
-        }
-        most
+        pace::busiest(&arrivals, Duration::from_secs(1))
     }
 
     /// Whether this method and path are published here.

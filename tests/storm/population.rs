@@ -165,7 +165,7 @@ fn wish(nth: usize, service: Service, instance: &str, size: &Size, accounts: &[&
         Service::GeminiDb => Engine::GeminiDB,
         Service::Dcs => Engine::DCS,
         // Two faces of one service.
-        Service::TaurusDb | Service::Iam => dice.pick(&[Engine::TaurusDB, Engine::GaussDBforMySQL]),
+        _ => dice.pick(&[Engine::TaurusDB, Engine::GaussDBforMySQL]),
     };
     let can_delete = engine != Engine::GaussDBforMySQL;
     let (policy, fate) = match dice.below(100) {
