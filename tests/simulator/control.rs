@@ -32,8 +32,9 @@ impl Cloud {
 
     /// Makes an RDS instance a read replica.
     pub fn make_read_replica(&mut self, id: &str) {
-        let replica = self.instances.iter_mut().find(|known| known.service == Service::Rds && known.id == id);
-        replica.into_iter().for_each(|replica| replica.read_replica = true);
+        for known in self.instances.iter_mut().filter(|known| known.service == Service::Rds && known.id == id) {
+            known.read_replica = true;
+        }
     }
 
     /// Adds a project to the first account; its name is its region's or `<region>_<sub>`.

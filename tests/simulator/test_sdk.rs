@@ -10,29 +10,37 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{
-    GEMINI, PROJECT, REDIS, TAURUS,
-    simulator::{ACCESS_KEY, DOMAIN, DOMAIN_ID, PASSWORD, SECRET_KEY, Simulator, USER},
+    DDS, GAUSS, GEMINI, PROJECT, RDS, REDIS, TAURUS,
+    simulator::{ACCESS_KEY, DOMAIN, DOMAIN_ID, PASSWORD, PROJECTS, SECRET_KEY, Simulator, USER},
 };
 
 #[test]
 fn the_vendors_python_sdk_understands_the_simulator() {
     let python = sdk_python();
     let cloud = Simulator::launch();
-    for (engine, id) in [("geminidb", GEMINI), ("taurusdb", TAURUS), ("dcs", REDIS)] {
+    let engines = [("geminidb", GEMINI), ("taurusdb", TAURUS), ("dcs", REDIS), ("rds", RDS), ("dds", DDS), ("gaussdb", GAUSS)];
+    for (engine, id) in engines {
         cloud.add_instance(engine, id);
     }
+    let (huawei_region, huawei_project) = PROJECTS[2];
+    for (engine, id) in [("dds", "huawei-dds"), ("gaussdb", "huawei-gaussdb")] {
+        cloud.add_instance_in(huawei_region, engine, id);
+    }
+    cloud.add_read_replica("read-replica");
     cloud.add_single_node_dcs("single-node");
     let urls = cloud.endpoints();
     let given = json!({
-        "iam": urls.iam, "geminidb": urls.geminidb, "taurusdb": urls.taurusdb, "dcs": urls.dcs,
-        "project": PROJECT, "region": "eu-de", "domain_id": DOMAIN_ID, "domain": DOMAIN, "user": USER, "password": PASSWORD,
+        "iam": urls.iam, "geminidb": urls.geminidb, "taurusdb": urls.taurusdb, "dcs": urls.dcs, "rds": urls.rds, "dds": urls.dds, "gaussdb": urls.gaussdb,
+        "project": PROJECT, "region": "eu-de", "huawei_project": huawei_project, "domain_id": DOMAIN_ID, "domain": DOMAIN, "user": USER, "password": PASSWORD,
         "access_key": ACCESS_KEY, "secret_key": SECRET_KEY,
         "geminidb_instance": GEMINI, "taurusdb_instance": TAURUS, "dcs_instance": REDIS, "dcs_single": "single-node",
+        "rds_instance": RDS, "rds_replica": "read-replica", "dds_instance": DDS, "dds_huawei": "huawei-dds",
+        "gaussdb_instance": GAUSS, "gaussdb_huawei": "huawei-gaussdb",
     });
     // A proxy that a machine may be set up with has no way to our loopback.
     let output = run(Command::new(&python).arg(here().join("sdk_check.py")).arg(given.to_string()).env("NO_PROXY", "127.0.0.1"));
     let text = String::from_utf8_lossy(&output.stdout);
-    for part in ["iam", "project_lookup", "geminidb", "taurusdb", "dcs"] {
+    for part in ["iam", "project_lookup", "geminidb", "taurusdb", "dcs", "rds", "dds", "gaussdb"] {
         assert!(text.contains(&format!("ok {part}")), "{part} is missing in: {text}");
     }
 }

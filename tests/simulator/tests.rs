@@ -21,6 +21,9 @@ use simulator::{PROJECTS, Simulator};
 const GEMINI: &str = "a4d8ea2584e047439a667703c0684119in06";
 const TAURUS: &str = "07033b125fd94a8a96896f8bcfee6ddain07";
 const REDIS: &str = "c11d4e2e-2c5f-4b37-8f9c-1a2b3c4d5e6f";
+const RDS: &str = "d8e6ca5a624745bcb546a227aa3ae1cfin01";
+const DDS: &str = "a89dab5e39394eccbdb77b19d57b0180in02";
+const GAUSS: &str = "7e01ac5ac5274957ba506f3851d11d51in14";
 const TOKEN: &str = "a-token-of-the-tests";
 const PROJECT: &str = PROJECTS[0].1;
 
