@@ -177,12 +177,17 @@ impl Error {
         }
     }
 
-    /// Whether a create call was refused with something that no table knows: it may have made a backup all the same. Whoever has searched for that and found
-    /// nothing may take the next refusal of the same kind at its word. Answers with what the refusal is recognised by: its code, else its HTTP status.
-    pub fn unknown_refusal(&self) -> Option<String> {
-        let refusal = self.refusal().filter(|refusal| (300..500).contains(&refusal.status))?;
-        let is_unknown = refusal.known().is_none() && !self.is_definite_rejection();
-        is_unknown.then(|| self.token())
+    /// Whether a create call was refused with something that no table knows, or with a known code and a 5xx (the vendor documents the quota codes of GeminiDB
+    /// with 500): it may have made a backup all the same. Whoever has searched for that and found nothing may take the next refusal of the same kind at its
+    /// word. Answers with what the refusal is recognised by: its code, else its HTTP status.
+    pub fn unsure_refusal(&self) -> Option<String> {
+        let refusal = self.refusal().filter(|_| !self.is_definite_rejection())?;
+        let is_unsure = match (refusal.status, refusal.known()) {
+            (300..=499, known) => known.is_none(),
+            (500.., Some(class)) => class != Class::Unavailable,
+            _ => false,
+        };
+        is_unsure.then(|| self.token())
     }
 
     /// Whether a listing of a service that lists per instance failed because there is no such instance, by one of the service's codes and not by a path

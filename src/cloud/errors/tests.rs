@@ -107,6 +107,15 @@ fn a_failure_in_the_cloud_is_never_definite_whatever_its_status() {
 }
 
 #[test]
+fn a_known_code_that_comes_with_a_5xx_is_unsure_and_a_failure_in_the_cloud_is_never_more_than_that() {
+    let unsure = |status, code: &str| refusal("geminidb", status, &format!(r#"{{"error_code":"{code}"}}"#)).unsure_refusal();
+    assert_eq!(unsure(500, "DBS.200165").as_deref(), Some("DBS.200165"), "a quota");
+    assert_eq!(unsure(400, "DBS.200165"), None, "that is definite");
+    assert_eq!(unsure(500, "DBS.111205"), None, "a timeout");
+    assert_eq!(unsure(500, "DBS.999999"), None, "a code that nobody knows");
+}
+
+#[test]
 fn a_redirect_is_a_matter_of_the_address_and_leaves_the_outcome_unknown() {
     let error = refusal("dcs", 302, "");
     assert_eq!(error.class(), Class::Misconfigured);

@@ -328,7 +328,7 @@ impl Memory {
         let Some(own) = &mut self.own else { return };
         let is_refused = |error: &Error| {
             error.is_definite_rejection()
-                || is_kept(Rule::RefusalsEnd) && error.unknown_refusal().is_some_and(|refusal| self.searched_for.contains(&refusal))
+                || is_kept(Rule::RefusalsEnd) && error.unsure_refusal().is_some_and(|refusal| self.searched_for.contains(&refusal))
         };
         own.stage = match answer {
             Ok(created) => {
@@ -339,7 +339,7 @@ impl Memory {
             Err(error) if error.class() == Class::Cancelled => Stage::Written,
             // "Name exists" may mean that an earlier call of this attempt got through.
             Err(error) if error.class() == Class::NameExists || !is_refused(&error) => {
-                Stage::Unanswered { what: error.to_string(), refusal: error.unknown_refusal() }
+                Stage::Unanswered { what: error.to_string(), refusal: error.unsure_refusal() }
             }
             Err(error) => {
                 self.retry = Some(refused(&error, self.retry.as_ref(), annotations, context));

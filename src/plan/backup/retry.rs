@@ -66,10 +66,10 @@ fn outcome(class: Class) -> Outcome {
 
 /// The state after a create call that made nothing. What no table has is not known to be final.
 pub fn refused(error: &Error, before: Option<&RetryState>, annotations: u64, context: AttemptContext<'_>) -> RetryState {
-    let outcome = match error.unknown_refusal() {
+    let outcome = match error.unsure_refusal() {
         Some(_) if error.class() == Class::Misconfigured => Outcome::Again(Reason::EndpointMisconfigured),
-        Some(_) => Outcome::Again(Reason::RequestRefused),
-        None => outcome(error.class()),
+        Some(_) if !error.is_known() => Outcome::Again(Reason::RequestRefused),
+        _ => outcome(error.class()),
     };
     retry(outcome, error, before, annotations, context)
 }

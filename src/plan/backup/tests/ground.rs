@@ -286,8 +286,13 @@ fn an_import_is_looked_for_again_after_a_pause_and_at_once_when_somebody_asks() 
 }
 
 #[test]
-fn a_refusal_that_no_table_has_is_taken_at_its_word_once_a_search_has_found_nothing() {
-    for (status, code) in [(400, "DBS.NOBODY.KNOWS"), (422, "X.1"), (404, "")] {
+fn a_refusal_that_is_not_sure_of_itself_is_taken_at_its_word_once_a_search_has_found_nothing() {
+    for (status, code, expected) in [
+        (400, "DBS.NOBODY.KNOWS", "RequestRefused"),
+        (422, "X.1", "RequestRefused"),
+        (404, "", "EndpointMisconfigured"),
+        (500, "DBS.200046", "QuotaExceeded"),
+    ] {
         let mut world = World::new();
         world.write_intent();
         world.answer(Err(refusal(status, code)));
@@ -302,7 +307,6 @@ fn a_refusal_that_no_table_has_is_taken_at_its_word_once_a_search_has_found_noth
         world.write_intent();
         world.answer(Err(refusal(status, code)));
         let report = world.report();
-        let expected = if status == 404 { "EndpointMisconfigured" } else { "RequestRefused" };
         assert_eq!((reason(&report), report.status.create_outcome), (expected, Some(CreateOutcome::Rejected)), "{status}");
         assert!(report.status.conditions[0].message.contains("said so"), "the cloud's words");
         world.pass(29);
