@@ -209,8 +209,9 @@ fn doors(world: &World) -> impl Fn(&str) -> String + Send + Sync + 'static {
                 Engine::GeminiDB => &simulated.geminidb,
                 Engine::GaussDBforMySQL | Engine::TaurusDB => &simulated.taurusdb,
                 Engine::DCS => &simulated.dcs,
-                // The simulated cloud has none of these yet.
-                Engine::RDS | Engine::DDS | Engine::GaussDB => continue,
+                Engine::RDS => &simulated.rds,
+                Engine::DDS => &simulated.dds,
+                Engine::GaussDB => &simulated.gaussdb,
             };
             doors.extend(endpoints.engine(engine).map(|endpoint| (format!("{}:443", endpoint.host), port(url))));
         }

@@ -7,12 +7,15 @@ use crate::{
 use database_backup_operator::api::status::{CreateOutcome, DatabaseBackupStatus, Origin, Phase};
 
 /// Name, engine, instance, the simulated service, and whether the cloud gives a job id.
-const ROWS: [(&str, &str, &str, &str, bool); 5] = [
+const ROWS: [(&str, &str, &str, &str, bool); 8] = [
     ("gemini", "GeminiDB", "a4d8ea2584e047439a667703c0684119in06", "geminidb", true),
     ("gaussdb", "GaussDBforMySQL", "d8e6ca5a624745bcb546a227aa3ae1cfin01", "taurusdb", false),
     ("taurus", "TaurusDB", "07033b125fd94a8a96896f8bcfee6ddain07", "taurusdb", true),
     ("redis", "DCS", "4c4a9d8e-2f5b-4a36-9d41-6c1e0f6f2a11", "dcs", false),
     ("taurus-2", "TaurusDB", "619d3e78f61b4be68bc5aa0b59edcf7bin07", "taurusdb", true),
+    ("relational", "RDS", "5a30b8a4b1cd4e0f9cbb9e4d86d3cc2fin01", "rds", false),
+    ("documents", "DDS", "8b9ab5e3d5cf4a6c9f3b1b7f1c2d4e6ain02", "dds", true),
+    ("opengauss", "GaussDB", "c3f1e7d95a2b48f6b1d0a9e8c7f6b5a4in14", "gaussdb", true),
 ];
 
 #[tokio::test]
@@ -24,6 +27,8 @@ async fn each_engine_goes_from_pending_to_running_to_completed_with_one_create_c
     // An object that comes before its account is verified is told so, which is one write more.
     world.until_account_is_verified().await;
     world.cloud.set_backup_size(3 * 1024 * 1024);
+    // The clouds write times in whole seconds.
+    let begun = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(1);
     for (name, engine, instance, service, _) in ROWS {
         world.cloud.add_instance(service, instance);
         world.ask(name, engine, instance).await;
@@ -39,6 +44,8 @@ async fn each_engine_goes_from_pending_to_running_to_completed_with_one_create_c
         assert_eq!((status.origin, status.create_outcome), (Some(Origin::Created), Some(CreateOutcome::Accepted)), "{engine}");
         assert_eq!((status.cloud.as_deref(), status.region.as_deref()), (Some("OpenTelekomCloud"), Some("eu-de")), "{engine}");
         assert!(status.start_time <= status.completion_time, "{engine}");
+        assert!(status.start_time.is_some_and(|started| started.0 >= begun), "{engine}");
+        assert!(status.engine_version.is_some() == (engine != "DCS"), "{engine}: {:?}", status.engine_version);
         assert!(status.completion_time.is_some() && status.last_sync_time.is_some() && status.project_id.is_some(), "{engine}");
         assert_eq!(world.writes(name), 3, "{engine}: {:#?}", world.history(name));
         world.history(name).iter().for_each(|version| is_coherent(version, engine));

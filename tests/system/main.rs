@@ -42,6 +42,7 @@ mod refused;
 mod removal;
 mod restored;
 mod secrecy;
+mod services;
 mod tenants;
 mod tls;
 mod trouble;
