@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    GEMINI, PROJECT, TAURUS, TOKEN, dcs_line, gemini_list,
+    GEMINI, PROJECT, RDS, TAURUS, TOKEN, dcs_line, gemini_list, line,
     probe::{Answer, Probe},
     simulator::{
         PASSWORD, Simulator,
@@ -68,7 +68,7 @@ async fn the_admin_api_turns_the_dials_too() {
     assert_eq!((&settings["backup_duration_ms"], &settings["delete_duration_ms"]), (&json!(0), &json!(300)));
     assert_eq!(admin.send("POST /settings", Some(r#"{"misspelt":1}"#)).await.unwrap().status, 400);
     ask("POST /instances", Some(json!({ "engine": "gaussdbformysql", "id": "another", "project": "eu-nl" }))).await;
-    assert_eq!(ask("GET /instances", None).await.as_array().unwrap().len(), 4);
+    assert_eq!(ask("GET /instances", None).await.as_array().unwrap().len(), 7);
     ask("POST /fail-next", Some(json!({ "count": 1, "engine": "taurusdb" }))).await;
     stage.create_taurus("failing").await;
     assert_eq!(ask("GET /backups", None).await[0]["status"], "FAILED");
@@ -155,6 +155,11 @@ async fn the_newer_dials_are_on_the_admin_api_too() {
     };
     let made = ask("POST /backups", json!({ "engine": "taurusdb", "instance": TAURUS, "text": "many", "count": 3 })).await;
     assert_eq!(made["ids"].as_array().map(Vec::len), Some(3));
+    ask("POST /instances", json!({ "engine": "rds", "id": "replica", "read_replica": true })).await;
+    let replica = json!({ "instance_id": "replica", "name": "of-a-replica" }).to_string();
+    assert_eq!(stage.rds.ask(&line("POST", ""), Some(&replica)).await.status, 400);
+    ask("POST /backups", json!({ "engine": "rds", "instance": RDS, "text": "part", "kind": "fragment" })).await;
+    assert_eq!(stage.rds.ask(&line("GET", &format!("?instance_id={RDS}")), None).await.json()["backups"][0]["type"], "fragment");
     ask("POST /settings", json!({ "restless": true, "total_offset": -2, "clock_offset_seconds": 86_400 })).await;
     let listed = stage.taurus.ask(&taurus_list(""), None).await;
     assert_eq!((&listed.json()["total_count"], listed.json()["backups"].as_array().map(Vec::len)), (&json!(2), Some(4)));

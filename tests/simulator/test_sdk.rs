@@ -10,7 +10,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{
-    DDS, GAUSS, GEMINI, PROJECT, RDS, REDIS, TAURUS,
+    DDS, ENGINES, GAUSS, GEMINI, PROJECT, RDS, REDIS, TAURUS,
     simulator::{ACCESS_KEY, DOMAIN, DOMAIN_ID, PASSWORD, PROJECTS, SECRET_KEY, Simulator, USER},
 };
 
@@ -18,8 +18,7 @@ use super::{
 fn the_vendors_python_sdk_understands_the_simulator() {
     let python = sdk_python();
     let cloud = Simulator::launch();
-    let engines = [("geminidb", GEMINI), ("taurusdb", TAURUS), ("dcs", REDIS), ("rds", RDS), ("dds", DDS), ("gaussdb", GAUSS)];
-    for (engine, id) in engines {
+    for (engine, id) in ENGINES {
         cloud.add_instance(engine, id);
     }
     let (huawei_region, huawei_project) = PROJECTS[2];

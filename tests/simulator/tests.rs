@@ -10,7 +10,9 @@ mod probe;
 mod test_access;
 mod test_backups;
 mod test_control;
+mod test_engines;
 mod test_faults;
+mod test_pace;
 mod test_regions;
 mod test_sdk;
 
@@ -24,6 +26,8 @@ const REDIS: &str = "c11d4e2e-2c5f-4b37-8f9c-1a2b3c4d5e6f";
 const RDS: &str = "d8e6ca5a624745bcb546a227aa3ae1cfin01";
 const DDS: &str = "a89dab5e39394eccbdb77b19d57b0180in02";
 const GAUSS: &str = "7e01ac5ac5274957ba506f3851d11d51in14";
+const ENGINES: [(&str, &str); 6] =
+    [("geminidb", GEMINI), ("taurusdb", TAURUS), ("dcs", REDIS), ("rds", RDS), ("dds", DDS), ("gaussdb", GAUSS)];
 const TOKEN: &str = "a-token-of-the-tests";
 const PROJECT: &str = PROJECTS[0].1;
 
@@ -34,11 +38,14 @@ struct Stage {
     gemini: Probe,
     taurus: Probe,
     dcs: Probe,
+    rds: Probe,
+    dds: Probe,
+    gauss: Probe,
 }
 
 async fn stage() -> Stage {
     let cloud = Simulator::start().await;
-    for (engine, id) in [("geminidb", GEMINI), ("taurusdb", TAURUS), ("dcs", REDIS)] {
+    for (engine, id) in ENGINES {
         cloud.add_instance(engine, id);
     }
     cloud.add_token(TOKEN);
@@ -48,6 +55,9 @@ async fn stage() -> Stage {
         gemini: Probe::new(&urls.geminidb).token(TOKEN),
         taurus: Probe::new(&urls.taurusdb).token(TOKEN),
         dcs: Probe::new(&urls.dcs).token(TOKEN),
+        rds: Probe::new(&urls.rds).token(TOKEN),
+        dds: Probe::new(&urls.dds).token(TOKEN),
+        gauss: Probe::new(&urls.gaussdb).token(TOKEN),
         cloud,
     }
 }
@@ -67,6 +77,21 @@ impl Stage {
         let body = json!({ "remark": remark }).to_string();
         self.dcs.ask(&dcs_line("POST", ""), Some(&body)).await
     }
+
+    async fn create_rds(&self, name: &str) -> Answer {
+        let body = json!({ "instance_id": RDS, "name": name, "description": "made by a test" }).to_string();
+        self.rds.ask(&line("POST", ""), Some(&body)).await
+    }
+
+    async fn create_dds(&self, name: &str) -> Answer {
+        let body = json!({ "backup": { "instance_id": DDS, "name": name, "description": "made by a test" } }).to_string();
+        self.dds.ask(&line("POST", ""), Some(&body)).await
+    }
+
+    async fn create_gauss(&self, name: &str) -> Answer {
+        let body = json!({ "instance_id": GAUSS, "name": name, "description": "made by a test" }).to_string();
+        self.gauss.ask(&line("POST", ""), Some(&body)).await
+    }
 }
 
 fn gemini_create() -> String {
@@ -79,6 +104,11 @@ fn gemini_list(query: &str) -> String {
 
 fn taurus_list(query: &str) -> String {
     format!("GET /v3/{PROJECT}/backups{query}")
+}
+
+/// A request to RDS, DDS or `GaussDB`, whose paths are the same.
+fn line(method: &str, rest: &str) -> String {
+    format!("{method} /v3/{PROJECT}/backups{rest}")
 }
 
 fn dcs_line(method: &str, rest: &str) -> String {
