@@ -57,16 +57,21 @@ fn every_call_has_a_row_on_each_cloud_and_no_row_is_of_a_call_that_is_not_made()
     }
 }
 
+/// The words of a heading, among them the engines that it is about.
+fn words(heading: &str) -> BTreeSet<&str> {
+    heading.split(|char: char| !char.is_alphanumeric()).collect()
+}
+
 /// The actions in a column of the rows of some engines.
 fn actions(rows: &[Row], engines: &str, column: usize) -> BTreeSet<String> {
-    let words: BTreeSet<&str> = engines.split(|char: char| !char.is_alphanumeric()).collect();
+    let words = words(engines);
     let of_them = rows.iter().filter(|row| row.cells[0].iter().any(|engine| words.contains(engine.as_str())));
     of_them.filter_map(|row| row.cells.get(column)).flatten().cloned().collect()
 }
 
 #[test]
 fn the_policies_to_paste_allow_what_the_rows_name_and_nothing_else() {
-    let mut policies = 0;
+    let mut policies = BTreeSet::new();
     for block in Page::read(PATH).blocks().into_iter().filter(|block| block.info.as_deref() == Some("json")) {
         let place = format!("{PATH}:{}", block.line);
         let policy: Value = serde_json::from_str(&block.text).unwrap_or_else(|error| panic!("{place}: {error}"));
@@ -83,7 +88,11 @@ fn the_policies_to_paste_allow_what_the_rows_name_and_nothing_else() {
         let wanted = actions(&rows_of(cloud), &block.under.1, column);
         assert!(!wanted.is_empty(), "{place}: the heading {:?} names no engine", block.under.1);
         assert_eq!(allowed, wanted, "{place}");
-        policies += 1;
+        let named = words(&block.under.1);
+        policies.extend(Engine::all().map(Engine::as_str).filter(|engine| named.contains(engine)).map(|engine| (cloud, column, engine)));
     }
-    assert!(policies >= 6, "one for each cloud and group of engines");
+    let wanted = Engine::all().map(Engine::as_str).flat_map(|engine| {
+        [(Cloud::HuaweiCloud, 2), (Cloud::HuaweiCloud, 3), (Cloud::OpenTelekomCloud, 2)].map(|(cloud, column)| (cloud, column, engine))
+    });
+    assert_eq!(policies, wanted.collect(), "{PATH}: a policy for each engine on each cloud, in each syntax");
 }
