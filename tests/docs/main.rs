@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test ends where something is not as it has to be")]
 
 mod api;
+mod engines;
 mod flags;
 mod form;
 mod generated;
