@@ -37,6 +37,7 @@ pub fn answer(cloud: &mut Cloud, request: &Request, operation: Operation, path: 
         Operation::Create => create(cloud, request, project),
         Operation::List => list(cloud, request, project),
         Operation::Delete => delete(cloud, project, path.get(3).copied().unwrap_or_default()),
+        // No document names this job; others are called in this manner.
         Operation::Jobs => common::job(cloud, request, ME, project, "Backup_MongoDB"),
         Operation::Instances => Ok(instances(cloud, request, project)),
         _ => Err(Reply::not_published()),
