@@ -1,4 +1,4 @@
-//! `make demo`: a control plane, a simulated cloud and the operator start; one manifest for each engine and cloud of the vendor's pages is applied;
+//! `make demo`: a control plane, a simulated cloud and the operator start; one manifest for each engine, and for TaurusDB of each cloud, is applied;
 //! progress is shown until all are Completed; everything is stopped again. The user's own cluster is never touched.
 
 #![allow(
@@ -23,7 +23,7 @@ use std::{
 use support::{control_plane::ControlPlane, operator::Operator};
 
 const NAMESPACE: &str = "shop";
-const EXAMPLES: [&str; 5] = ["geminidb", "gaussdbformysql", "taurusdb-otc", "dcs", "taurusdb"];
+const EXAMPLES: [&str; 8] = ["geminidb", "gaussdbformysql", "taurusdb-otc", "dcs", "taurusdb", "rds", "dds", "gaussdb"];
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::main]
@@ -32,7 +32,7 @@ async fn main() {
     let binary = operator_binary();
     say("starting a control plane (etcd and kube-apiserver on free ports of this machine)");
     let plane = ControlPlane::start().await;
-    say("starting a simulated cloud: IAM, GeminiDB, TaurusDB and GaussDB(for MySQL), DCS");
+    say("starting a simulated cloud: IAM, GeminiDB, TaurusDB and GaussDB(for MySQL), DCS, RDS, DDS, GaussDB");
     let cloud = Simulator::start().await;
     cloud.any_instance(true);
     cloud.set_backup_duration(Duration::from_secs(3));

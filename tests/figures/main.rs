@@ -17,6 +17,7 @@ mod simulator;
 mod support;
 
 mod neighbours;
+mod rds;
 
 use database_backup_operator::api::{backup::DatabaseBackup, status::Phase};
 use futures::StreamExt;
@@ -48,10 +49,15 @@ async fn main() {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/database-backup-operator");
     let binary = std::env::var_os("FIGURES_BINARY").map_or(own, Into::into);
     let size = std::fs::metadata(&binary).expect("run `make figures`, which builds it").len();
+    // Takes twelve minutes by itself, most of which is waiting.
+    if std::env::args().any(|argument| argument == "rds") {
+        return rds::many_running(&binary).await;
+    }
     println!("binary                                        {:.1} MB", to_f64(size) / 1e6);
     alone(&binary).await;
     neighbours::one_call(&binary).await;
     neighbours::large_objects(&binary).await;
+    rds::many_running(&binary).await;
 }
 
 /// One tenant with many objects.
