@@ -147,7 +147,8 @@ pub fn wishes(world: &World, size: &Size, accounts: &[&str], dice: &mut Dice) ->
     let mut wishes = vec![];
     let mut instances = 0;
     while wishes.len() < size.objects {
-        let service = dice.pick(&[Service::GeminiDb, Service::TaurusDb, Service::TaurusDb, Service::Dcs]);
+        // Not RDS: with the calls that it allows, a storm would last for an hour.
+        let service = dice.pick(&[Service::GeminiDb, Service::TaurusDb, Service::TaurusDb, Service::Dcs, Service::Dds, Service::GaussDb]);
         let instance = format!("{:08x}in{instances:04}", dice.below(1 << 30));
         instances += 1;
         world.cloud.add_instance(service.name(), &instance);
@@ -164,6 +165,8 @@ fn wish(nth: usize, service: Service, instance: &str, size: &Size, accounts: &[&
     let engine = match service {
         Service::GeminiDb => Engine::GeminiDB,
         Service::Dcs => Engine::DCS,
+        Service::Dds => Engine::DDS,
+        Service::GaussDb => Engine::GaussDB,
         // Two faces of one service.
         _ => dice.pick(&[Engine::TaurusDB, Engine::GaussDBforMySQL]),
     };

@@ -13,7 +13,7 @@ use database_backup_operator::{
         status::{CreateOutcome, DatabaseBackupStatus, Origin, Phase},
     },
     cloud::engine::Engine,
-    plan::backup::status::stored,
+    plan::backup::status::{bytes, stored},
 };
 use kube::{ResourceExt, api::ListParams};
 use std::{
@@ -23,9 +23,9 @@ use std::{
 
 /// List calls of an instance in a poll interval, for each object: kills make everybody look anew.
 const LOOKS: f64 = 1.0;
-/// List calls of whole projects in a poll interval: three engines with pages of running and of settled backups, for each of three accounts. Most are
+/// List calls of whole projects in a poll interval: five engines with pages of running and of settled backups, for each of three accounts. Most are
 /// not due every time.
-const PROJECT_LISTINGS: f64 = 27.0;
+const PROJECT_LISTINGS: f64 = 45.0;
 
 /// What is wrong.
 #[derive(Default)]
@@ -239,11 +239,13 @@ impl Facts<'_> {
         self.same("backupName", status.backup_name.clone(), Some(mark(backup)));
         self.same("cloudStatus", status.cloud_status.as_ref(), Some(&backup.status));
         self.same("createOutcome", status.create_outcome, Some(CreateOutcome::Accepted));
-        self.same("size", status.size.as_ref().map(|size| size.0.clone()), Some(backup.size.to_string()));
+        // DDS tells of whole kilobytes.
+        let size = if engine == Engine::DDS { backup.size / 1024 * 1024 } else { backup.size };
+        self.same("size", status.size.as_ref().and_then(bytes), Some(size));
         self.same("startTime", status.start_time.clone(), Some(stored(backup.created)));
         self.same("completionTime", status.completion_time.clone(), backup.ended.map(stored));
         self.same("projectId", status.project_id.as_ref(), Some(&backup.project));
-        let has_jobs = matches!(engine, Engine::GeminiDB | Engine::TaurusDB);
+        let has_jobs = matches!(engine, Engine::GeminiDB | Engine::TaurusDB | Engine::DDS | Engine::GaussDB);
         match status.origin {
             // Only the answer to the create call tells of the job.
             Some(Origin::Created) if has_jobs => self.same("jobId", status.job_id.as_ref(), Some(&backup.job)),

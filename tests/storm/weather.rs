@@ -56,9 +56,13 @@ pub async fn end(world: &World) {
 /// A fifth of the answers to create calls is lost, and a fifth of all calls fails; more is late.
 fn sky(dice: &mut Dice) -> Vec<Chaos> {
     let mut sky = vec![];
-    for (service, status, busy) in
-        [(Service::GeminiDb, 403, "DBS.200019"), (Service::TaurusDb, 409, "DBS.201205"), (Service::Dcs, 400, "DCS.4096")]
-    {
+    for (service, status, busy) in [
+        (Service::GeminiDb, 403, "DBS.200019"),
+        (Service::TaurusDb, 409, "DBS.201205"),
+        (Service::Dcs, 400, "DCS.4096"),
+        (Service::Dds, 403, "DBS.200019"),
+        (Service::GaussDb, 409, "DBS.201205"),
+    ] {
         let mut percent = vec![(error(status, busy), 4)];
         percent.extend(lost());
         percent.extend(failing());

@@ -26,7 +26,9 @@ pub(super) fn read(body: &[u8]) -> Envelope {
     let field = |names: &[&str]| levels.iter().find_map(|level| names.iter().find_map(|name| level.get(*name).and_then(scalar)));
     Envelope {
         code: field(&["error_code", "errorCode", "errCode", "code"]).filter(|code| !clean(code, 1).is_empty()),
-        message: field(&["error_msg", "errorMsg", "errMsg", "message"]).map(|text| clean(&text, TEXT_CHARS)).unwrap_or_default(),
+        message: field(&["error_msg", "errorMsg", "errMsg", "externalMessage", "message"])
+            .map(|text| clean(&text, TEXT_CHARS))
+            .unwrap_or_default(),
         request_id: field(&["request_id"]).map(|id| clean(&id, REQUEST_ID_CHARS)).filter(|id| !id.is_empty()),
     }
 }
@@ -56,6 +58,8 @@ mod tests {
             r#"{"error_code":"DCS.4096","error_msg":"busy","error_ext_msg":null,"request_id":"r"}"#,
             r#"{"errorCode":"DCS.4096","errorMsg":"busy","request_id":"r"}"#,
             r#"{"errCode":"DCS.4096","errMsg":"busy","request_id":"r"}"#,
+            // As Open Telekom Cloud documents it for RDS.
+            r#"{"errCode":"DCS.4096","externalMessage":"busy","request_id":"r"}"#,
             r#"{"code":"DCS.4096","message":"busy","request_id":"r"}"#,
             r#"{"error":{"code":"DCS.4096","message":"busy","title":"Bad Request"},"request_id":"r"}"#,
             r#"{"badRequest":{"code":"DCS.4096","message":"busy","request_id":"r"}}"#,

@@ -23,7 +23,10 @@ use crate::{
         backup::DeletionPolicy,
         status::{DatabaseBackupStatus, DeleteReason, Phase},
     },
-    cloud::backup::{ListScope, RemoteBackup, RemoteState},
+    cloud::{
+        api::Lists,
+        backup::{ListScope, RemoteBackup, RemoteState},
+    },
     plan::{account::CLOCKS_DISAGREE, clock::Moment, place::Whereabouts},
 };
 use std::time::Duration;
@@ -304,13 +307,19 @@ fn refused(o: &Observed<'_>, why: DeleteReason, retry: &RetryState) -> Step {
         Reason::EndpointMisconfigured | Reason::Unsupported => {
             say(o, why, Reason::DeleteUnsupported, &with_way_out(why, message, "; "), requeue_after)
         }
-        Reason::InstanceNotFound if !o.spec.source.engine.api().backups_go_with_instance => {
+        Reason::InstanceNotFound if needs_its_instance(o) => {
             say(o, why, Reason::DeleteBlocked, &cannot_be_listed(o, why, retry), requeue_after)
         }
         Reason::AuthenticationFailed => say(o, why, Reason::CredentialsUnavailable, &with_way_out(why, message, "; or "), requeue_after),
         Reason::AccessDenied => say(o, why, Reason::DeleteBlocked, &with_way_out(why, message, "; allow it, or "), requeue_after),
         _ => say(o, why, Reason::Deleting, &format!("tried again: {message}"), requeue_after),
     }
+}
+
+/// Whether the service lists backups by their instance, and keeps them without it (RDS).
+fn needs_its_instance(o: &Observed<'_>) -> bool {
+    let api = o.spec.source.engine.api();
+    api.lists == Lists::Instance && !api.backups_go_with_instance
 }
 
 /// The instance is gone, and its backups need not be: who has them deleted without a listing may delete another's. Even one that somebody deletes by hand cannot
