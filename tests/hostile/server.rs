@@ -17,7 +17,8 @@ use database_backup_operator::cloud::{
 };
 use jiff::Timestamp;
 use secrecy::SecretString;
-use std::{io, sync::Arc, time::Duration};
+use serde_json::json;
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -78,17 +79,9 @@ pub async fn opened_by_password(host: &str) -> Result<Session, LoginError> {
 }
 
 async fn opened(client: Arc<Client>, host: &str, project_id: Option<&str>, credentials: Credentials) -> Result<Session, LoginError> {
-    let given = || Some(format!("http://{host}"));
-    let overrides = Overrides {
-        iam: given(),
-        geminidb: given(),
-        gaussdbformysql: given(),
-        taurusdb: given(),
-        dcs: given(),
-        rds: given(),
-        dds: given(),
-        gaussdb: given(),
-    };
+    let services = Engine::all().map(|engine| engine.api().label).chain(["iam"]);
+    let given: BTreeMap<&str, String> = services.map(|service| (service, format!("http://{host}"))).collect();
+    let overrides: Overrides = serde_json::from_value(json!(given)).expect("a field for each service");
     let policy = EndpointPolicy { allow_insecure: true, ..EndpointPolicy::default() };
     let endpoints = Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-de", &overrides, &policy).expect("addresses");
     let project_id = project_id.map(ToOwned::to_owned);

@@ -16,7 +16,7 @@ use database_backup_operator::cloud::{
     engine::{Cloud, Engine},
 };
 use futures::{StreamExt, stream};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
 use tokio::{process::Command, time::timeout};
 
@@ -199,22 +199,13 @@ fn names() -> Vec<String> {
 
 /// Which of the simulated cloud's ports is behind a host.
 fn doors(world: &World) -> impl Fn(&str) -> String + Send + Sync + 'static {
-    let simulated = world.cloud.endpoints();
-    let port = |url: &str| url.trim_start_matches("https://").to_owned();
+    let simulated = json!(world.cloud.endpoints());
+    let port = |service: &str| simulated[service].as_str().expect(service).trim_start_matches("https://").to_owned();
     let mut doors = BTreeMap::new();
     for endpoints in hosts() {
-        doors.insert(format!("{}:443", endpoints.iam.host), port(&simulated.iam));
-        for engine in Engine::all() {
-            let url = match engine {
-                Engine::GeminiDB => &simulated.geminidb,
-                Engine::GaussDBforMySQL | Engine::TaurusDB => &simulated.taurusdb,
-                Engine::DCS => &simulated.dcs,
-                Engine::RDS => &simulated.rds,
-                Engine::DDS => &simulated.dds,
-                Engine::GaussDB => &simulated.gaussdb,
-            };
-            doors.extend(endpoints.engine(engine).map(|endpoint| (format!("{}:443", endpoint.host), port(url))));
-        }
+        doors.insert(format!("{}:443", endpoints.iam.host), port("iam"));
+        let served = Engine::all().filter_map(|engine| Some((endpoints.engine(engine)?, engine.api().label)));
+        doors.extend(served.map(|(endpoint, service)| (format!("{}:443", endpoint.host), port(service))));
     }
     // What the page does not know is nowhere.
     move |target| doors.get(target).cloned().unwrap_or_else(|| "127.0.0.1:1".to_owned())

@@ -25,17 +25,12 @@ fn published() -> Vec<Published> {
     LIST.lines().filter(|line| !line.starts_with('#')).map(line).collect()
 }
 
-/// The services that a word of the list stands for.
-fn askers(service: &str) -> &[&'static str] {
+/// The services that a word of the list stands for: its own, but for those that share their codes.
+fn askers(service: &str) -> Vec<&'static str> {
     match service {
-        "geminidb" => &["geminidb"],
-        "mysql" => &["taurusdb", "gaussdbformysql"],
-        "dcs" => &["dcs"],
-        "rds" => &["rds"],
-        "dds" => &["dds"],
-        "gaussdb" => &["gaussdb"],
-        "iam" | "gateway" | "any" => &["geminidb", "taurusdb", "gaussdbformysql", "dcs", "rds", "dds", "gaussdb", "iam"],
-        other => panic!("{other} is no service"),
+        "mysql" => vec!["taurusdb", "gaussdbformysql"],
+        "iam" | "gateway" | "any" => Engine::all().map(|engine| engine.api().label).chain([iam::API.label]).collect(),
+        own => vec![super::service(own).label],
     }
 }
 
