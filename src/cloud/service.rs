@@ -5,8 +5,9 @@ use super::{
     backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
     json::{self, Wrong},
     parse::{count, exact, id, size, text, time},
-    request::Request,
+    request::{Operation, Request},
 };
+use http::Method;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -94,6 +95,21 @@ pub(super) fn created_ids(body: &[u8]) -> Result<CreatedBackup, Unreadable> {
     Ok(CreatedBackup { backup_id, job_id: id(answer.get("job_id")), start_time: None, cloud_status: None })
 }
 
+/// The state of a backup in the words that the database services share; whatever else they say counts as running.
+pub(super) fn database_state(word: &str) -> RemoteState {
+    match word {
+        "COMPLETED" => RemoteState::Completed,
+        "FAILED" => RemoteState::Failed,
+        "DELETING" => RemoteState::Deleting,
+        _ => RemoteState::Running,
+    }
+}
+
+/// A page of the database services; they differ in the unit of sizes and in their words.
+pub(super) fn database_page(body: &[u8], size_unit: u32, state: fn(&str) -> RemoteState) -> Result<Page, Unreadable> {
+    page(body, "backups", "total_count", |item| database_record(item, size_unit, state))
+}
+
 /// A page from its list and its total, with one reader for the records.
 pub(super) fn page(
     body: &[u8],
@@ -107,8 +123,8 @@ pub(super) fn page(
     Ok(Page { records, total })
 }
 
-/// A record in the shape that the database services share; they differ in the unit of sizes and in their words.
-pub(super) fn database_record(item: &Map<String, Value>, size_unit: u32, state: fn(&str) -> RemoteState) -> Option<RemoteBackup> {
+/// A record in the shape that the database services share.
+fn database_record(item: &Map<String, Value>, size_unit: u32, state: fn(&str) -> RemoteState) -> Option<RemoteBackup> {
     let cloud_status = text(item.get("status"), 40).unwrap_or_default();
     Some(RemoteBackup {
         id: id(item.get("id"))?,
@@ -133,6 +149,11 @@ fn engine_version(datastore: Option<&Value>) -> Option<String> {
     })
 }
 
+/// The request for a page of a listing, at a path and as a database service wants to be asked.
+pub(super) fn list_request(api: &'static Api, path: String, how: &Query, scope: &ListScope, offset: usize) -> Request {
+    Request { query: query(how, scope, api.page_size, offset), ..Request::new(api, Operation::List, Method::GET, path) }
+}
+
 /// How a database service wants to be asked for a listing. They differ in a word, in the form of times, and in whether they find a backup by its id alone.
 pub(super) struct Query {
     /// The type of the backups that somebody asked for.
@@ -144,7 +165,7 @@ pub(super) struct Query {
 }
 
 /// The query parameters of a scope, in the names that the database services share.
-pub(super) fn query(how: &Query, scope: &ListScope, page_size: usize, offset: usize) -> Vec<(&'static str, String)> {
+fn query(how: &Query, scope: &ListScope, page_size: usize, offset: usize) -> Vec<(&'static str, String)> {
     let mut query = vec![("limit", page_size.to_string()), ("offset", offset.to_string())];
     let (window, any_type) = match scope {
         ListScope::Backup { instance_id, backup_id } => {

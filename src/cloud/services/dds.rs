@@ -2,13 +2,13 @@
 
 use crate::cloud::{
     api::{Api, JSON, Lists, as_it_is},
-    backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
+    backup::{CreatedBackup, ListScope, NewBackup, RemoteState},
     parse::{spaced_query_time, unit},
     request::{Operation, Request},
-    service::{Page, Query, Service, Unreadable, created_ids, database_record, order, page, query},
+    service::{Page, Query, Service, Unreadable, created_ids, database_page, database_state, list_request, order},
 };
 use http::Method;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 /// The service.
 pub struct Dds;
@@ -48,14 +48,11 @@ impl Service for Dds {
     }
 
     fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request {
-        Request {
-            query: query(&QUERY, scope, API.page_size, offset),
-            ..Request::new(&API, Operation::List, Method::GET, format!("/v3/{project_id}/backups"))
-        }
+        list_request(&API, format!("/v3/{project_id}/backups"), &QUERY, scope, offset)
     }
 
     fn read_page(&self, _status: u16, body: &[u8]) -> Result<Page, Unreadable> {
-        page(body, "backups", "total_count", record)
+        database_page(body, unit::KB, state)
     }
 
     fn delete(&self, project_id: &str, _instance_id: &str, backup_id: &str) -> Option<Request> {
@@ -63,18 +60,9 @@ impl Service for Dds {
     }
 }
 
-fn record(item: &Map<String, Value>) -> Option<RemoteBackup> {
-    database_record(item, unit::KB, state)
-}
-
 fn state(word: &str) -> RemoteState {
-    match word {
-        "COMPLETED" => RemoteState::Completed,
-        "FAILED" => RemoteState::Failed,
-        // The list of a project says DISABLED of a backup that is being deleted, another list DELETING.
-        "DISABLED" | "DELETING" => RemoteState::Deleting,
-        _ => RemoteState::Running,
-    }
+    // The list of a project says so of a backup that is being deleted, where another list says DELETING.
+    if word == "DISABLED" { RemoteState::Deleting } else { database_state(word) }
 }
 
 mod codes;

@@ -2,13 +2,12 @@
 
 use crate::cloud::{
     api::{Api, JSON_UTF8, Lists, as_it_is},
-    backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
+    backup::{CreatedBackup, ListScope, NewBackup},
     parse::{query_time, unit},
     request::{Operation, Request},
-    service::{Page, Query, Service, Unreadable, created_backup, database_record, order, page, query},
+    service::{Page, Query, Service, Unreadable, created_backup, database_page, database_state, list_request, order},
 };
 use http::Method;
-use serde_json::{Map, Value};
 
 /// The service.
 pub struct GaussDB;
@@ -49,29 +48,15 @@ impl Service for GaussDB {
     }
 
     fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request {
-        let query = query(&QUERY, scope, API.page_size, offset);
-        Request { query, ..Request::new(&API, Operation::List, Method::GET, backups(project_id)) }
+        list_request(&API, backups(project_id), &QUERY, scope, offset)
     }
 
     fn read_page(&self, _status: u16, body: &[u8]) -> Result<Page, Unreadable> {
-        page(body, "backups", "total_count", record)
+        database_page(body, unit::MB, database_state)
     }
 
     fn delete(&self, project_id: &str, _instance_id: &str, backup_id: &str) -> Option<Request> {
         Some(Request::new(&API, Operation::Delete, Method::DELETE, format!("{}/{backup_id}", backups(project_id))))
-    }
-}
-
-fn record(item: &Map<String, Value>) -> Option<RemoteBackup> {
-    database_record(item, unit::MB, state)
-}
-
-fn state(word: &str) -> RemoteState {
-    match word {
-        "COMPLETED" => RemoteState::Completed,
-        "FAILED" => RemoteState::Failed,
-        "DELETING" => RemoteState::Deleting,
-        _ => RemoteState::Running,
     }
 }
 

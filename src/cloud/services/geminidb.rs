@@ -2,13 +2,13 @@
 
 use crate::cloud::{
     api::{Api, JSON, Lists, as_it_is},
-    backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
+    backup::{CreatedBackup, ListScope, NewBackup},
     parse::{query_time, unit},
     request::{Operation, Request},
-    service::{Page, Query, Service, Unreadable, created_ids, database_record, page, query},
+    service::{Page, Query, Service, Unreadable, created_ids, database_page, database_state, list_request},
 };
 use http::Method;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 /// The service.
 pub struct GeminiDB;
@@ -48,14 +48,11 @@ impl Service for GeminiDB {
 
     /// The v4 list: the older ones count their offset in pages.
     fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request {
-        Request {
-            query: query(&QUERY, scope, API.page_size, offset),
-            ..Request::new(&API, Operation::List, Method::GET, format!("/v4/{project_id}/backups"))
-        }
+        list_request(&API, format!("/v4/{project_id}/backups"), &QUERY, scope, offset)
     }
 
     fn read_page(&self, _status: u16, body: &[u8]) -> Result<Page, Unreadable> {
-        page(body, "backups", "total_count", record)
+        database_page(body, unit::KB, database_state)
     }
 
     /// Open Telekom Cloud's reference has no delete; where it is not served the gateway says so.
@@ -64,25 +61,12 @@ impl Service for GeminiDB {
     }
 }
 
-fn record(item: &Map<String, Value>) -> Option<RemoteBackup> {
-    database_record(item, unit::KB, state)
-}
-
-fn state(word: &str) -> RemoteState {
-    match word {
-        "COMPLETED" => RemoteState::Completed,
-        "FAILED" => RemoteState::Failed,
-        "DELETING" => RemoteState::Deleting,
-        _ => RemoteState::Running,
-    }
-}
-
 mod codes;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::backup::Window;
+    use crate::cloud::backup::{RemoteState, Window};
 
     #[test]
     fn create_names_the_instance_in_the_path_and_always_sends_a_description() {

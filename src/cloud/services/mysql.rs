@@ -2,13 +2,12 @@
 
 use crate::cloud::{
     api::Api,
-    backup::{ListScope, NewBackup, RemoteBackup, RemoteState},
+    backup::{ListScope, NewBackup, RemoteState},
     parse::{query_time, unit},
     request::{Operation, Request},
-    service::{Page, Query, Unreadable, database_record, order, page, query},
+    service::{Page, Query, Unreadable, database_page, database_state, list_request, order},
 };
 use http::Method;
-use serde_json::{Map, Value};
 
 pub(super) use codes::CODES;
 
@@ -24,27 +23,15 @@ pub(super) fn create(api: &'static Api, prefix: &str, project_id: &str, new: &Ne
 }
 
 pub(super) fn list(api: &'static Api, prefix: &str, project_id: &str, scope: &ListScope, offset: usize) -> Request {
-    Request {
-        query: query(&QUERY, scope, api.page_size, offset),
-        ..Request::new(api, Operation::List, Method::GET, format!("{prefix}/{project_id}/backups"))
-    }
+    list_request(api, format!("{prefix}/{project_id}/backups"), &QUERY, scope, offset)
 }
 
 pub(super) fn read_page(body: &[u8]) -> Result<Page, Unreadable> {
-    page(body, "backups", "total_count", record)
-}
-
-fn record(item: &Map<String, Value>) -> Option<RemoteBackup> {
-    database_record(item, unit::MB, state)
+    database_page(body, unit::MB, state)
 }
 
 fn state(word: &str) -> RemoteState {
-    match word {
-        "COMPLETED" | "AVAILABLE" => RemoteState::Completed,
-        "FAILED" => RemoteState::Failed,
-        "DELETING" => RemoteState::Deleting,
-        _ => RemoteState::Running,
-    }
+    if word == "AVAILABLE" { RemoteState::Completed } else { database_state(word) }
 }
 
 mod codes;

@@ -2,13 +2,12 @@
 
 use crate::cloud::{
     api::{Api, JSON, Lists, as_it_is},
-    backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
+    backup::{CreatedBackup, ListScope, NewBackup},
     parse::{query_time, unit},
     request::{Operation, Request},
-    service::{Page, Query, Service, Unreadable, created_backup, database_record, order, page, query},
+    service::{Page, Query, Service, Unreadable, created_backup, database_page, database_state, list_request, order},
 };
 use http::Method;
-use serde_json::{Map, Value};
 
 /// The service.
 pub struct Rds;
@@ -47,31 +46,15 @@ impl Service for Rds {
 
     /// A listing of a project is not asked for: see `API`. The service refuses it.
     fn list(&self, project_id: &str, scope: &ListScope, offset: usize) -> Request {
-        Request {
-            query: query(&QUERY, scope, API.page_size, offset),
-            ..Request::new(&API, Operation::List, Method::GET, format!("/v3/{project_id}/backups"))
-        }
+        list_request(&API, format!("/v3/{project_id}/backups"), &QUERY, scope, offset)
     }
 
     fn read_page(&self, _status: u16, body: &[u8]) -> Result<Page, Unreadable> {
-        page(body, "backups", "total_count", record)
+        database_page(body, unit::KB, database_state)
     }
 
     fn delete(&self, project_id: &str, _instance_id: &str, backup_id: &str) -> Option<Request> {
         Some(Request::new(&API, Operation::Delete, Method::DELETE, format!("/v3/{project_id}/backups/{backup_id}")))
-    }
-}
-
-fn record(item: &Map<String, Value>) -> Option<RemoteBackup> {
-    database_record(item, unit::KB, state)
-}
-
-fn state(word: &str) -> RemoteState {
-    match word {
-        "COMPLETED" => RemoteState::Completed,
-        "FAILED" => RemoteState::Failed,
-        "DELETING" => RemoteState::Deleting,
-        _ => RemoteState::Running,
     }
 }
 
@@ -80,6 +63,7 @@ mod codes;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::backup::RemoteState;
     use serde_json::json;
 
     #[test]
