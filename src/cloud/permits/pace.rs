@@ -19,7 +19,7 @@ pub enum Urgency {
     Poll,
 }
 
-/// Tokens that come back at a steady rate, up to a most; it begins full.
+/// Tokens that come back at a steady rate, up to a most.
 #[derive(Debug)]
 pub(super) struct Bucket {
     per_second: f64,
@@ -29,8 +29,14 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
+    /// A full one.
     pub(super) fn new(per_second: f64, most: f64, now: Instant) -> Self {
         Self { per_second, most, tokens: most, refilled: now }
+    }
+
+    /// One that had a single token at this moment.
+    fn since(begun: Instant, per_second: f64, most: f64) -> Self {
+        Self { per_second, most, tokens: 1.0, refilled: begun }
     }
 
     /// Another rate and another most from now on.
@@ -60,8 +66,18 @@ impl Bucket {
 }
 
 /// The calls that one user may make of services that count them. Accounts with the same user share it.
-#[derive(Debug, Default)]
-pub struct Pace(Mutex<HashMap<&'static str, Limit>>);
+#[derive(Debug)]
+pub struct Pace {
+    /// Since when calls are counted. What an earlier process did is not known.
+    begun: Instant,
+    limits: Mutex<HashMap<&'static str, Limit>>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { begun: Instant::now(), limits: Mutex::default() }
+    }
+}
 
 /// The calls of one service.
 #[derive(Debug)]
@@ -71,13 +87,13 @@ struct Limit {
 }
 
 impl Limit {
-    /// A twelfth of the minute's calls at once, and five sixths of them evenly: so eleven twelfths are the most in any minute, and all of them if this process
-    /// was started anew within it and so began with a full bucket. Polls have half of the minute's, and never two at once.
-    fn new(calls_per_minute: u32, now: Instant) -> Self {
+    /// A twelfth of the minute's calls at once, and five sixths of them evenly: so eleven twelfths are the most in any minute, and one more for each start of
+    /// this process within it. Polls have half of the minute's, and never two at once.
+    fn new(calls_per_minute: u32, begun: Instant) -> Self {
         let per_minute = f64::from(calls_per_minute.max(1));
         Self {
-            calls: Bucket::new(per_minute / 60.0 * 5.0 / 6.0, (per_minute / 12.0).max(1.0), now),
-            polls: Bucket::new(per_minute / 60.0 / 2.0, 1.0, now),
+            calls: Bucket::since(begun, per_minute / 60.0 * 5.0 / 6.0, (per_minute / 12.0).max(1.0)),
+            polls: Bucket::since(begun, per_minute / 60.0 / 2.0, 1.0),
         }
     }
 }
@@ -87,7 +103,7 @@ impl Pace {
     pub(super) fn next_in(&self, api: &Api, urgency: Urgency, now: Instant) -> Duration {
         let Some(calls_per_minute) = api.calls_per_minute else { return Duration::ZERO };
         let mut limits = self.lock();
-        let limit = limits.entry(api.label).or_insert_with(|| Limit::new(calls_per_minute, now));
+        let limit = limits.entry(api.label).or_insert_with(|| Limit::new(calls_per_minute, self.begun));
         let polls = if urgency == Urgency::Poll { limit.polls.next_in(now) } else { Duration::ZERO };
         limit.calls.next_in(now).max(polls)
     }
@@ -104,6 +120,6 @@ impl Pace {
 
     /// Every change under the lock is complete in itself.
     fn lock(&self) -> MutexGuard<'_, HashMap<&'static str, Limit>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
