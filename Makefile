@@ -54,7 +54,7 @@ lint: tools ## Check formatting, clippy and documentation.
 model: tools ## Check every interleaving with more faults than `make test` does (a quarter of an hour, 3 GB).
 	MODEL=deep cargo test --release --lib plan::backup::model -- --test-threads 1
 
-figures: tools ## Measure speed, memory and calls with a thousand objects (5 minutes).
+figures: tools ## Measure speed, memory and calls with a thousand objects, and many of RDS (20 minutes).
 	@tests/tools/compile 'the operator and the measurements' 10 build --release --bin database-backup-operator --example figures
 	@cargo run --quiet --release --example figures
 

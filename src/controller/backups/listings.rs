@@ -25,7 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -35,8 +35,8 @@ pub fn look(ctx: &Arc<Context>, object: &Arc<DatabaseBackup>, session: Arc<Sessi
     let (ctx, object) = (ctx.clone(), object.clone());
     // It may wait for its turn for long, beside thousands of others, so it keeps no more than it needs.
     tokio::spawn(async move {
-        let (source, namespace, started) = (&object.spec.source, object.namespace().unwrap_or_default(), ctx.now());
-        let Listed { backups, end } = session.list(source.engine, &scope, Urgency::Urgent, &namespace, || ctx.now().wall).await;
+        let (source, namespace) = (&object.spec.source, object.namespace().unwrap_or_default());
+        let (Listed { backups, end }, started) = list(&ctx, &session, source.engine, &scope, Urgency::Urgent, &namespace).await;
         let (uid, account) = (object.uid().unwrap_or_default(), AccountKey::of(&object));
         let own: HashSet<String> = own_names(&object, &uid).collect();
         let covers = match (&end, &scope) {
@@ -61,6 +61,19 @@ pub fn look(ctx: &Arc<Context>, object: &Arc<DatabaseBackup>, session: Arc<Sessi
         });
         ctx.backups.wake(&uid);
     });
+}
+
+/// Reads a listing, and notes when its first call began. That it waited for its turn before, perhaps for minutes, does not make it any older: who wants a
+/// listing that is no older than a poll would never have one.
+async fn list(ctx: &Context, session: &Session, engine: Engine, scope: &ListScope, urgency: Urgency, namespace: &str) -> (Listed, Moment) {
+    let began = OnceLock::new();
+    let now = || {
+        let now = ctx.now();
+        began.get_or_init(|| now);
+        now.wall
+    };
+    let listed = session.list(engine, scope, urgency, namespace, now).await;
+    (listed, began.get().copied().unwrap_or_else(|| ctx.now()))
 }
 
 /// By what an object's backups are recognised: the ids and the name in its status, the id that it is to adopt, and every name that it may ever have had.
@@ -223,9 +236,8 @@ fn project_of(session: &Session) -> Project {
 
 /// One listing for everything in `waiting`. Answers with the pause that the cloud asked for, if it did.
 async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, waiting: &[Polled], namespace: &str) -> Option<Duration> {
-    let started = ctx.now();
-    let scope = scope(topic, waiting, session.cloud_now(), started);
-    let Listed { backups, end } = session.list(topic.engine, &scope, Urgency::Poll, namespace, || ctx.now().wall).await;
+    let scope = scope(topic, waiting, session.cloud_now(), ctx.now());
+    let (Listed { backups, end }, started) = list(ctx, session, topic.engine, &scope, Urgency::Poll, namespace).await;
     after_listing(ctx, session, &topic.account);
     let covers = match (&end, &scope) {
         (Err(_), _) => Covers::Nothing,
