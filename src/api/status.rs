@@ -29,7 +29,7 @@ pub struct DatabaseBackupStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_id: Option<String>,
 
-    /// The cloud's id of the job; absent where the service has none (GaussDBforMySQL, DCS).
+    /// The cloud's id of the job; absent where the service has none (GaussDBforMySQL, DCS, RDS).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
 
@@ -86,7 +86,7 @@ pub struct DatabaseBackupStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Quantity>,
 
-    /// The database's version in the cloud's own words.
+    /// The database and its version in the cloud's own words, such as `MySQL 8.0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_version: Option<String>,
 
