@@ -230,6 +230,8 @@ async fn backups_of_any_type_are_adopted_and_stay_so_at_later_looks() {
         assert_eq!(world.phases(&name).last(), Some(&"Completed"), "{name}: {:?}", world.reasons(&name));
         assert!(!world.phases(&name).contains(&"Missing"), "{name}");
     }
+    let calls = world.cloud.calls();
+    assert!(calls.iter().all(|call| !call.path_and_query.contains("backup_type")), "a listing that wants all types names none: {calls:?}");
     assert_eq!((world.cloud.count(None, "create"), world.cloud.count(None, "delete")), (0, 0));
     rds_was_left_in_peace(&world);
 }
