@@ -256,9 +256,9 @@ impl State {
         }
     }
 
-    fn begin(&mut self, namespace: &str, api: &'static Api, urgency: Urgency) {
+    /// A call begins that its service allows.
+    fn begin(&mut self, namespace: &str) {
         self.calls.take();
-        self.pace.take(api, urgency);
         *self.under_way.entry(namespace.to_owned()).or_default() += 1;
     }
 
@@ -274,9 +274,9 @@ impl State {
             && self.calls.next_in(now).is_zero()
             && !self.is_paused(api, now)
             && has_room(&self.under_way, namespace)
-            && self.pace.next_in(api, urgency, now).is_zero();
+            && self.pace.begin(api, urgency, now).is_ok();
         if is_free {
-            self.begin(namespace, api, urgency);
+            self.begin(namespace);
         }
         is_free
     }
@@ -291,11 +291,11 @@ impl State {
         if !next_in.is_zero() {
             return PumpStep::Wait(Some(next_in));
         }
-        let (waiter, urgency) = match self.take_waiter(now) {
+        let waiter = match self.take_waiter(now) {
             Ok(taken) => taken,
             Err(pace) => return PumpStep::Wait(self.next_change(pace, now)),
         };
-        self.begin(&waiter.namespace, waiter.service, urgency);
+        self.begin(&waiter.namespace);
         match waiter.who {
             Who::Key(key) => {
                 self.granted.insert(key.clone(), Grant { namespace: waiter.namespace, at: now });
@@ -305,8 +305,9 @@ impl State {
         }
     }
 
-    /// Whose turn it is among those whose call could begin now. If it is nobody's: in how long a service allows one of them, where that is what they wait for.
-    fn take_waiter(&mut self, now: Instant) -> Result<(Waiter<CallPermit, &'static Api>, Urgency), Option<Duration>> {
+    /// Whose turn it is among those whose call may begin now, which its service counts from here on. If it is nobody's: in how long a service allows one of
+    /// them, where that is what they wait for.
+    fn take_waiter(&mut self, now: Instant) -> Result<Waiter<CallPermit, &'static Api>, Option<Duration>> {
         let Self { urgent, polls, under_way, not_before, urgent_in_a_row, pace, .. } = self;
         let mut soonest: Option<Duration> = None;
         let mut take = |queue: &mut Turns<CallPermit, &'static Api>, urgency| {
@@ -314,13 +315,16 @@ impl State {
                 if !has_room(under_way, &waiter.namespace) || not_before.contains_key(waiter.service.label) {
                     return false;
                 }
-                let next_in = pace.next_in(waiter.service, urgency, now);
-                if !next_in.is_zero() {
-                    soonest = Some(soonest.map_or(next_in, |other| other.min(next_in)));
+                // The last question, since a yes is counted: the queue takes the first one that may begin.
+                match pace.begin(waiter.service, urgency, now) {
+                    Ok(()) => true,
+                    Err(next_in) => {
+                        soonest = Some(soonest.map_or(next_in, |other| other.min(next_in)));
+                        false
+                    }
                 }
-                next_in.is_zero()
             };
-            queue.take(&mut may_begin).map(|waiter| (waiter, urgency))
+            queue.take(&mut may_begin)
         };
         if *urgent_in_a_row < URGENT_IN_A_ROW
             && let Some(taken) = take(urgent, Urgency::Urgent)

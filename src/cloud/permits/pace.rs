@@ -99,23 +99,21 @@ impl Limit {
 }
 
 impl Pace {
-    /// In how long a call of the service may begin, as far as the service is concerned; zero if now.
-    pub(super) fn next_in(&self, api: &Api, urgency: Urgency, now: Instant) -> Duration {
-        let Some(calls_per_minute) = api.calls_per_minute else { return Duration::ZERO };
+    /// Begins a call of the service, or answers in how long it allows one. Both at once: another account of the same user may ask at the same moment.
+    pub(super) fn begin(&self, api: &Api, urgency: Urgency, now: Instant) -> Result<(), Duration> {
+        let Some(calls_per_minute) = api.calls_per_minute else { return Ok(()) };
         let mut limits = self.lock();
         let limit = limits.entry(api.label).or_insert_with(|| Limit::new(calls_per_minute, self.begun));
         let polls = if urgency == Urgency::Poll { limit.polls.next_in(now) } else { Duration::ZERO };
-        limit.calls.next_in(now).max(polls)
-    }
-
-    /// A call of the service begins.
-    pub(super) fn take(&self, api: &Api, urgency: Urgency) {
-        if let Some(limit) = self.lock().get_mut(api.label) {
-            limit.calls.take();
-            if urgency == Urgency::Poll {
-                limit.polls.take();
-            }
+        let next_in = limit.calls.next_in(now).max(polls);
+        if !next_in.is_zero() {
+            return Err(next_in);
         }
+        limit.calls.take();
+        if urgency == Urgency::Poll {
+            limit.polls.take();
+        }
+        Ok(())
     }
 
     /// Every change under the lock is complete in itself.
