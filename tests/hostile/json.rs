@@ -25,6 +25,8 @@ async fn met(what: &str, engine: Engine, status: &'static str, body: &str) -> (O
             None
         }
     };
+    // A session of its own: nobody hands out the permits here, and RDS allows a new one a single call.
+    let session = self::session(&host).await;
     let listed = list(&session, engine).await.0.err().map(|error| error.to_string());
     if let Some(message) = &listed {
         check_message(message);
