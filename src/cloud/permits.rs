@@ -107,11 +107,12 @@ enum PumpStep {
 impl Permits {
     /// A full bucket of `rate` requests a second; it holds a second's worth.
     pub fn new(rate: u32) -> Self {
-        let rate = rate.max(1);
+        let (rate, now, pace) = (rate.max(1), Instant::now(), Arc::<Pace>::default());
+        pace.count_from(now);
         let state = State {
             rate,
-            calls: Bucket::new(f64::from(rate), f64::from(rate), Instant::now()),
-            pace: Arc::default(),
+            calls: Bucket::new(f64::from(rate), f64::from(rate), now),
+            pace,
             urgent: Turns::default(),
             polls: Turns::default(),
             urgent_in_a_row: 0,
@@ -136,6 +137,7 @@ impl Permits {
 
     /// Counts the calls of services that count them together with those of other accounts of the same user.
     pub fn share_pace(&self, pace: Arc<Pace>) {
+        pace.count_from(Instant::now());
         self.lock().pace = pace;
         self.changed.notify_one();
     }

@@ -5,7 +5,7 @@
 use crate::cloud::api::Api;
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -66,17 +66,11 @@ impl Bucket {
 }
 
 /// The calls that one user may make of services that count them. Accounts with the same user share it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Pace {
     /// Since when calls are counted. What an earlier process did is not known.
-    begun: Instant,
+    counted_since: OnceLock<Instant>,
     limits: Mutex<HashMap<&'static str, Limit>>,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self { begun: Instant::now(), limits: Mutex::default() }
-    }
 }
 
 /// The calls of one service.
@@ -99,11 +93,16 @@ impl Limit {
 }
 
 impl Pace {
+    /// Calls are counted from now on, if they were not before.
+    pub(super) fn count_from(&self, now: Instant) {
+        self.counted_since.get_or_init(|| now);
+    }
+
     /// Begins a call of the service, or answers in how long it allows one. Both at once: another account of the same user may ask at the same moment.
     pub(super) fn begin(&self, api: &Api, urgency: Urgency, now: Instant) -> Result<(), Duration> {
         let Some(calls_per_minute) = api.calls_per_minute else { return Ok(()) };
         let mut limits = self.lock();
-        let limit = limits.entry(api.label).or_insert_with(|| Limit::new(calls_per_minute, self.begun));
+        let limit = limits.entry(api.label).or_insert_with(|| Limit::new(calls_per_minute, *self.counted_since.get_or_init(|| now)));
         let polls = if urgency == Urgency::Poll { limit.polls.next_in(now) } else { Duration::ZERO };
         let next_in = limit.calls.next_in(now).max(polls);
         if !next_in.is_zero() {
