@@ -70,7 +70,7 @@ async fn a_lost_answer_leads_to_adoption_by_the_name_alone() {
 async fn a_name_that_exists_is_looked_up_and_adopted() {
     let world = world().await;
     for (_, service) in ENGINES {
-        // The first call is lost with its answer and the listings lag, so the second one meets the backup of the first.
+        // The backup is made, and the answer says that its name exists, as to a call that was delivered twice.
         world.cloud.inject(Fault::new(FaultKind::FailAfter { status: 409, code: "DBS.201201".into() }).at("create").on(service));
     }
     ask_each(&world, "").await;

@@ -56,7 +56,7 @@ impl<T, S> Turns<T, S> {
         self.queues.entry(namespace.to_owned()).or_default().push_back(Waiter { namespace: namespace.to_owned(), service, who });
     }
 
-    /// The first one of the first namespace whose call may begin. The namespace goes to the end.
+    /// The first one of the first namespace whose call may begin. The namespace goes to the end. Whoever `may_begin` says yes to is taken, so it says so once.
     pub fn take(&mut self, may_begin: &mut impl FnMut(&Waiter<T, S>) -> bool) -> Option<Waiter<T, S>> {
         self.retain(|waiter| !waiter.has_gone());
         let (place, at) = self.order.iter().enumerate().find_map(|(place, namespace)| {
