@@ -1,0 +1,5 @@
+//! What a schedule needs next: its slots, and which of its backups go.
+
+pub mod calendar;
+pub mod retention;
+pub mod slot;
