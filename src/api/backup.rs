@@ -112,11 +112,11 @@ impl DatabaseBackupSpec {
     }
 }
 
-fn default_backoff_limit() -> i32 {
+pub(super) fn default_backoff_limit() -> i32 {
     2
 }
 
-fn default_progress_deadline() -> i32 {
+pub(super) fn default_progress_deadline() -> i32 {
     7200
 }
 

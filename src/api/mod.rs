@@ -4,6 +4,7 @@ pub mod account;
 pub mod backup;
 pub mod conditions;
 pub mod crds;
+pub mod schedule;
 pub mod status;
 
 /// API group of every kind.

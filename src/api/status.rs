@@ -108,7 +108,7 @@ pub struct DatabaseBackupStatus {
     pub conditions: Vec<Condition>,
 }
 
-fn unseen() -> i64 {
+pub(super) fn unseen() -> i64 {
     -1
 }
 

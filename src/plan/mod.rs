@@ -3,6 +3,7 @@
 //! | room | what is decided |
 //! |---|---|
 //! | [`backup`] | what a `DatabaseBackup` needs next |
+//! | [`schedule`] | what becomes of a schedule's slots, and which of its backups go |
 //! | [`account`] | what is said of an account, and what that means for the backups that name it |
 //! | [`login`] | when a login may be tried |
 //! | [`place`] | where backups are: a project and a host |
@@ -21,6 +22,7 @@ pub mod lease;
 pub mod login;
 pub mod notice;
 pub mod place;
+pub mod schedule;
 pub mod settings;
 pub mod share;
 pub mod summary;
