@@ -54,6 +54,18 @@ pub enum RemoteState {
     Gone,
 }
 
+/// What a backup is of, and who asked for it, in one vocabulary for every service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BackupKind {
+    /// The whole instance; somebody asked for it.
+    Manual,
+    /// The whole instance; the cloud's own schedule took it.
+    Automatic,
+    /// Only what changed since another one (`incremental`, `fragment`), or a type that no table has: good for nothing alone.
+    #[default]
+    Partial,
+}
+
 /// A backup as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RemoteBackup {
@@ -63,6 +75,10 @@ pub struct RemoteBackup {
     pub instance_id: String,
     /// Its name, or for DCS the first word of its remark; compared exactly.
     pub mark: String,
+    /// What it is of, and who asked for it.
+    pub kind: BackupKind,
+    /// Whether the service says that nothing can be restored from it (DCS).
+    pub is_unusable: bool,
     /// Where it stands.
     pub state: RemoteState,
     /// The state in the cloud's own word, cleaned and cut.

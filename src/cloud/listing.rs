@@ -111,6 +111,8 @@ mod tests {
             id: id.into(),
             instance_id: "i".into(),
             mark: id.into(),
+            kind: crate::cloud::backup::BackupKind::Manual,
+            is_unusable: false,
             state: RemoteState::Running,
             cloud_status: "BUILDING".into(),
             start_time: None,

@@ -2,7 +2,7 @@
 
 use super::{
     api::Api,
-    backup::{CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
+    backup::{BackupKind, CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
     json::{self, Wrong},
     parse::{count, exact, id, size, text, time},
     request::{Operation, Request},
@@ -130,6 +130,8 @@ fn database_record(item: &Map<String, Value>, size_unit: u32, state: fn(&str) ->
         id: id(item.get("id"))?,
         instance_id: exact(item.get("instance_id")).unwrap_or_default(),
         mark: exact(item.get("name")).unwrap_or_default(),
+        kind: backup_kind(item.get("type")),
+        is_unusable: false,
         state: state(&cloud_status),
         cloud_status,
         start_time: item.get("begin_time").and_then(Value::as_str).and_then(time),
@@ -138,6 +140,15 @@ fn database_record(item: &Map<String, Value>, size_unit: u32, state: fn(&str) ->
         engine_version: engine_version(item.get("datastore")),
         failure: None,
     })
+}
+
+/// The services write the same words in different cases, DDS even on one page.
+pub(super) fn backup_kind(word: Option<&Value>) -> BackupKind {
+    match word.and_then(Value::as_str).map(str::to_ascii_lowercase).as_deref() {
+        Some("manual") => BackupKind::Manual,
+        Some("auto") => BackupKind::Automatic,
+        _ => BackupKind::Partial,
+    }
 }
 
 /// The database and its version in the cloud's words, such as `MySQL 8.0`; the version alone where the record has no more.

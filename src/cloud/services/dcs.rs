@@ -5,7 +5,7 @@ use crate::cloud::{
     backup::{BackupFormat, CreatedBackup, ListScope, NewBackup, RemoteBackup, RemoteState},
     parse::{exact, id, size, text, time, unit},
     request::{Operation, Request},
-    service::{Page, Service, Unreadable, object, page},
+    service::{Page, Service, Unreadable, backup_kind, object, page},
 };
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -90,6 +90,8 @@ fn record(item: &Map<String, Value>) -> Option<RemoteBackup> {
         id: id(item.get("backup_id"))?,
         instance_id: exact(item.get("instance_id")).unwrap_or_default(),
         mark: remark.split_whitespace().next().unwrap_or_default().to_owned(),
+        kind: backup_kind(item.get("backup_type")),
+        is_unusable: item.get("is_support_restore").and_then(Value::as_str).is_some_and(|word| word.eq_ignore_ascii_case("false")),
         state,
         start_time: item.get("created_at").and_then(Value::as_str).and_then(time),
         // The record has no end of its own; its last change is the end once it has ended.

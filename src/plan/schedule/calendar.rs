@@ -23,7 +23,9 @@ pub struct Calendar {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSchedule {
     /// Not a cron expression.
-    #[error("spec.schedule {schedule:?} is no cron expression of 5 fields, nor one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually: {why}")]
+    #[error(
+        "spec.schedule {schedule:?} is no cron expression of 5 fields, nor one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually: {why}"
+    )]
     Expression {
         /// As it was written.
         schedule: String,
@@ -61,7 +63,10 @@ impl Calendar {
         let parsed = CronParser::builder().seconds(Seconds::Disallowed).build().parse(expression);
         let cron = parsed.map_err(|error| invalid(error.to_string()))?;
         // The library knows more names of zones than IANA: it would take an offset, and the machine's own zone.
-        let zone = TimeZone::get(zone).ok().filter(|found| found.iana_name().is_some()).ok_or_else(|| InvalidSchedule::Zone { zone: zone.to_owned() })?;
+        let zone = TimeZone::get(zone)
+            .ok()
+            .filter(|found| found.iana_name().is_some())
+            .ok_or_else(|| InvalidSchedule::Zone { zone: zone.to_owned() })?;
         let calendar = Self { cron, zone };
         match calendar.next(now) {
             Some(_) => Ok(calendar),
@@ -130,14 +135,28 @@ mod tests {
     fn a_fixed_time_that_comes_twice_is_one_slot_and_each_real_hour_has_its_own() {
         assert_eq!(slots("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", 2), ["10-25T00:30Z", "10-26T01:30Z"]);
         assert_eq!(slots("30 1 * * *", "America/New_York", "2026-10-31T12:00:00Z", 2), ["11-01T05:30Z", "11-02T06:30Z"]);
-        assert_eq!(slots("30 * * * *", "Europe/Berlin", "2026-10-25T00:00:00Z", 4), ["10-25T00:30Z", "10-25T01:30Z", "10-25T02:30Z", "10-25T03:30Z"]);
+        assert_eq!(
+            slots("30 * * * *", "Europe/Berlin", "2026-10-25T00:00:00Z", 4),
+            ["10-25T00:30Z", "10-25T01:30Z", "10-25T02:30Z", "10-25T03:30Z"]
+        );
         assert_eq!(slots("30 * * * *", "Europe/Berlin", "2026-03-29T00:00:00Z", 3), ["03-29T00:30Z", "03-29T01:30Z", "03-29T02:30Z"]);
     }
 
     #[test]
     fn what_is_no_schedule_or_no_zone_says_so_and_nothing_panics() {
         let now = at("2026-01-01T00:00:00Z");
-        for schedule in ["", "* * * * * *", "@every 5m", "@reboot", "TZ=UTC 0 0 * * *", "60 * * * *", "0 0 * * Frog", "\u{0}", "🦀 * * * *", &"*".repeat(10_000)] {
+        for schedule in [
+            "",
+            "* * * * * *",
+            "@every 5m",
+            "@reboot",
+            "TZ=UTC 0 0 * * *",
+            "60 * * * *",
+            "0 0 * * Frog",
+            "\u{0}",
+            "🦀 * * * *",
+            &"*".repeat(10_000),
+        ] {
             assert!(matches!(Calendar::parse(schedule, "Etc/UTC", now), Err(InvalidSchedule::Expression { .. })), "{schedule}");
         }
         for zone in ["", "Mars/Olympus", "+02:00", "local", "Local", "../etc/passwd", "europe/berlin\n"] {

@@ -139,7 +139,10 @@ mod tests {
         let calendar = hourly();
         let begun = decide(&seen(&calendar, None, "2026-01-01T05:30:00Z"));
         assert_eq!(begun, SlotStep::Begin { cursor: Some(at("2026-01-01T06:00:00Z")) });
-        assert_eq!(decide(&seen(&calendar, Some("2026-01-01T06:00:00Z"), "2026-01-01T05:59:59Z")), SlotStep::Wait(at("2026-01-01T06:00:00Z")));
+        assert_eq!(
+            decide(&seen(&calendar, Some("2026-01-01T06:00:00Z"), "2026-01-01T05:59:59Z")),
+            SlotStep::Wait(at("2026-01-01T06:00:00Z"))
+        );
     }
 
     #[test]
@@ -152,7 +155,8 @@ mod tests {
     #[test]
     fn after_a_downtime_the_newest_slot_is_caught_up_and_the_others_were_missed() {
         let calendar = hourly();
-        let late = Seen { born: at("2026-01-08T05:20:00Z"), lot: 500, ..seen(&calendar, Some("2026-01-01T06:00:00Z"), "2026-01-08T05:20:00Z") };
+        let late =
+            Seen { born: at("2026-01-08T05:20:00Z"), lot: 500, ..seen(&calendar, Some("2026-01-01T06:00:00Z"), "2026-01-08T05:20:00Z") };
         assert_eq!(decide(&late), SlotStep::Wait(at("2026-01-08T05:22:30Z")), "not all schedules at once");
         let step = decide(&Seen { now: at("2026-01-08T05:22:30Z"), ..late });
         assert_eq!(step, SlotStep::Run { slot: at("2026-01-08T05:00:00Z"), missed: 167, cursor: Some(at("2026-01-08T06:00:00Z")) });

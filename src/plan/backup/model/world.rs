@@ -465,6 +465,8 @@ fn record(id: String, mark: &str, state: RemoteState) -> RemoteBackup {
         id,
         instance_id: INSTANCE.into(),
         mark: mark.to_owned(),
+        kind: crate::cloud::backup::BackupKind::Manual,
+        is_unusable: false,
         state,
         cloud_status: String::new(),
         start_time: None,

@@ -261,6 +261,8 @@ fn remote(world: &World, state: RemoteState) -> RemoteBackup {
         id: "b-1".into(),
         instance_id: "i-1in07".into(),
         mark: world.status.backup_name.clone().unwrap_or_default(),
+        kind: crate::cloud::backup::BackupKind::Manual,
+        is_unusable: false,
         state,
         cloud_status: format!("{state:?}").to_uppercase(),
         start_time: "2026-01-01T00:00:11Z".parse().ok(),
