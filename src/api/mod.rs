@@ -15,3 +15,9 @@ pub const MANAGER: &str = "database-backup-operator";
 
 /// Keeps an object until its backup in the cloud is gone; there only under `deletionPolicy: Delete`.
 pub const FINALIZER: &str = "dbbackup.dev/remote-backup";
+
+/// On a backup, an annotation with any text: neither retention nor expiry touches it, and retention does not count it. Whoever sets it says why.
+pub const HOLD: &str = "dbbackup.dev/hold";
+
+/// On a backup, a label: the name of the schedule that made it.
+pub const SCHEDULE: &str = "dbbackup.dev/schedule";

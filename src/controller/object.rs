@@ -1,6 +1,9 @@
 //! What is read off an object's metadata, and what is kept of it.
 
-use crate::{api::FINALIZER, api::backup::DatabaseBackup, plan::backup::seen::Restored};
+use crate::{
+    api::{FINALIZER, HOLD, SCHEDULE, backup::DatabaseBackup},
+    plan::backup::seen::Restored,
+};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
@@ -22,10 +25,12 @@ pub fn keep<K: Resource>(object: &mut K) {
     let meta = std::mem::take(object.meta_mut());
     let mut annotations = meta.annotations.unwrap_or_default();
     let hash = hash(&annotations);
-    annotations.retain(|name, _| name == RESTORED);
+    annotations.retain(|name, _| name == RESTORED || name == HOLD);
+    // Why it is held may be a long story, and is nobody's business here.
+    annotations.entry(HOLD.to_owned()).and_modify(String::clear);
     annotations.insert(HASH.to_owned(), hash);
     let mut labels = meta.labels.unwrap_or_default();
-    labels.retain(|name, _| name == VELERO);
+    labels.retain(|name, _| name == VELERO || name == SCHEDULE);
     let mut finalizers = meta.finalizers.unwrap_or_default();
     finalizers.retain(|name| name == FINALIZER);
     *object.meta_mut() = ObjectMeta {
@@ -64,6 +69,16 @@ pub fn annotations_hash(object: &impl ResourceExt) -> u64 {
     object.annotations().get(HASH).and_then(|hash| u64::from_str_radix(hash, 16).ok()).unwrap_or_default()
 }
 
+/// Whether somebody holds a backup: neither retention nor expiry may touch it.
+pub fn is_held(object: &DatabaseBackup) -> bool {
+    object.annotations().contains_key(HOLD)
+}
+
+/// The schedule that a backup says it is of.
+pub fn schedule(object: &DatabaseBackup) -> Option<&str> {
+    object.labels().get(SCHEDULE).map(String::as_str)
+}
+
 /// Whether Velero restored an object, and what a person said to that.
 pub fn restored(object: &DatabaseBackup) -> Restored {
     let answer = object.annotations().get(RESTORED).map(String::as_str);
@@ -94,12 +109,13 @@ mod tests {
         let long = "x".repeat(100_000);
         let object = kept(&json!({
             "name": "a", "namespace": "shop", "uid": "u", "resourceVersion": "7", "generation": 3, "creationTimestamp": "2026-01-01T00:00:00Z",
-            "annotations": { "a": long, "dbbackup.dev/annotations-hash": long }, "labels": { "b": long }, "finalizers": [long, FINALIZER],
+            "annotations": { "a": long, "dbbackup.dev/annotations-hash": long, HOLD: long }, "labels": { "b": long, SCHEDULE: "nightly" }, "finalizers": [long, FINALIZER],
             "ownerReferences": [{ "apiVersion": "v1", "kind": "ConfigMap", "name": long, "uid": "o" }],
             "managedFields": [{ "manager": long, "operation": "Update" }], "generateName": long,
         }));
         let text = serde_json::to_string(&object).expect("JSON");
         assert!(text.len() < 600, "{text}");
+        assert!(is_held(&object) && schedule(&object) == Some("nightly"));
         assert!(object.finalizers() == [FINALIZER] && version(&object) == Some(7) && object.metadata.generation == Some(3));
     }
 
