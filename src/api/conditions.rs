@@ -14,6 +14,10 @@ pub mod types {
     pub const STALLED: &str = "Stalled";
     /// Of an account: this machine's clock and the cloud's are too far apart for anything to be deleted.
     pub const CLOCK_SKEW: &str = "ClockSkew";
+    /// Of a schedule: its newest backup that came to an end did so well.
+    pub const LAST_BACKUP_SUCCEEDED: &str = "LastBackupSucceeded";
+    /// Of a schedule: the instance has a backup that is young enough, whoever took it.
+    pub const WITHIN_OBJECTIVE: &str = "WithinObjective";
 }
 
 /// Which of the conditions are true; every reason stands for one of these.
@@ -85,6 +89,31 @@ const MESSAGE_CHARS: usize = 256;
 
 fn since(previous: &[Condition], type_: &str, status: &str) -> Option<Time> {
     previous.iter().find(|c| c.type_ == type_ && c.status == status).map(|c| c.last_transition_time.clone())
+}
+
+/// One more condition, of a type of its own, beside those of kstatus. `lastTransitionTime` is kept as by [`conditions`].
+pub fn condition(
+    previous: &[Condition],
+    type_: &str,
+    status: &str,
+    reason: &str,
+    message: &str,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Condition {
+    Condition {
+        type_: type_.into(),
+        status: status.into(),
+        reason: reason.into(),
+        message: clean(message, MESSAGE_CHARS),
+        observed_generation: generation,
+        last_transition_time: since(previous, type_, status).unwrap_or(Time(now)),
+    }
+}
+
+/// The condition of a type, if it is there.
+pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|c| c.type_ == type_)
 }
 
 /// Whether a condition is there and true.

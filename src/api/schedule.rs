@@ -203,12 +203,18 @@ pub struct DatabaseBackupScheduleStatus {
     /// Backups that lapsed before anything was taken.
     #[serde(default)]
     pub lapsed_runs: i64,
+    /// The backups that lapsed, are still there, and are counted in `lapsedRuns`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lapsed_backup_names: Vec<String>,
     /// Slots that needed no backup, since there was a fresh one.
     #[serde(default)]
     pub satisfied_runs: i64,
     /// The newest slot that needed no backup, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_satisfied: Option<Satisfied>,
+    /// When it was announced which backups an edited retention would delete. The next pass deletes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_planned_time: Option<Time>,
     /// What the cloud holds of the instance; only with `spec.objective`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objective: Option<ObjectiveStatus>,
@@ -216,6 +222,29 @@ pub struct DatabaseBackupScheduleStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+impl Default for DatabaseBackupScheduleStatus {
+    /// That of a schedule which nobody has looked at.
+    fn default() -> Self {
+        Self {
+            observed_generation: super::status::unseen(),
+            observed_schedule: None,
+            last_schedule_time: None,
+            last_successful_time: None,
+            last_backup_name: None,
+            next_schedule_time: None,
+            active_backup_name: None,
+            missed_runs: 0,
+            lapsed_runs: 0,
+            lapsed_backup_names: Vec::new(),
+            satisfied_runs: 0,
+            last_satisfied: None,
+            retention_planned_time: None,
+            objective: None,
+            conditions: Vec::new(),
+        }
+    }
 }
 
 /// A slot that needed no backup.
@@ -233,7 +262,7 @@ pub struct Satisfied {
 }
 
 /// What the cloud holds of the instance.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectiveStatus {
     /// When the newest full backup was completed.
@@ -248,6 +277,9 @@ pub struct ObjectiveStatus {
     /// When the cloud was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked_time: Option<Time>,
+    /// When the instance was last protected well enough; absent while it is, and if it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_met_time: Option<Time>,
 }
 
 /// Who took a backup.
