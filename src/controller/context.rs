@@ -3,13 +3,17 @@
 use super::{
     object::version,
     runtime::Runtime,
-    store::{accounts::Accounts, backups::Backups, definitions::Definitions, gauges::Snapshot, leadership::Leadership, logins::Logins},
+    store::{
+        accounts::Accounts, backups::Backups, definitions::Definitions, gauges::Snapshot, leadership::Leadership, logins::Logins,
+        schedules::Schedules,
+    },
 };
 use crate::{
     api::backup::DatabaseBackup,
     cloud::{self, endpoints::EndpointPolicy},
-    plan::{backup::description::ClusterName, clock::Moment, settings::Settings, summary},
+    plan::{account::AccountKey, backup::description::ClusterName, clock::Moment, settings::Settings, summary},
 };
+use kube::ResourceExt;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Everything that the controllers share.
@@ -22,6 +26,8 @@ pub struct Context {
     pub options: Options,
     /// Every backup object in memory.
     pub backups: Backups,
+    /// Every schedule in memory.
+    pub schedules: Schedules,
     /// Every account in memory.
     pub accounts: Accounts,
     /// Logins by credential.
@@ -54,12 +60,32 @@ impl Context {
         self.backups.newest(object)
     }
 
+    /// An object was read after a write of a version that was known: if it is older, the API server's storage was put back.
+    pub fn notice_version<K: ResourceExt>(&self, found: &K, known: &K) {
+        if version(found).zip(version(known)).is_some_and(|(found, known)| found < known) {
+            self.storage_was_put_back();
+        }
+    }
+
+    /// What is known of an account has changed: whoever names it is woken.
+    pub fn wake_users_of(&self, account: &AccountKey) {
+        self.backups.wake_account(account);
+        self.schedules.wake_account(account);
+    }
+
+    /// Whether anything can go on that could not has changed: whoever is not at its end is woken.
+    pub fn wake_unfinished(&self) {
+        self.backups.wake_unfinished();
+        self.schedules.wake_all();
+    }
+
     /// The API server's storage was put back: what was known of the objects is forgotten, as by a restart, and everything is listed afresh.
     pub fn storage_was_put_back(&self) {
         tracing::warn!(
             "the API server's store was put back to an earlier state: everything is listed afresh, and looked for before it is asked for again"
         );
         self.backups.put_back(self.now());
+        self.schedules.put_back(self.now());
         self.runtime.revisions.forget();
     }
 
@@ -69,6 +95,7 @@ impl Context {
             phases: self.backups.count_by_phase(),
             summaries: self.backups.summaries(),
             accounts: summary::accounts(self.accounts.readiness()),
+            schedules: self.schedules.all(),
             leads: self.may_act(),
             failing_watches: self.runtime.health.failing_watches(),
         }

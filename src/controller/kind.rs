@@ -3,6 +3,7 @@
 use crate::api::{
     account::{CloudAccount, ClusterCloudAccount},
     backup::DatabaseBackup,
+    schedule::DatabaseBackupSchedule,
 };
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::{Serialize, de::DeserializeOwned};
@@ -38,6 +39,7 @@ macro_rules! namespaced {
 }
 
 namespaced!(DatabaseBackup, "DatabaseBackup");
+namespaced!(DatabaseBackupSchedule, "DatabaseBackupSchedule");
 namespaced!(CloudAccount, "CloudAccount");
 
 impl Kind for ClusterCloudAccount {

@@ -3,6 +3,7 @@
 //! | room | what lives there |
 //! |---|---|
 //! | [`backups`] | the controller of `DatabaseBackup`, and the listings that it shares |
+//! | [`schedules`] | the controller of `DatabaseBackupSchedule` |
 //! | [`accounts`] | the controllers of both kinds of account |
 //! | [`checks`] | what the operator finds out about its surroundings |
 //! | [`context`] | everything that these share; the only file that knows every store |
@@ -21,12 +22,14 @@ pub mod context;
 pub mod kind;
 pub mod object;
 pub mod runtime;
+pub mod schedules;
 pub mod store;
 pub mod wait;
 
 use crate::api::{
     account::{CloudAccount, ClusterCloudAccount},
     backup::{AccountKind, DatabaseBackup},
+    schedule::DatabaseBackupSchedule,
 };
 use context::Context;
 use futures::future::{BoxFuture, FutureExt, try_join_all};
@@ -56,7 +59,8 @@ pub async fn run(ctx: Arc<Context>, granted: UnboundedReceiver<String>) -> Resul
     let mut controllers: Vec<BoxFuture<'_, Result<(), Ended>>> = Vec::new();
     for scope in scopes {
         controllers.push(to_the_end::<CloudAccount>(&ctx, scope.clone(), accounts::run::<CloudAccount>(ctx.clone(), scope.clone())));
-        controllers.push(to_the_end::<DatabaseBackup>(&ctx, scope.clone(), backups::run(ctx.clone(), scope)));
+        controllers.push(to_the_end::<DatabaseBackup>(&ctx, scope.clone(), backups::run(ctx.clone(), scope.clone())));
+        controllers.push(to_the_end::<DatabaseBackupSchedule>(&ctx, scope.clone(), schedules::run(ctx.clone(), scope)));
     }
     controllers.push(to_the_end::<ClusterCloudAccount>(&ctx, None, accounts::run_if_allowed(ctx.clone())));
     try_join_all(controllers).await.map(drop)

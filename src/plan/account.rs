@@ -38,7 +38,8 @@ impl AccountKey {
         Self::named(&backup.spec.account_ref, &backup.namespace().unwrap_or_default())
     }
 
-    fn named(reference: &AccountRef, namespace: &str) -> Self {
+    /// The account that a reference names in a namespace.
+    pub fn named(reference: &AccountRef, namespace: &str) -> Self {
         let namespace = (reference.kind == AccountKind::CloudAccount).then(|| namespace.to_owned());
         Self { kind: reference.kind, namespace, name: reference.name.clone() }
     }

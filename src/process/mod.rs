@@ -27,7 +27,7 @@ use crate::{
         runtime::{ANSWERS, Runtime, events::Events, places::Places},
         store::{
             accounts::Accounts, backups::Backups, definitions::Definitions, health::Health, leadership::Leadership, logins::Logins,
-            metrics::Metrics, refusals::Refusals, revisions::Revisions,
+            metrics::Metrics, refusals::Refusals, revisions::Revisions, schedules::Schedules,
         },
     },
 };
@@ -140,6 +140,7 @@ fn context(
         cloud: Arc::new(cloud::client::Client::trusting(authorities, metrics)?),
         options: flags.options(config.default_namespace.clone()),
         backups: Backups::default(),
+        schedules: Schedules::default(),
         accounts,
         logins: Logins::default(),
         definitions: Definitions::default(),

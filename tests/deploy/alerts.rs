@@ -136,6 +136,7 @@ fn everything_exposed() -> String {
         phases: vec![(Phase::Completed, 1)],
         summaries: [(instance, summary)].into(),
         accounts: [(account, true)].into(),
+        schedules: Vec::new(),
         leads: true,
         failing_watches: 0,
     })

@@ -62,7 +62,7 @@ pub async fn run_if_allowed(ctx: Arc<Context>) {
             Err(kube::Error::Api(refused)) if refused.is_forbidden() => {
                 tracing::warn!("this operator may not read ClusterCloudAccounts; backups that name one will say so");
                 ctx.accounts.may_read_cluster_kind(false);
-                ctx.backups.wake_unfinished();
+                ctx.wake_unfinished();
             }
             _ => {
                 ctx.accounts.may_read_cluster_kind(true);
@@ -93,7 +93,7 @@ impl<K: AccountObject> Reconciler for AccountController<K> {
             Change::Applied(_) | Change::ListBegins => {}
             Change::Deleted(account) => {
                 self.ctx.accounts.forget(&account.key(), self.ctx.now());
-                self.ctx.backups.wake_account(&account.key());
+                self.ctx.wake_users_of(&account.key());
             }
             Change::Listed(accounts) => self.listed(&accounts),
         }
@@ -114,10 +114,10 @@ impl<K: AccountObject> AccountController<K> {
         let known: Vec<(AccountKey, u32)> = accounts.iter().map(|account| (account.key(), account.spec().rate())).collect();
         let listed = ctx.accounts.listed(K::ACCOUNT_KIND, self.namespace.as_deref(), &known, ctx.now());
         for key in &listed.gone {
-            ctx.backups.wake_account(key);
+            ctx.wake_users_of(key);
         }
         if listed.is_first {
-            ctx.backups.wake_unfinished();
+            ctx.wake_unfinished();
         }
     }
 }
@@ -142,7 +142,7 @@ async fn renew<K: AccountObject>(ctx: &Context, account: &K, mut slot: Slot) -> 
     }
     let held = Held { session: verified.session, opened_with: verified.opened_with, verification: Some(verified.verification), memory };
     if ctx.accounts.keep(&key, held, account.allowed_namespaces().cloned(), is_skewed, now) {
-        ctx.backups.wake_account(&key);
+        ctx.wake_users_of(&key);
     }
     if is_new {
         let notices = notices(K::ACCOUNT_KIND, before, &next);

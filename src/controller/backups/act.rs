@@ -15,7 +15,7 @@ use crate::{
     controller::{
         accounts::namespaces::allows,
         context::Context,
-        object::{annotations_hash, created, restored, version},
+        object::{annotations_hash, created, restored},
         runtime::{
             slots::Slot,
             write::{self, Written},
@@ -43,7 +43,7 @@ use std::{sync::Arc, time::Duration};
 
 /// Before a reconcile that did not come to an end is tried again; doubled with each further one, up to 16 s, so that an API server in trouble is
 /// not kept there.
-pub(super) const PAUSE: Duration = Duration::from_secs(1);
+pub(in crate::controller) const PAUSE: Duration = Duration::from_secs(1);
 
 /// Steps of one reconcile: the longest path takes ten; more means that somebody else keeps changing the object.
 const MAX_STEPS: usize = 24;
@@ -297,9 +297,7 @@ impl<'a> Reconcile<'a> {
             Written::Conflict => {}
         }
         let Some(found) = write::newest(&ctx.runtime, object).await? else { return Ok(Now::Gone) };
-        if version(&found).zip(version(object)).is_some_and(|(found, known)| found < known) {
-            ctx.storage_was_put_back();
-        }
+        ctx.notice_version(&found, object);
         Ok(Now::Changed(ctx.newest_backup(Arc::new(found))))
     }
 

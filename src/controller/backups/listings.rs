@@ -65,7 +65,14 @@ pub fn look(ctx: &Arc<Context>, object: &Arc<DatabaseBackup>, session: Arc<Sessi
 
 /// Reads a listing, and notes when its first call began. That it waited for its turn before, perhaps for minutes, does not make it any older: who wants a
 /// listing that is no older than a poll would never have one.
-async fn list(ctx: &Context, session: &Session, engine: Engine, scope: &ListScope, urgency: Urgency, namespace: &str) -> (Listed, Moment) {
+pub(in crate::controller) async fn list(
+    ctx: &Context,
+    session: &Session,
+    engine: Engine,
+    scope: &ListScope,
+    urgency: Urgency,
+    namespace: &str,
+) -> (Listed, Moment) {
     let began = OnceLock::new();
     let now = || {
         let now = ctx.now();
@@ -85,7 +92,7 @@ fn own_names(object: &DatabaseBackup, uid: &str) -> impl Iterator<Item = String>
 }
 
 /// The account is verified again where the cloud refused its credentials, or its clock is no longer where the account says it is.
-fn after_listing(ctx: &Context, session: &Session, account: &AccountKey) {
+pub(in crate::controller) fn after_listing(ctx: &Context, session: &Session, account: &AccountKey) {
     if session.refused() || ctx.accounts.clock_changed(account, ctx.now()) {
         ctx.accounts.recheck(account);
     }

@@ -19,7 +19,8 @@ use super::{
     store::waker::Waker,
 };
 use crate::api::backup::DatabaseBackup;
-use act::{Error, PAUSE, Reconcile};
+pub(super) use act::PAUSE;
+use act::{Error, Reconcile};
 use kube::{ResourceExt, runtime::controller::Action};
 use std::{sync::Arc, time::Duration};
 
@@ -52,11 +53,13 @@ impl Reconciler for BackupController {
         match change {
             Change::Applied(object) => {
                 ctx.runtime.revisions.saw(version(object.as_ref()));
-                ctx.backups.track(object, ctx.now());
+                ctx.backups.track(object.clone(), ctx.now());
+                ctx.schedules.wake_parents(&object);
             }
             Change::Deleted(object) => {
                 ctx.accounts.withdraw(&object);
                 ctx.backups.forget(&object.uid().unwrap_or_default());
+                ctx.schedules.wake_parents(&object);
             }
             Change::ListBegins => ctx.backups.begin_listing(self.namespace()),
             Change::Listed(objects) => self.listed(objects),
@@ -89,5 +92,6 @@ impl BackupController {
         }
         ctx.backups.replace(self.namespace(), objects);
         ctx.runtime.revisions.saw(highest);
+        ctx.schedules.backups_are_listed(self.namespace());
     }
 }

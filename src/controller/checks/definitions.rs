@@ -43,7 +43,7 @@ async fn compare(ctx: &Context, known_finding: &mut Option<Finding>) {
         *known_finding = Some(finding);
     }
     if is_news {
-        ctx.backups.wake_unfinished();
+        ctx.wake_unfinished();
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
         account::{AllowedNamespaces, CloudAccount, ClusterCloudAccount},
         backup::{AccountKind, DatabaseBackup},
     },
-    cloud::{permits::Permits, session::Session},
+    cloud::{engine::Engine, permits::Permits, session::Session},
     plan::{
         account::{AccountKey, AccountMemory, AccountReason, Verification, seen_by_backups},
         backup::{reason::Reason, seen::Account},
@@ -162,18 +162,12 @@ impl Accounts {
             let permits = Some(former.session.permits());
             return Use { account, session: Some(former.session.clone()), permits, allowed: None };
         }
-        let nothing = |account| Use { account, session: None, permits: None, allowed: None };
-        let Some(entry) = state.entries.get(&key) else { return nothing(state.why_absent(&key)) };
-        let session = entry.session.as_ref();
-        let host = session.and_then(|session| session.host(engine)).unwrap_or_default();
-        let account = match &entry.verification {
-            Some(verification) => {
-                let cloud_now = session.and_then(|session| session.cloud_now());
-                seen_by_backups(verification, &key, entry.credentials_generation, host, cloud_now)
-            }
-            None => Account::Verifying,
-        };
-        Use { account, session: entry.session.clone(), permits: Some(entry.permits.clone()), allowed: entry.allowed.clone() }
+        state.used_by(&key, engine)
+    }
+
+    /// What somebody needs of an account for an engine, who has nothing in the cloud that would have to be deleted.
+    pub fn for_engine(&self, key: &AccountKey, engine: Engine) -> Use {
+        self.lock().used_by(key, engine)
     }
 
     /// Where an account points, if it is ready.
@@ -314,6 +308,21 @@ fn reference<K: Resource<DynamicType = ()>>(key: &AccountKey) -> ObjectRef<K> {
 }
 
 impl State {
+    fn used_by(&self, key: &AccountKey, engine: Engine) -> Use {
+        let nothing = |account| Use { account, session: None, permits: None, allowed: None };
+        let Some(entry) = self.entries.get(key) else { return nothing(self.why_absent(key)) };
+        let session = entry.session.as_ref();
+        let host = session.and_then(|session| session.host(engine)).unwrap_or_default();
+        let account = match &entry.verification {
+            Some(verification) => {
+                let cloud_now = session.and_then(|session| session.cloud_now());
+                seen_by_backups(verification, key, entry.credentials_generation, host, cloud_now)
+            }
+            None => Account::Verifying,
+        };
+        Use { account, session: entry.session.clone(), permits: Some(entry.permits.clone()), allowed: entry.allowed.clone() }
+    }
+
     fn is_ready(&self, key: &AccountKey) -> bool {
         self.entries.get(key).is_some_and(|entry| matches!(entry.verification, Some(Ok(_))))
     }

@@ -190,6 +190,25 @@ impl Backups {
         entry.failures - 1
     }
 
+    /// The backups of a schedule, and what looks like one of them.
+    pub fn of_schedule(&self, namespace: &str, name: &str) -> Vec<Arc<DatabaseBackup>> {
+        let entries = lock(&self.entries);
+        let uids = entries.by_schedule.get(&(namespace.to_owned(), name.to_owned())).into_iter().flatten();
+        uids.filter_map(|uid| entries.by_uid.get(uid)).map(|entry| entry.object.clone()).collect()
+    }
+
+    /// Whether objects other than this one adopt a backup.
+    pub fn is_adopted(&self, backup_id: &str, except_uid: &str) -> bool {
+        lock(&self.entries).by_adopted.get(backup_id).is_some_and(|uids| uids.iter().any(|uid| uid != except_uid))
+    }
+
+    /// Whether an object has a backup of an instance.
+    pub fn has(&self, instance_id: &str, backup_id: &str) -> bool {
+        let entries = lock(&self.entries);
+        let mut peers = entries.by_instance.get(instance_id).into_iter().flatten().filter_map(|uid| entries.by_uid.get(uid));
+        peers.any(|entry| entry.status().and_then(|status| status.backup_id.as_deref()) == Some(backup_id))
+    }
+
     /// Has an object reconciled soon.
     pub fn wake(&self, uid: &str) {
         let object = lock(&self.entries).by_uid.get(uid).map(|entry| ObjectRef::from_obj(entry.object.as_ref()));

@@ -1,5 +1,7 @@
 //! What is read off the memory at each scrape: it needs no upkeep, and goes with what it is about.
 
+mod schedules;
+
 use crate::{
     api::status::Phase,
     plan::{
@@ -13,6 +15,7 @@ use prometheus_client::{
     metrics::{family::Family, gauge::Gauge},
     registry::Registry,
 };
+pub use schedules::Schedule;
 use std::collections::BTreeMap;
 
 /// The state of things at a scrape.
@@ -23,6 +26,8 @@ pub struct Snapshot {
     pub summaries: BTreeMap<Instance, Summary>,
     /// The accounts, and whether each is ready.
     pub accounts: BTreeMap<AccountKey, bool>,
+    /// The schedules.
+    pub schedules: Vec<Schedule>,
     /// Whether this replica acts.
     pub leads: bool,
     /// Watches that cannot list.
@@ -100,6 +105,7 @@ pub fn registry(snapshot: &Snapshot) -> Registry {
         accounts.get_or_create(&labels).set(i64::from(*is_ready));
     }
     registry.register("account_ready", "Whether the cloud accepts the account's credentials", accounts);
+    schedules::register(&mut registry, &snapshot.schedules);
     registry
 }
 

@@ -6,6 +6,7 @@ use crate::{
     api::{
         account::{CloudAccount, ClusterCloudAccount},
         backup::DatabaseBackup,
+        schedule::DatabaseBackupSchedule,
         status::{DatabaseBackupStatus, Phase},
     },
     cloud::{
@@ -127,7 +128,7 @@ impl Metrics {
             }
             drop(metrics.backup_seconds.get_or_create(&ByEngine { engine }));
         }
-        for kind in [DatabaseBackup::NAME, CloudAccount::NAME, ClusterCloudAccount::NAME] {
+        for kind in [DatabaseBackup::NAME, DatabaseBackupSchedule::NAME, CloudAccount::NAME, ClusterCloudAccount::NAME] {
             for result in ["ok", "error"] {
                 metrics.reconciles.get_or_create(&ByKindAndResult { kind, result }).inc_by(0);
             }
@@ -260,6 +261,7 @@ mod tests {
             phases: vec![(Phase::Completed, 1)],
             summaries: summaries.iter().map(|(id, summary)| (instance(id), summary.clone())).collect(),
             accounts: [(key, false)].into(),
+            schedules: Vec::new(),
             leads: true,
             failing_watches: 0,
         }

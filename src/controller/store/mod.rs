@@ -3,6 +3,7 @@
 //! | store | what it holds |
 //! |---|---|
 //! | [`backups`] | every backup object: newest version, what this process knows of it, the queue of its instance |
+//! | [`schedules`] | every schedule: newest version, what this process knows of it |
 //! | [`accounts`] | every account: what backups see of it, its session, its request rate |
 //! | [`logins`] | logins by credential: one at a time, and what is remembered of them |
 //! | [`revisions`] | the API server's newest revision, and whether its storage was put back |
@@ -23,4 +24,5 @@ pub mod logins;
 pub mod metrics;
 pub mod refusals;
 pub mod revisions;
+pub mod schedules;
 pub mod waker;

@@ -348,6 +348,13 @@ impl Memory {
         };
     }
 
+    /// Stub.
+    pub fn room_was_made(&mut self, now: Moment) {
+        if let Some(retry) = self.retry.as_mut().filter(|retry| retry.reason == Reason::QuotaExceeded) {
+            retry.retry_at = now;
+        }
+    }
+
     /// A status with this reason is about to be reported.
     pub fn report(&mut self, reason: Reason, was_stalled: bool, now: Moment) {
         if reason.kstatus() == Kstatus::Blocked {

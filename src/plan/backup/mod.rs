@@ -49,6 +49,7 @@ pub mod seen;
 pub mod status;
 pub mod step;
 mod submit;
+pub mod superseded;
 #[cfg(test)]
 mod tests;
 mod unknown;

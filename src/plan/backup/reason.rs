@@ -67,6 +67,8 @@ pub enum Reason {
     Expired,
     /// Not taken: `takeBefore` had passed.
     TooLate,
+    /// Not taken: a newer backup of its schedule took its place.
+    Superseded,
     /// The object goes when its backup in the cloud is gone.
     Deleting,
     /// The backup must not be deleted: it is elsewhere, or not this object's, or the clocks disagree.
@@ -112,7 +114,7 @@ impl Reason {
             Self::ProgressDeadlineExceeded | Self::BackupFailed | Self::InvalidRequest | Self::Unsupported | Self::RemoteMissing => {
                 Kstatus::Failed
             }
-            Self::Completed | Self::Expired | Self::TooLate => Kstatus::Current,
+            Self::Completed | Self::Expired | Self::TooLate | Self::Superseded => Kstatus::Current,
             Self::Deleting | Self::DeleteBlocked | Self::CredentialsUnavailable | Self::DeleteUnsupported => Kstatus::Terminating,
         }
     }

@@ -3,8 +3,10 @@
 use crate::{
     api::schedule::TakenBy,
     cloud::backup::{BackupKind, RemoteBackup, RemoteState},
+    plan::clock::Moment,
 };
 use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 
 /// A full backup that the cloud has finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,16 +20,40 @@ pub struct Good {
 }
 
 /// What a complete listing of an instance says of its protection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
     /// The newest good backup is young enough.
-    Within(Good),
+    Fresh,
     /// It is too old.
-    TooOld(Good),
-    /// There are finished backups, and the cloud says of the newest that nothing can be restored from it; and no other is young enough.
+    TooOld,
+    /// The cloud says of finished backups that nothing can be restored from them, and no good one is young enough.
     NotRestorable,
     /// There is none.
     NoBackup,
+}
+
+/// The objective seems to be missed: listings in a row have said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspicion {
+    /// What they said.
+    pub protection: Protection,
+    /// Start of the first of them.
+    pub first: Moment,
+    /// Start of the latest.
+    pub last: Moment,
+}
+
+impl Suspicion {
+    /// The next listing says the same, or something else.
+    pub fn prolonged(before: Option<Self>, protection: Protection, started: Moment) -> Self {
+        let same = before.filter(|before| before.protection == protection);
+        Self { protection, first: same.map_or(started, |before| before.first), last: started }
+    }
+
+    /// Whether two listings that say so are far enough apart to count.
+    pub fn is_long(&self, gone_after: Duration) -> bool {
+        self.last.since(self.first) >= gone_after
+    }
 }
 
 /// The newest backup that is full, finished and usable.
@@ -38,7 +64,7 @@ pub fn newest(listed: &[RemoteBackup], instance_id: &str, taken_by: impl Fn(&Rem
     newest.map(|(completed, backup)| Good { backup_id: backup.id.clone(), completed, taken_by: taken_by(backup) })
 }
 
-fn is_full(backup: &RemoteBackup) -> bool {
+pub(super) fn is_full(backup: &RemoteBackup) -> bool {
     backup.state == RemoteState::Completed && backup.kind != BackupKind::Partial
 }
 
@@ -52,12 +78,12 @@ pub fn taken_by(backup: &RemoteBackup, is_ours: bool) -> TakenBy {
     }
 }
 
-/// Judges what a complete listing showed.
-pub fn judge(newest: Option<Good>, listed: &[RemoteBackup], most: SignedDuration, now: Timestamp) -> Protection {
+/// Judges what a complete listing showed, at the time at which it was begun: the newest good backup, and whether there is one that cannot be restored.
+pub fn judge(newest: Option<&Good>, has_unusable: bool, most: SignedDuration, at: Timestamp) -> Protection {
     match newest {
-        Some(good) if now.duration_since(good.completed) <= most => Protection::Within(good),
-        _ if listed.iter().any(|backup| is_full(backup) && backup.is_unusable) => Protection::NotRestorable,
-        Some(good) => Protection::TooOld(good),
+        Some(good) if at.duration_since(good.completed) <= most => Protection::Fresh,
+        _ if has_unusable => Protection::NotRestorable,
+        Some(_) => Protection::TooOld,
         None => Protection::NoBackup,
     }
 }

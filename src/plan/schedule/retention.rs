@@ -1,5 +1,6 @@
-//! Which of a schedule's backups go, and which of its finished objects.
+//! Which of a schedule's backups go.
 
+use crate::api::schedule;
 use jiff::{SignedDuration, Timestamp};
 
 /// How many backups are kept, and for how long.
@@ -11,6 +12,26 @@ pub struct Retention {
     pub max_age: Option<SignedDuration>,
     /// The newest that stay whatever the others say.
     pub min_count: u32,
+}
+
+impl From<&schedule::Retention> for Retention {
+    fn from(spec: &schedule::Retention) -> Self {
+        let at_least_one = |count: i32| u32::try_from(count).unwrap_or(1).max(1);
+        Self {
+            max_count: spec.max_count.map(at_least_one),
+            max_age: spec.max_age_days.map(|days| SignedDuration::from_hours(24 * i64::from(days))),
+            min_count: at_least_one(spec.min_count),
+        }
+    }
+}
+
+impl Retention {
+    /// When the next of these backups turns too old.
+    pub fn next_turn(&self, backups: &[Kept], now: Timestamp) -> Option<Timestamp> {
+        let turns = backups.iter().filter_map(|backup| backup.completed.checked_add(self.max_age?).ok());
+        // It is too old after the turn, not at it.
+        turns.filter(|turn| *turn >= now).min()?.checked_add(SignedDuration::from_secs(1)).ok()
+    }
 }
 
 /// A completed backup of a schedule, of one engine and instance.

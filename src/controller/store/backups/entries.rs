@@ -2,6 +2,7 @@
 
 use crate::{
     api::{
+        SCHEDULE,
         backup::DatabaseBackup,
         conditions::Kstatus,
         status::{DatabaseBackupStatus, Phase},
@@ -17,6 +18,7 @@ use crate::{
         },
         clock::Moment,
         place::Project,
+        schedule::child::schedules,
         settings::Settings,
     },
 };
@@ -24,6 +26,7 @@ use jiff::Timestamp;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use std::{
     collections::{HashMap, HashSet},
+    hash::Hash,
     sync::Arc,
 };
 
@@ -60,6 +63,10 @@ pub struct Polled {
 pub(super) struct BackupEntries {
     pub(super) by_uid: HashMap<String, BackupEntry>,
     pub(super) by_instance: HashMap<String, HashSet<String>>,
+    /// By namespace and name of the schedule: its backups, and what looks like one of them.
+    pub(super) by_schedule: HashMap<(String, String), HashSet<String>>,
+    /// By the cloud's id of a backup: the objects that adopt it.
+    pub(super) by_adopted: HashMap<String, HashSet<String>>,
     /// When the API server's store was found put back to an earlier state.
     pub(super) put_back: Option<Moment>,
 }
@@ -89,6 +96,12 @@ impl BackupEntries {
             return;
         }
         self.by_instance.entry(object.spec.source.instance_id.clone()).or_default().insert(uid.clone());
+        if let Some(adopted) = &object.spec.source.existing_backup_id {
+            self.by_adopted.entry(adopted.clone()).or_default().insert(uid.clone());
+        }
+        for schedule in schedules_of(&object) {
+            self.by_schedule.entry(schedule).or_default().insert(uid.clone());
+        }
         let (memory, listed_from, is_void) = (Memory::default(), None, false);
         self.by_uid.insert(uid, BackupEntry { object, memory, born, listed_from, is_void, submitting: false, failures: 0, shown: None });
     }
@@ -104,22 +117,57 @@ impl BackupEntries {
     pub(super) fn newest(&mut self, object: Arc<DatabaseBackup>) -> Arc<DatabaseBackup> {
         let Some(entry) = object.uid().and_then(|uid| self.by_uid.get_mut(&uid)) else { return object };
         if entry.is_void || !is_older(&object, &entry.object) {
-            (entry.object, entry.is_void) = (object, false);
+            let before = std::mem::replace(&mut entry.object, object);
+            entry.is_void = false;
+            let newest = entry.object.clone();
+            self.move_label(&before, &newest);
+            return newest;
         }
         entry.object.clone()
     }
 
+    /// A label may be put on an object, and taken off.
+    fn move_label(&mut self, before: &DatabaseBackup, after: &DatabaseBackup) {
+        if before.labels().get(SCHEDULE) == after.labels().get(SCHEDULE) {
+            return;
+        }
+        let uid = after.uid().unwrap_or_default();
+        for schedule in schedules_of(before) {
+            drop_from(&mut self.by_schedule, &schedule, &uid);
+        }
+        for schedule in schedules_of(after) {
+            self.by_schedule.entry(schedule).or_default().insert(uid.clone());
+        }
+    }
+
     pub(super) fn remove(&mut self, uid: &str) -> Option<BackupEntry> {
         let entry = self.by_uid.remove(uid)?;
-        let instance = &entry.object.spec.source.instance_id;
-        if let Some(peers) = self.by_instance.get_mut(instance) {
-            peers.remove(uid);
-            if peers.is_empty() {
-                self.by_instance.remove(instance);
-            }
+        let source = &entry.object.spec.source;
+        drop_from(&mut self.by_instance, &source.instance_id, uid);
+        if let Some(adopted) = &source.existing_backup_id {
+            drop_from(&mut self.by_adopted, adopted, uid);
+        }
+        for schedule in schedules_of(&entry.object) {
+            drop_from(&mut self.by_schedule, &schedule, uid);
         }
         Some(entry)
     }
+}
+
+/// Takes a UID out of an index, and its place with the last one.
+fn drop_from<K: Eq + Hash>(index: &mut HashMap<K, HashSet<String>>, key: &K, uid: &str) {
+    if let Some(uids) = index.get_mut(key) {
+        uids.remove(uid);
+        if uids.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+/// Namespace and name of the schedules that an object is a backup of, or looks like one of.
+pub(super) fn schedules_of(object: &DatabaseBackup) -> Vec<(String, String)> {
+    let namespace = object.namespace().unwrap_or_default();
+    schedules(object).into_iter().map(|name| (namespace.clone(), name)).collect()
 }
 
 /// Whether a version is older than another; where one of them is no number, the newcomer wins.

@@ -1,0 +1,137 @@
+//! What is done to a schedule's backups. Each is a compare-and-swap on the version that was decided on, or a delete with it as a precondition: who was faster
+//! wins, and everything is decided anew.
+
+use crate::{
+    api::{
+        MANAGER, SCHEDULE,
+        backup::DatabaseBackup,
+        schedule::DatabaseBackupSchedule,
+        status::{DatabaseBackupStatus, DeleteReason},
+    },
+    controller::{
+        api_error::explained,
+        context::Context,
+        object::keep,
+        runtime::write::{self, Written},
+    },
+    plan::backup::superseded::{Older, superseded},
+};
+use jiff::Timestamp;
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, PostParams, Preconditions},
+};
+use std::sync::Arc;
+
+/// Creates the backup of a slot. One that is there already was made before a crash, or is another's.
+pub(super) async fn create(
+    ctx: &Context,
+    schedule: &DatabaseBackupSchedule,
+    slot: Timestamp,
+    child: DatabaseBackup,
+) -> Result<(), kube::Error> {
+    let api = api(ctx, schedule);
+    let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
+    let found = match api.create(&params, &child).await {
+        Ok(created) => created,
+        // It is said of the schedule, and tried again.
+        Err(kube::Error::Api(refused)) if refused.is_already_exists() => match api.get_opt(&child.name_any()).await? {
+            Some(found) => found,
+            None => return Ok(()),
+        },
+        Err(error @ kube::Error::Api(_)) => {
+            let (message, now) = (explained(&error), ctx.now());
+            tracing::warn!(error = message, name = child.name_any(), "a backup of a schedule could not be created");
+            ctx.schedules.memory(schedule, |memory| memory.refused(slot, message, now));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    if found.labels().get(SCHEDULE) != child.labels().get(SCHEDULE) {
+        ctx.schedules.memory(schedule, |memory| memory.collision = Some(slot));
+        return Ok(());
+    }
+    track(ctx, found);
+    Ok(())
+}
+
+/// Has an older backup lapse that the cloud was never asked for.
+pub(super) async fn supersede(ctx: &Context, schedule: &DatabaseBackupSchedule, uid: &str, newer: &str) -> Result<(), kube::Error> {
+    let Some(child) = child(ctx, schedule, uid) else { return Ok(()) };
+    let unseen = DatabaseBackupStatus::default();
+    let status = child.status.as_ref().unwrap_or(&unseen);
+    let older = Older { status, generation: child.metadata.generation, deleting: child.metadata.deletion_timestamp.is_some() };
+    let Some(next) = superseded(older, newer, ctx.now().wall) else { return Ok(()) };
+    tracing::info!(name = child.name_any(), newer, "a newer backup takes the place of one that was never asked for");
+    write_status(ctx, &child, next).await?;
+    ctx.backups.wake(uid);
+    Ok(())
+}
+
+/// Marks backups as to be deleted: the backup's controller deletes each in the cloud, and then the object.
+pub(super) async fn retire(ctx: &Context, schedule: &DatabaseBackupSchedule, uids: &[String]) -> Result<(), kube::Error> {
+    for uid in uids {
+        let Some(child) = child(ctx, schedule, uid) else { continue };
+        let Some(status) = child.status.clone() else { continue };
+        tracing::info!(name = child.name_any(), schedule = schedule.name_any(), "retention deletes a backup");
+        write_status(ctx, &child, DatabaseBackupStatus { delete_reason: Some(DeleteReason::Retention), ..status }).await?;
+        ctx.backups.wake(uid);
+    }
+    Ok(())
+}
+
+/// Deletes objects as a user would: what becomes of the cloud's records is up to their `deletionPolicy`.
+pub(super) async fn delete(ctx: &Context, schedule: &DatabaseBackupSchedule, uids: &[String]) -> Result<(), kube::Error> {
+    let api = api(ctx, schedule);
+    for uid in uids {
+        let Some(child) = child(ctx, schedule, uid) else { continue };
+        let preconditions = Preconditions { uid: child.uid(), resource_version: child.resource_version() };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        match api.delete(&child.name_any(), &params).await {
+            Ok(_) => tracing::info!(name = child.name_any(), schedule = schedule.name_any(), "deleted beyond failedHistoryLimit"),
+            // The watch brings what has become of it.
+            Err(kube::Error::Api(refused)) if refused.is_conflict() || refused.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// There is room in the cloud now.
+pub(super) fn tell_of_room(ctx: &Context, uids: &[String]) {
+    let now = ctx.now();
+    for uid in uids {
+        ctx.backups.memory(uid, |memory, _| memory.room_was_made(now));
+        ctx.backups.wake(uid);
+    }
+}
+
+async fn write_status(ctx: &Context, child: &DatabaseBackup, status: DatabaseBackupStatus) -> Result<(), kube::Error> {
+    let next = DatabaseBackup { status: Some(status), ..child.clone() };
+    match write::status(&ctx.runtime, &next).await? {
+        Written::Stored(stored) => drop(ctx.newest_backup(Arc::new(stored))),
+        Written::Conflict => {
+            if let Some(found) = write::newest(&ctx.runtime, child).await? {
+                ctx.notice_version(&found, child);
+                drop(ctx.newest_backup(Arc::new(found)));
+            }
+        }
+        Written::Gone => {}
+    }
+    Ok(())
+}
+
+/// What was made or found is known before its watch shows it.
+fn track(ctx: &Context, mut child: DatabaseBackup) {
+    keep(&mut child);
+    ctx.backups.track(Arc::new(child), ctx.now());
+}
+
+fn child(ctx: &Context, schedule: &DatabaseBackupSchedule, uid: &str) -> Option<Arc<DatabaseBackup>> {
+    let children = ctx.backups.of_schedule(&schedule.namespace().unwrap_or_default(), &schedule.name_any());
+    children.into_iter().find(|child| child.uid().as_deref() == Some(uid))
+}
+
+fn api(ctx: &Context, schedule: &DatabaseBackupSchedule) -> Api<DatabaseBackup> {
+    Api::namespaced(ctx.runtime.client.clone(), &schedule.namespace().unwrap_or_default())
+}

@@ -1,0 +1,151 @@
+//! Every schedule in memory: its newest version, and what this process knows of it.
+
+use super::waker::Waker;
+use crate::{
+    api::{backup::DatabaseBackup, schedule::DatabaseBackupSchedule},
+    controller::object::version,
+    plan::{
+        account::AccountKey,
+        clock::Moment,
+        schedule::{child::schedules, memory::Memory},
+    },
+};
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Every schedule in memory.
+#[derive(Default)]
+pub struct Schedules {
+    entries: Mutex<HashMap<Name, ScheduleEntry>>,
+    /// The watches of backups that have shown everything, by namespace (absent: all): before that nobody knows which backups a schedule has.
+    listed: Mutex<HashSet<Option<String>>>,
+    /// Has schedules reconciled soon.
+    pub waker: Waker<DatabaseBackupSchedule>,
+}
+
+/// Namespace and name.
+type Name = (String, String);
+
+struct ScheduleEntry {
+    object: Arc<DatabaseBackupSchedule>,
+    memory: Memory,
+    /// What is known of it may be newer than what is stored now: the next version counts, whatever its number.
+    is_void: bool,
+}
+
+impl ScheduleEntry {
+    fn reference(&self) -> ObjectRef<DatabaseBackupSchedule> {
+        ObjectRef::from_obj(self.object.as_ref())
+    }
+}
+
+impl Schedules {
+    /// A version of a schedule came from its watch, or from the answer to a write. Answers with the newest one.
+    pub fn newest(&self, object: Arc<DatabaseBackupSchedule>, now: Moment) -> Arc<DatabaseBackupSchedule> {
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(&name(&object)).filter(|entry| entry.object.uid() == object.uid()) else {
+            let entry = ScheduleEntry { object: object.clone(), memory: Memory::new(now), is_void: false };
+            entries.insert(name(&object), entry);
+            return object;
+        };
+        let is_older = version(object.as_ref()).zip(version(entry.object.as_ref())).is_some_and(|(new, known)| new < known);
+        if entry.is_void || !is_older {
+            (entry.object, entry.is_void) = (object, false);
+        }
+        entry.object.clone()
+    }
+
+    /// A schedule is gone; another one of its name stays.
+    pub fn forget(&self, object: &DatabaseBackupSchedule) {
+        let mut entries = self.entries();
+        if entries.get(&name(object)).is_some_and(|entry| entry.object.uid() == object.uid()) {
+            entries.remove(&name(object));
+        }
+    }
+
+    /// A listing of a namespace (absent: all) showed exactly these schedules.
+    pub fn replace(&self, namespace: Option<&str>, objects: Vec<Arc<DatabaseBackupSchedule>>, now: Moment) {
+        let listed: HashSet<Name> = objects.iter().map(|object| name(object)).collect();
+        self.entries().retain(|known, _| listed.contains(known) || namespace.is_some_and(|namespace| known.0 != namespace));
+        for object in objects {
+            self.newest(object, now);
+        }
+    }
+
+    /// The API server's store was put back to an earlier state.
+    pub fn put_back(&self, now: Moment) {
+        for entry in self.entries().values_mut() {
+            entry.memory.put_back(now);
+            entry.is_void = true;
+        }
+    }
+
+    /// Reads or changes what this process knows of a schedule. `None` once it is gone.
+    pub fn memory<R>(&self, object: &DatabaseBackupSchedule, with: impl FnOnce(&mut Memory) -> R) -> Option<R> {
+        let mut entries = self.entries();
+        entries.get_mut(&name(object)).filter(|entry| entry.object.uid() == object.uid()).map(|entry| with(&mut entry.memory))
+    }
+
+    /// The backups of a namespace (absent: all) have been listed.
+    pub fn backups_are_listed(&self, namespace: Option<&str>) {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(namespace.map(ToOwned::to_owned));
+        self.wake_where(|entry| namespace.is_none_or(|namespace| entry.object.metadata.namespace.as_deref() == Some(namespace)));
+    }
+
+    /// Whether it is known which backups the schedules of a namespace (absent: all) have.
+    pub fn know_their_backups(&self, namespace: Option<&str>) -> bool {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).contains(&namespace.map(ToOwned::to_owned))
+    }
+
+    /// Wakes the schedules that a backup belongs to, or seems to.
+    pub fn wake_parents(&self, backup: &DatabaseBackup) {
+        let namespace = backup.namespace().unwrap_or_default();
+        let parents = schedules(backup);
+        let entries = self.entries();
+        let found = parents.into_iter().filter_map(|parent| entries.get(&(namespace.clone(), parent)));
+        let objects: Vec<_> = found.map(ScheduleEntry::reference).collect();
+        drop(entries);
+        self.waker.wake(&objects);
+    }
+
+    /// Wakes the schedules whose template names an account.
+    pub fn wake_account(&self, account: &AccountKey) {
+        let of = |entry: &ScheduleEntry| {
+            let namespace = entry.object.namespace().unwrap_or_default();
+            AccountKey::named(&entry.object.spec.backup_template.spec.account_ref, &namespace)
+        };
+        self.wake_where(|entry| of(entry) == *account);
+    }
+
+    /// Wakes a schedule.
+    pub fn wake(&self, object: &DatabaseBackupSchedule) {
+        self.waker.wake(&[ObjectRef::from_obj(object)]);
+    }
+
+    /// Wakes every schedule.
+    pub fn wake_all(&self) {
+        self.wake_where(|_| true);
+    }
+
+    /// Every schedule, and how many objects only seem to be its backups.
+    pub fn all(&self) -> Vec<(Arc<DatabaseBackupSchedule>, usize)> {
+        self.entries().values().map(|entry| (entry.object.clone(), entry.memory.strays.len())).collect()
+    }
+
+    fn wake_where(&self, is_meant: impl Fn(&ScheduleEntry) -> bool) {
+        let objects: Vec<_> = self.entries().values().filter(|entry| is_meant(entry)).map(ScheduleEntry::reference).collect();
+        self.waker.wake(&objects);
+    }
+
+    /// Every change under the lock is complete in itself.
+    fn entries(&self) -> MutexGuard<'_, HashMap<Name, ScheduleEntry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn name(object: &DatabaseBackupSchedule) -> Name {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
