@@ -191,7 +191,7 @@ fn is_own(object: &DatabaseBackup, status: &DatabaseBackupStatus, name: &str, ui
     let source = &object.spec.source;
     let is_imported = source.existing_backup_id.is_some() || status.origin == Some(Origin::Imported);
     let mark = status.backup_name.as_deref().unwrap_or_default();
-    !is_imported && own_marks(source.engine, name, uid, &source.instance_id).any(|own| own == mark)
+    !is_imported && !mark.is_empty() && own_marks(source.engine, name, uid, &source.instance_id).any(|own| own == mark)
 }
 
 impl DatabaseBackupScheduleSpec {

@@ -34,8 +34,8 @@ pub fn decide(seen: &Seen<'_>, memory: &mut Memory) -> Step {
     history::count_lapsed(seen, &mut draft);
     status::read_children(seen, &mut draft);
     tell_of_strays(seen, memory, &mut draft);
-    let pass = pass::plan(seen, &mut draft);
-    if pass.is_none() {
+    let retire = pass::plan(seen, &mut draft).map(|pass| pass::step(seen, memory, &mut draft, &pass));
+    if retire.is_none() {
         (memory.decided, memory.retention_note) = (None, None);
     }
     let within = protection::assess(seen, memory, &mut draft);
@@ -43,8 +43,8 @@ pub fn decide(seen: &Seen<'_>, memory: &mut Memory) -> Step {
     if draft.status != *seen.status || !draft.notices.is_empty() {
         return Step::Report(Box::new(Report { status: draft.status, notices: draft.notices }));
     }
-    let retire = pass.and_then(|pass| pass::step(seen, memory, &mut draft, &pass));
     retire
+        .flatten()
         .or_else(|| tell_of_room(seen, memory))
         .or_else(|| Some(history::surplus(seen)).filter(|failed| !failed.is_empty()).map(Step::Delete))
         .or_else(|| look_at_protection(seen, memory, &mut draft))

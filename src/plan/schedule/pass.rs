@@ -98,6 +98,11 @@ pub(super) fn step(s: &Seen<'_>, memory: &mut Memory, draft: &mut Draft, pass: &
         Some((started, Ok(found))) => (started, proved(s, pass, found, started)),
     };
     match verdict {
+        // By the cloud's clock nothing is too old yet.
+        Ok(going) if going.is_empty() => {
+            draft.wake_in(s.settings.look_pause());
+            None
+        }
         Ok(going) => {
             memory.retention_note = None;
             Some(Step::Retire(s.own().filter(|child| going.contains(&child.name)).map(|child| child.uid.clone()).collect()))
@@ -125,7 +130,8 @@ fn look(s: &Seen<'_>, memory: &Memory, draft: &mut Draft, target: &Target) -> Op
 /// What may go by what a complete listing shows, by both clocks.
 fn proved(s: &Seen<'_>, pass: &Pass, found: &Found, started: Moment) -> Result<BTreeSet<String>, String> {
     let cloud_time = found.cloud_time.filter(|time| started.agrees_with(*time)).ok_or_else(|| CLOCKS_DISAGREE.to_owned())?;
-    let earlier = cloud_time.min(s.now.wall);
+    let since = SignedDuration::try_from(s.now.since(started)).unwrap_or_default();
+    let earlier = cloud_time.saturating_add(since).unwrap_or(cloud_time).min(s.now.wall);
     let going: BTreeSet<String> = surplus(&pass.retention, &pass.kept, pass.expected, earlier).into_iter().collect();
     let survivors = pass.kept.iter().filter(|kept| !kept.is_exempt && !going.contains(&kept.name));
     let is_shown = |name: &str| {

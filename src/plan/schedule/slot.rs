@@ -192,7 +192,7 @@ mod tests {
     const ZONES: [&str; 4] = ["Etc/UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"];
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(300))]
+        #![proptest_config(ProptestConfig::with_cases(100))]
         /// Whatever the schedule, the zone, the downtimes, the clock and the backups do: each slot is decided once, in order.
         #[test]
         fn every_slot_runs_once_or_is_counted_as_missed(
