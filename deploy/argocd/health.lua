@@ -37,11 +37,33 @@ if not isLostHook and (metadata.generation == nil or status.observedGeneration ~
   return health("Progressing", "Waiting for the operator to see this version")
 end
 
+-- What is Ready. A schedule also says how its last backup and the instance's protection stand, which is no part of Ready.
+local function ready(message)
+  local objective, lastBackup = conditions["WithinObjective"], conditions["LastBackupSucceeded"]
+  local wasMet = type(status.objective) == "table" and status.objective.lastMetTime ~= nil
+  if objective ~= nil and objective.status == "False" and wasMet then
+    return health("Degraded", objective.message)
+  end
+  if conditions["Ready"].reason == "Suspended" then
+    return health("Healthy", "suspended")
+  end
+  -- Not Degraded: a sync would fail until the first backup is there, and after each night on which one failed. Alerts tell of both.
+  for _, condition in ipairs({ objective or {}, lastBackup or {} }) do
+    if condition.status == "False" then
+      return health("Healthy", condition.message)
+    end
+  end
+  return health("Healthy", message)
+end
+
 -- The first that is True counts.
 local verdicts = { { "Reconciling", "Progressing" }, { "Stalled", "Degraded" }, { "Ready", "Healthy" } }
 for _, verdict in ipairs(verdicts) do
   local condition = conditions[verdict[1]]
   if condition ~= nil and condition.status == "True" and not (isLostHook and verdict[2] == "Progressing") then
+    if verdict[1] == "Ready" then
+      return ready(condition.message)
+    end
     return health(verdict[2], condition.message)
   end
 end

@@ -3,6 +3,7 @@
 use super::{
     account::{CloudAccount, ClusterCloudAccount},
     backup::DatabaseBackup,
+    schedule::DatabaseBackupSchedule,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
@@ -12,7 +13,9 @@ use serde_json::json;
 
 /// Every CustomResourceDefinition, in the order in which they are applied.
 pub fn all() -> Vec<CustomResourceDefinition> {
-    [CloudAccount::crd(), ClusterCloudAccount::crd(), DatabaseBackup::crd()].map(unseen_until_observed).into()
+    [CloudAccount::crd(), ClusterCloudAccount::crd(), DatabaseBackup::crd(), DatabaseBackupSchedule::crd()]
+        .map(unseen_until_observed)
+        .into()
 }
 
 /// All of them as one YAML stream.

@@ -20,6 +20,9 @@ use std::collections::BTreeMap;
     doc = "Takes backups of a managed cloud database instance at set times. Each is a DatabaseBackup, which stays when the schedule is deleted.",
     status = "DatabaseBackupScheduleStatus",
     derive = "PartialEq",
+    selectable = ".spec.suspend",
+    selectable = ".spec.backupTemplate.spec.source.engine",
+    selectable = ".spec.backupTemplate.spec.source.instanceId",
     validation = Rule::new("self.metadata.name.size() <= 50")
         .message("the name of a DatabaseBackupSchedule has at most 50 characters: those of its backups have the time of the slot behind it"),
     printcolumn(name = "Schedule", type_ = "string", json_path = ".spec.schedule"),
@@ -294,3 +297,6 @@ pub enum TakenBy {
     /// Somebody else.
     Other,
 }
+
+#[cfg(test)]
+mod tests;

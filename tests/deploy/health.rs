@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs};
 
-const KINDS: [&str; 3] = ["ClusterCloudAccount", "CloudAccount", "DatabaseBackup"];
+const KINDS: [&str; 4] = ["ClusterCloudAccount", "CloudAccount", "DatabaseBackup", "DatabaseBackupSchedule"];
 
 #[derive(Deserialize)]
 struct Tests {
@@ -111,6 +111,30 @@ fn of_several_conditions_that_are_true_the_one_that_kstatus_reads_first_counts_a
     assert_eq!(both(&["Ready", "Stalled"]), pair("Degraded", "Stalled"));
     assert_eq!(both(&["Stalled"]), pair("Degraded", "Stalled"));
     assert_eq!(both(&["Ready"]), pair("Healthy", "Ready"));
+}
+
+#[test]
+fn a_schedule_is_degraded_for_its_objective_only_once_it_was_met_and_never_for_one_backup_that_failed() {
+    let said = |reason: &str, objective: Value, within: Option<&str>, last: Option<&str>| {
+        let condition =
+            |kind: &str, status: &str, reason: &str| json!({ "type": kind, "status": status, "reason": reason, "message": kind });
+        let mut conditions = vec![condition("Ready", "True", reason)];
+        conditions.extend(within.map(|status| condition("WithinObjective", status, "TooOld")));
+        conditions.extend(last.map(|status| condition("LastBackupSucceeded", status, "Failed")));
+        let status = json!({ "observedGeneration": 2, "objective": objective, "conditions": conditions });
+        let said =
+            health(&script("DatabaseBackupSchedule"), &json!({ "metadata": { "generation": 2 }, "status": status })).expect("a health");
+        (said.status, said.message)
+    };
+    let pair = |status: &str, message: &str| (status.to_owned(), message.to_owned());
+    let (met, never) = (json!({ "lastMetTime": "2026-01-01T00:00:00Z" }), json!({ "checkedTime": "2026-01-01T00:00:00Z" }));
+    assert_eq!(said("Scheduled", met.clone(), Some("False"), Some("True")), pair("Degraded", "WithinObjective"));
+    assert_eq!(said("Suspended", met.clone(), Some("False"), Some("True")), pair("Degraded", "WithinObjective"));
+    assert_eq!(said("Scheduled", never.clone(), Some("False"), None), pair("Healthy", "WithinObjective"));
+    assert_eq!(said("Scheduled", json!("odd"), Some("False"), None), pair("Healthy", "WithinObjective"));
+    assert_eq!(said("Scheduled", met.clone(), Some("Unknown"), Some("True")), pair("Healthy", "Ready"));
+    assert_eq!(said("Scheduled", met.clone(), Some("True"), Some("False")), pair("Healthy", "LastBackupSucceeded"));
+    assert_eq!(said("Suspended", met, Some("True"), Some("False")), pair("Healthy", "suspended"));
 }
 
 #[test]

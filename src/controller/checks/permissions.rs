@@ -43,12 +43,14 @@ impl fmt::Display for Permission {
 type PermissionRow = (&'static str, &'static str, &'static [&'static str], Option<&'static str>);
 
 /// In every namespace that is served.
-const SERVED: [PermissionRow; 6] = [
+const SERVED: [PermissionRow; 8] = [
     (GROUP, "cloudaccounts", &["list", "watch"], None),
     (GROUP, "cloudaccounts/status", &["update"], None),
-    // patch: the finalizer under deletionPolicy Delete.
-    (GROUP, "databasebackups", &["get", "list", "patch", "watch"], None),
+    // create, delete: what a schedule makes, and what its retention takes away. patch: the finalizer under deletionPolicy Delete.
+    (GROUP, "databasebackups", &["create", "delete", "get", "list", "patch", "watch"], None),
     (GROUP, "databasebackups/status", &["update"], None),
+    (GROUP, "databasebackupschedules", &["get", "list", "watch"], None),
+    (GROUP, "databasebackupschedules/status", &["update"], None),
     ("events.k8s.io", "events", &["create", "patch"], Some("no Events are written")),
     // One by one and by name: never listed or watched.
     ("", "secrets", &["get"], Some("CloudAccounts work where a Role grants it, and are SecretForbidden elsewhere")),
@@ -183,13 +185,24 @@ mod tests {
         let lease = LeaseName { namespace: "operator".into(), name: "leader".into() };
         let said: Vec<String> = used(&options(&["shop", "shop"]), Some(&lease)).iter().map(ToString::to_string).collect();
         for expected in [
+            "create databasebackups.dbbackup.dev in namespace shop",
+            "delete databasebackups.dbbackup.dev in namespace shop",
             "patch databasebackups.dbbackup.dev in namespace shop",
+            "update databasebackupschedules/status.dbbackup.dev in namespace shop",
             "get secrets in namespace shop",
             "get customresourcedefinitions.apiextensions.k8s.io \"databasebackups.dbbackup.dev\"",
+            "get customresourcedefinitions.apiextensions.k8s.io \"databasebackupschedules.dbbackup.dev\"",
             "create leases.coordination.k8s.io in namespace operator",
             "update leases.coordination.k8s.io \"leader\" in namespace operator",
         ] {
             assert_eq!(said.iter().filter(|permission| *permission == expected).count(), 1, "{expected}: {said:#?}");
+        }
+    }
+
+    #[test]
+    fn no_right_changes_a_schedule() {
+        for permission in used(&options(&[]), None).iter().filter(|permission| permission.resource == "databasebackupschedules") {
+            assert!(["get", "list", "watch"].contains(&permission.verb), "{permission}");
         }
     }
 
