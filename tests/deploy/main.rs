@@ -5,6 +5,7 @@
 mod alerts;
 mod building;
 mod chart;
+mod examples;
 mod health;
 mod manifests;
 mod metadata;
