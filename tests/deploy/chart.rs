@@ -271,7 +271,13 @@ fn the_notes_say_what_to_do_next() {
         said.split("NOTES:").nth(1).unwrap_or_else(|| panic!("no notes: {said}")).to_owned()
     };
     let by_default = notes(&[]);
-    for expected in ["rollout status deployment/database-backup-operator", "kind: CloudAccount", "kind: DatabaseBackup", "helm uninstall"] {
+    for expected in [
+        "rollout status deployment/database-backup-operator",
+        "kind: CloudAccount",
+        "kind: DatabaseBackup\n",
+        "kind: DatabaseBackupSchedule",
+        "helm uninstall",
+    ] {
         assert!(by_default.contains(expected), "{expected}: {by_default}");
     }
     for set in ["crds.enabled=true", "image.registry=", "image.repository=team/backups"] {

@@ -13,6 +13,7 @@ mod links;
 mod markdown;
 mod metrics;
 mod permissions;
+mod schedules;
 #[allow(dead_code, reason = "the house's reader of sources, of which this uses a part")]
 #[path = "../house/source.rs"]
 mod source;

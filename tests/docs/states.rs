@@ -37,7 +37,34 @@ fn every_event_is_explained() {
     compare("Events", &published(&all()));
 }
 
-/// The reasons of the Events in the sources: those of each `Notice { reason: "…" }`, and what each closure named `publish` is called with first.
+#[test]
+fn every_reason_of_a_schedule_is_explained() {
+    let mut literals = Literals::default();
+    for file in all().iter().filter(|file| ["plan/schedule/status.rs", "plan/schedule/protection.rs"].contains(&file.path.as_str())) {
+        literals.visit_file(&file.file);
+    }
+    let is_reason = |word: &String| {
+        word.starts_with(|char: char| char.is_ascii_uppercase())
+            && word.chars().all(|char| char.is_ascii_alphabetic())
+            && !["True", "False", "Unknown"].contains(&word.as_str())
+    };
+    literals.0.retain(is_reason);
+    assert!(literals.0.len() > 10, "{:?}", literals.0);
+    compare("Reasons of a DatabaseBackupSchedule", &literals.0);
+}
+
+/// Every text in a file.
+#[derive(Default)]
+struct Literals(BTreeSet<String>);
+
+impl<'ast> Visit<'ast> for Literals {
+    fn visit_lit_str(&mut self, literal: &'ast syn::LitStr) {
+        self.0.insert(literal.value());
+    }
+}
+
+/// The reasons of the Events in the sources: those of each `Notice { reason: "…" }`, and what each closure named `publish` or method named `tell` is called
+/// with first.
 #[derive(Default)]
 struct Published(BTreeSet<String>);
 
@@ -55,6 +82,13 @@ impl<'ast> Visit<'ast> for Published {
             self.0.extend(call.args.first().and_then(text));
         }
         syn::visit::visit_expr_call(self, call);
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        if call.method == "tell" {
+            self.0.extend(call.args.first().and_then(text));
+        }
+        syn::visit::visit_expr_method_call(self, call);
     }
 }
 
@@ -80,7 +114,7 @@ fn published(files: &[Source]) -> BTreeSet<String> {
 fn a_planted_event_is_found() {
     let file = Source::parse(
         "plan/x.rs",
-        "fn f() { publish(\"Began\", \"Do\", false, x); all.push(Notice { reason: \"Ended\", action, is_warning, note }); publish(&x); }",
+        "fn f() { publish(\"Began\", \"Do\", false, x); all.push(Notice { reason: \"Ended\", action, is_warning, note }); publish(&x); x.tell(\"Skipped\", x); }",
     );
-    assert_eq!(published(&[file]), ["Began".to_owned(), "Ended".to_owned()].into());
+    assert_eq!(published(&[file]), ["Began", "Ended", "Skipped"].map(str::to_owned).into());
 }
