@@ -37,6 +37,7 @@ use std::time::Duration;
     printcolumn(name = "Completed", type_ = "date", json_path = ".status.completionTime", priority = 1),
     printcolumn(name = "Policy", type_ = "string", json_path = ".spec.deletionPolicy", priority = 1),
     printcolumn(name = "Expires", type_ = "string", json_path = ".status.expirationTime", priority = 1),
+    printcolumn(name = "Hold", type_ = "string", json_path = ".metadata.annotations.dbbackup\\.dev/hold", priority = 1),
     printcolumn(name = "Attempts", type_ = "integer", json_path = ".status.attempts", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]

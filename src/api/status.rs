@@ -17,7 +17,7 @@ pub struct DatabaseBackupStatus {
     #[serde(default = "unseen")]
     pub observed_generation: i64,
 
-    /// One word for people: `Pending`, `Running`, `Completed`, `Failed`, `Missing` (gone in the cloud), `Expired` or `Lapsed` (not taken, since it was too late). Programs read `conditions`.
+    /// One word for people: `Pending`, `Running`, `Completed`, `Failed`, `Missing` (gone in the cloud), `Expired` or `Lapsed` (not taken, since it was too late or a newer one took its place). Programs read `conditions`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
 
@@ -166,7 +166,7 @@ pub enum Phase {
     Missing,
     /// Deleted in the cloud because its time was up.
     Expired,
-    /// Not taken, since `spec.takeBefore` had passed; final.
+    /// Not taken, since `spec.takeBefore` had passed or a newer run of its schedule took its place; final.
     Lapsed,
 }
 

@@ -6,10 +6,10 @@
 use super::{account::AccountKey, backup::status::bytes, share};
 use crate::{
     api::{
-        FINALIZER,
+        FINALIZER, HOLD,
         backup::DatabaseBackup,
         conditions::{is_true, types},
-        status::{DatabaseBackupStatus, Phase},
+        status::{DatabaseBackupStatus, DeleteReason, Phase},
     },
     cloud::engine::Engine,
 };
@@ -41,7 +41,7 @@ pub struct Summary {
     pub last_status: Option<bool>,
     /// Bytes of the newest backup that is there, where the cloud says.
     pub size: Option<u64>,
-    /// Backups that are there.
+    /// Backups that are there, and not on their way out by retention.
     pub retained: usize,
     /// Completion of the oldest of them.
     pub oldest: Option<Timestamp>,
@@ -49,8 +49,10 @@ pub struct Summary {
     pub stalled: usize,
     /// Backups that were there and are gone in the cloud.
     pub missing: usize,
-    /// Objects that are held by this operator's finalizer until their backups in the cloud are gone.
+    /// Objects that go once their backups in the cloud are gone: by this operator's finalizer, or by retention.
     pub deleting: usize,
+    /// Those of the retained that somebody holds, by an annotation.
+    pub held: usize,
 }
 
 /// The most instances, and the most accounts, that stand by themselves.
@@ -110,6 +112,7 @@ fn together(instances: &[Summary]) -> Summary {
         stalled: sum(|it| it.stalled),
         missing: sum(|it| it.missing),
         deleting: sum(|it| it.deleting),
+        held: sum(|it| it.held),
         ..times
     }
 }
@@ -177,16 +180,19 @@ fn summary(mut objects: Vec<&DatabaseBackup>) -> Summary {
             Some(Phase::Lapsed) => {}
             Some(Phase::Pending | Phase::Running) | None => summary.stalled += usize::from(is_true(&status.conditions, types::STALLED)),
         }
-        if status.phase == Some(Phase::Completed) {
+        let is_there = status.phase == Some(Phase::Completed);
+        let goes_by_retention = is_there && status.delete_reason == Some(DeleteReason::Retention);
+        if is_there && !goes_by_retention {
             let completed = completed(status);
             summary.retained += 1;
+            summary.held += usize::from(object.annotations().contains_key(HOLD));
             summary.oldest = [summary.oldest, completed].into_iter().flatten().min();
             if completed >= newest_there {
                 (newest_there, summary.size) = (completed, status.size.as_ref().and_then(bytes));
             }
         }
-        let is_held = object.metadata.deletion_timestamp.is_some() && object.finalizers().iter().any(|name| name == FINALIZER);
-        summary.deleting += usize::from(is_held);
+        let is_kept = object.metadata.deletion_timestamp.is_some() && object.finalizers().iter().any(|name| name == FINALIZER);
+        summary.deleting += usize::from(is_kept || goes_by_retention);
     }
     summary
 }
@@ -281,6 +287,30 @@ mod tests {
         assert_eq!(of(std::slice::from_ref(&leaving)).deleting, 0);
         leaving.finalizers_mut().push(FINALIZER.into());
         assert_eq!(of(&[leaving]).deleting, 1);
+    }
+
+    #[test]
+    fn a_backup_that_goes_by_retention_was_a_success_and_is_no_longer_counted_as_kept() {
+        let going = object(1, &json!({ "phase": "Completed", "completionTime": "2026-03-01T00:10:00Z", "deleteReason": "Retention" }));
+        let summary = of(&[going, completed(2, "200")]);
+        assert_eq!((summary.retained, summary.deleting, summary.oldest), (1, 1, Some(at("2T00:10"))));
+        let alone =
+            of(&[object(1, &json!({ "phase": "Completed", "completionTime": "2026-03-01T00:10:00Z", "deleteReason": "Retention" }))]);
+        assert_eq!((alone.retained, alone.oldest, alone.last_success), (0, None, Some(at("1T00:10"))));
+        let gone = object(1, &json!({ "phase": "Missing", "deleteReason": "Retention" }));
+        assert_eq!(of(&[gone]).deleting, 0, "it means nothing without a backup");
+    }
+
+    #[test]
+    fn only_backups_that_are_there_and_stay_are_counted_as_held() {
+        let held = |mut object: DatabaseBackup| {
+            object.annotations_mut().insert(HOLD.into(), "audit".into());
+            object
+        };
+        let going = object(3, &json!({ "phase": "Completed", "deleteReason": "Retention" }));
+        let objects = [completed(1, "1"), held(completed(2, "1")), held(going), held(object(4, &json!({ "phase": "Failed" })))];
+        assert_eq!(of(&objects).held, 1);
+        assert_eq!(together(&[of(&objects), of(&objects)]).held, 2);
     }
 
     #[test]

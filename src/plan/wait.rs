@@ -4,9 +4,10 @@ use crate::{
     api::{
         backup::DatabaseBackup,
         conditions::{is_true, types},
-        status::{DatabaseBackupStatus, Phase},
+        status::{DatabaseBackupStatus, DeleteReason, Phase},
     },
     cloud::parse::clean,
+    plan::backup::reason::Reason,
 };
 use std::{fmt, time::Duration};
 
@@ -252,6 +253,8 @@ impl Backup {
 fn outcome(object: &DatabaseBackup) -> Option<Outcome> {
     let status = object.status.as_ref().filter(|status| is_current(object, status))?;
     match status.phase? {
+        // It is there for now, and nobody can rely on it.
+        Phase::Completed if status.delete_reason == Some(DeleteReason::Retention) => Some(Outcome::Failed),
         Phase::Completed if is_true(&status.conditions, types::READY) => Some(Outcome::Done),
         Phase::Failed | Phase::Missing | Phase::Expired | Phase::Lapsed => Some(Outcome::Failed),
         // One that is overdue is Stalled, too: it may still be Completed, but not in the time that it was given.
@@ -268,8 +271,14 @@ fn is_current(object: &DatabaseBackup, status: &DatabaseBackupStatus) -> bool {
 fn explained(outcome: Outcome, line: &Line) -> String {
     let (what, advice) = match line.phase {
         _ if outcome == Outcome::Blocked => ("its backup is blocked", "it goes on by itself once that is mended: then wait again"),
+        Some(Phase::Completed) => {
+            ("its backup is being deleted, since its schedule keeps fewer", "for another one create a new DatabaseBackup")
+        }
         Some(Phase::Missing) => ("its backup is gone in the cloud", "for another one create a new DatabaseBackup"),
         Some(Phase::Expired) => ("its backup has expired and is deleted in the cloud", "for another one create a new DatabaseBackup"),
+        Some(Phase::Lapsed) if line.reason.as_deref() == Some(Reason::Superseded.as_str()) => {
+            ("no backup was taken, and none will be", "wait for the run that took its place")
+        }
         Some(Phase::Lapsed) => ("no backup was taken, and none will be", "if one is wanted, create a new DatabaseBackup"),
         _ => ("its backup failed", "once that is mended, create a new DatabaseBackup"),
     };

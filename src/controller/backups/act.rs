@@ -1,5 +1,7 @@
 //! One reconcile of a `DatabaseBackup`: observe → decide → act, step by step, until there is a status to write or nothing to do.
 
+mod delete;
+
 use super::listings;
 use crate::{
     api::{
@@ -15,7 +17,7 @@ use crate::{
     controller::{
         accounts::namespaces::allows,
         context::Context,
-        object::{annotations_hash, created, restored},
+        object::{annotations_hash, created, is_held, restored},
         runtime::{
             slots::Slot,
             write::{self, Written},
@@ -151,6 +153,7 @@ impl<'a> Reconcile<'a> {
     fn decide(&self, object: &DatabaseBackup, account: &Account, now: Moment) -> Option<Step> {
         let ctx = self.ctx;
         let (namespace, name, unseen) = (object.namespace().unwrap_or_default(), object.name_any(), DatabaseBackupStatus::default());
+        let status = object.status.as_ref().unwrap_or(&unseen);
         let seen = Seen {
             object: Object {
                 cluster: &ctx.options.cluster_name,
@@ -164,9 +167,11 @@ impl<'a> Reconcile<'a> {
                 has_finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
                 annotations: annotations_hash(object),
                 restored: restored(object),
+                held: is_held(object),
+                adopted: status.backup_id.as_ref().is_some_and(|id| ctx.backups.is_adopted(id, self.uid)),
             },
             spec: &object.spec,
-            status: object.status.as_ref().unwrap_or(&unseen),
+            status,
             account,
             position: &self.position,
             permit: self.permit,
@@ -194,6 +199,7 @@ impl<'a> Reconcile<'a> {
             Step::TakeInventory(scope) => self.look(object, account, scope, LookFor::Inventory),
             Step::SetFinalizer(present) => return self.set_finalizer(object, present).await,
             Step::Release => return self.release(object).await,
+            Step::DeleteObject => return self.delete_object(object).await,
             Step::Delete { backup_id } => {
                 self.take_permit(object, account);
                 match self.call_permit.take() {
@@ -331,42 +337,12 @@ impl<'a> Reconcile<'a> {
         }
     }
 
-    /// The cloud holds nothing of the object any more. That is an Event where this operator had something deleted.
-    async fn release(&self, object: &Arc<DatabaseBackup>) -> Result<Next, Error> {
-        if object.status.as_ref().is_some_and(|status| status.delete_reason.is_some()) {
-            let note = "the cloud holds nothing of this object any more".to_owned();
-            let notice = Notice { reason: "RemoteDeleted", action: "DeleteBackup", is_warning: false, note };
-            write::publish(&self.ctx.runtime, object.as_ref(), vec![notice]).await;
-        }
-        self.set_finalizer(object, false).await
-    }
-
     async fn set_finalizer(&self, object: &Arc<DatabaseBackup>, present: bool) -> Result<Next, Error> {
         let written = write::finalizer(&self.ctx.runtime, object.as_ref(), FINALIZER, present).await?;
         match self.after(object, written).await? {
             Now::Stored(newer) | Now::Changed(newer) => Ok(Next::Again(newer)),
             Now::Gone => Ok(Next::RequeueAfter(None)),
         }
-    }
-
-    /// Like a create call it is not sent long after it was decided, nor without the lease: the object may have been let go with its backup since.
-    async fn delete(&mut self, object: &DatabaseBackup, account: &Use, backup_id: &str, permit: CallPermit, decided: Moment) {
-        let (ctx, source) = (self.ctx, &object.spec.source);
-        let Some(session) = &account.session else { return };
-        let lifetime = ctx.options.settings.intent_lifetime();
-        let check = || ctx.leads() && ctx.now().since(decided) <= lifetime;
-        let backup = (source.instance_id.as_str(), backup_id);
-        let answer = self.slot.outside(session.delete(source.engine, backup, permit, ctx.now().wall, check)).await;
-        ctx.runtime.metrics.deleted(source.engine, answer.is_ok());
-        match &answer {
-            Ok(()) => tracing::info!(backup_id, "the cloud deletes the backup"),
-            Err(error) => tracing::warn!(%error, backup_id, "the backup was not deleted"),
-        }
-        if session.refused() {
-            ctx.accounts.recheck(&AccountKey::of(object));
-        }
-        let attempt_context = self.attempt_context(&account.account);
-        ctx.backups.memory(self.uid, |memory, _| memory.deleted(backup_id, answer, attempt_context));
     }
 
     fn attempt_context(&self, account: &Account) -> AttemptContext<'_> {

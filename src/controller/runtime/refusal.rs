@@ -16,6 +16,8 @@ pub(super) enum Part {
     Status,
     /// Its finalizers.
     Finalizers,
+    /// The object itself, which is to be deleted.
+    Object,
 }
 
 /// Longest text of the API server in an Event, whose note may have 1024 bytes.
@@ -26,6 +28,7 @@ impl Part {
         match self {
             Self::Status => "status",
             Self::Finalizers => "finalizers",
+            Self::Object => "deletion",
         }
     }
 
@@ -34,6 +37,7 @@ impl Part {
         match self {
             Self::Status => "WriteStatus",
             Self::Finalizers => "WriteFinalizers",
+            Self::Object => "DeleteObject",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Status and finalizers by compare-and-swap, for any kind; and Events, which tell people of it.
+//! Status, finalizers and deletions by compare-and-swap, for any kind; and Events, which tell people of it.
 
 use super::{
     Runtime,
@@ -13,7 +13,7 @@ use crate::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
 use serde_json::json;
 
@@ -74,6 +74,23 @@ pub async fn finalizer<K: Kind>(runtime: &Runtime, object: &K, name: &str, prese
     let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
     let answer = api.patch(&object.name_any(), &params, &Patch::Merge(&patch)).await;
     written(runtime, object, Part::Finalizers, answer).await
+}
+
+/// Deletes this version of an object: if anybody else wrote in between, it stays. Stored: it is being deleted, and finalizers keep it.
+///
+/// # Errors
+/// As for [`status`].
+pub async fn delete<K: Kind>(runtime: &Runtime, object: &K) -> Result<Written<K>, kube::Error> {
+    let preconditions = Preconditions { uid: object.uid(), resource_version: object.resource_version() };
+    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+    let _room = room(runtime, object).await;
+    match object.own_api(runtime.client.clone()).delete(&object.name_any(), &params).await {
+        Ok(answer) => match answer.left() {
+            Some(kept) => written(runtime, object, Part::Object, Ok(kept)).await,
+            None => Ok(Written::Gone),
+        },
+        Err(error) => written(runtime, object, Part::Object, Err(error)).await,
+    }
 }
 
 async fn written<K: Kind>(runtime: &Runtime, object: &K, part: Part, answer: Result<K, kube::Error>) -> Result<Written<K>, kube::Error> {

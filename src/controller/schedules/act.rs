@@ -137,6 +137,11 @@ impl<'a> Reconcile<'a> {
         let namespace = object.namespace().unwrap_or_default();
         let key = AccountKey::named(&template.account_ref, &namespace);
         let found = self.ctx.accounts.for_engine(&key, template.source.engine);
+        if let Account::Blocked { reason: Reason::AccountNotFound, .. } = &found.account {
+            let place = key.namespace.as_ref().map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
+            let message = format!("there is no {key}{place}: create it, or name another in backupTemplate.spec.accountRef");
+            return Ok(Account::Blocked { reason: Reason::AccountNotFound, message });
+        }
         let (Some(rule), Account::Ready { .. }) = (&found.allowed, &found.account) else { return Ok(found.account) };
         let allowed = match self.allowed {
             Some(allowed) => Ok(allowed),

@@ -17,10 +17,7 @@ use crate::{
     plan::backup::superseded::{Older, superseded},
 };
 use jiff::Timestamp;
-use kube::{
-    Api, ResourceExt,
-    api::{DeleteParams, PostParams, Preconditions},
-};
+use kube::{Api, ResourceExt, api::PostParams};
 use std::sync::Arc;
 
 /// Creates the backup of a slot. One that is there already was made before a crash, or is another's.
@@ -82,17 +79,13 @@ pub(super) async fn retire(ctx: &Context, schedule: &DatabaseBackupSchedule, uid
 
 /// Deletes objects as a user would: what becomes of the cloud's records is up to their `deletionPolicy`.
 pub(super) async fn delete(ctx: &Context, schedule: &DatabaseBackupSchedule, uids: &[String]) -> Result<(), kube::Error> {
-    let api = api(ctx, schedule);
     for uid in uids {
         let Some(child) = child(ctx, schedule, uid) else { continue };
-        let preconditions = Preconditions { uid: child.uid(), resource_version: child.resource_version() };
-        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        match api.delete(&child.name_any(), &params).await {
-            Ok(_) => tracing::info!(name = child.name_any(), schedule = schedule.name_any(), "deleted beyond failedHistoryLimit"),
-            // The watch brings what has become of it.
-            Err(kube::Error::Api(refused)) if refused.is_conflict() || refused.is_not_found() => {}
-            Err(error) => return Err(error),
+        let written = write::delete(&ctx.runtime, child.as_ref()).await?;
+        if !matches!(written, Written::Conflict) {
+            tracing::info!(name = child.name_any(), schedule = schedule.name_any(), "deleted beyond failedHistoryLimit");
         }
+        after(ctx, &child, written).await?;
     }
     Ok(())
 }
@@ -108,15 +101,23 @@ pub(super) fn tell_of_room(ctx: &Context, uids: &[String]) {
 
 async fn write_status(ctx: &Context, child: &DatabaseBackup, status: DatabaseBackupStatus) -> Result<(), kube::Error> {
     let next = DatabaseBackup { status: Some(status), ..child.clone() };
-    match write::status(&ctx.runtime, &next).await? {
+    let written = write::status(&ctx.runtime, &next).await?;
+    after(ctx, child, written).await
+}
+
+/// What a backup is after a write is known before its watch shows it: the next decision must not be the same again.
+async fn after(ctx: &Context, child: &DatabaseBackup, written: Written<DatabaseBackup>) -> Result<(), kube::Error> {
+    match written {
         Written::Stored(stored) => drop(ctx.newest_backup(Arc::new(stored))),
         Written::Conflict => {
             if let Some(found) = write::newest(&ctx.runtime, child).await? {
                 ctx.notice_version(&found, child);
                 drop(ctx.newest_backup(Arc::new(found)));
+            } else {
+                ctx.backups.forget(&child.uid().unwrap_or_default());
             }
         }
-        Written::Gone => {}
+        Written::Gone => ctx.backups.forget(&child.uid().unwrap_or_default()),
     }
     Ok(())
 }

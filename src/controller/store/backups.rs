@@ -197,9 +197,11 @@ impl Backups {
         uids.filter_map(|uid| entries.by_uid.get(uid)).map(|entry| entry.object.clone()).collect()
     }
 
-    /// Whether objects other than this one adopt a backup.
+    /// Whether another object, which is not about to go, adopts this backup. It may name the instance wrongly, and still counts.
     pub fn is_adopted(&self, backup_id: &str, except_uid: &str) -> bool {
-        lock(&self.entries).by_adopted.get(backup_id).is_some_and(|uids| uids.iter().any(|uid| uid != except_uid))
+        let entries = lock(&self.entries);
+        let others = entries.by_adopted.get(backup_id).into_iter().flatten().filter(|uid| *uid != except_uid);
+        others.filter_map(|uid| entries.by_uid.get(uid)).any(|other| other.object.metadata.deletion_timestamp.is_none())
     }
 
     /// Whether an object has a backup of an instance.

@@ -57,7 +57,7 @@ struct ByAccount {
 type InstanceGauge = (&'static str, &'static str, fn(&Summary) -> Option<i64>);
 
 /// About each instance.
-const INSTANCE: [InstanceGauge; 10] = [
+const INSTANCE: [InstanceGauge; 11] = [
     ("last_success_timestamp_seconds", "When the newest backup of the instance was completed", |it| seconds(it.last_success)),
     ("last_attempt_timestamp_seconds", "When a backup of the instance was last asked for", |it| seconds(it.last_attempt)),
     ("last_failure_timestamp_seconds", "When the newest backup that failed for good was asked for", |it| seconds(it.last_failure)),
@@ -68,6 +68,7 @@ const INSTANCE: [InstanceGauge; 10] = [
     ("backups_stalled", "Objects that are blocked or past their deadline", |it| Some(number(it.stalled))),
     ("backups_missing", "Backups that were there and are gone in the cloud", |it| Some(number(it.missing))),
     ("backups_deleting", "Objects that are deleted once their backups in the cloud are", |it| Some(number(it.deleting))),
+    ("backups_held", "Backups of the instance that are there, and that somebody holds by an annotation", |it| Some(number(it.held))),
 ];
 
 /// A registry with what a snapshot holds.

@@ -270,11 +270,12 @@ mod tests {
     #[test]
     fn series_come_and_go_with_what_they_are_about() {
         let metrics = Metrics::new();
-        let summary = Summary { last_success: Some("2026-03-01T00:00:10Z".parse().unwrap()), retained: 1, ..Summary::default() };
+        let summary = Summary { last_success: Some("2026-03-01T00:00:10Z".parse().unwrap()), retained: 2, held: 1, ..Summary::default() };
         let text = metrics.text(&snapshot(&[("i-1", summary)]));
         for line in [
             "dbbackup_last_success_timestamp_seconds{namespace=\"shop\",engine=\"DCS\",instance_id=\"i-1\"} 1772323210\n",
-            "dbbackup_backups_retained{namespace=\"shop\",engine=\"DCS\",instance_id=\"i-1\"} 1\n",
+            "dbbackup_backups_retained{namespace=\"shop\",engine=\"DCS\",instance_id=\"i-1\"} 2\n",
+            "dbbackup_backups_held{namespace=\"shop\",engine=\"DCS\",instance_id=\"i-1\"} 1\n",
             "dbbackup_account_ready{kind=\"CloudAccount\",namespace=\"shop\",name=\"default\"} 0\n",
             "dbbackup_leader 1\n",
             "dbbackup_watches_failing 0\n",

@@ -6,7 +6,7 @@ use super::{
     observed::Observed,
     removal,
     report::settled,
-    restored,
+    restored, retention,
     rule::{Rule, is_kept},
     seen::Seen,
     status::restated,
@@ -21,7 +21,8 @@ use std::time::Duration;
 
 /// Brings the memory in line with what is seen of the object, and decides on its next step.
 pub fn decide(seen: &Seen<'_>, memory: &mut Memory) -> Step {
-    memory.notice(seen, removal::is_wanted(seen));
+    let is_removed = removal::is_wanted(seen, memory);
+    memory.notice(seen, is_removed);
     plan(&Observed { seen, memory })
 }
 
@@ -41,8 +42,11 @@ fn next(o: &Observed<'_>) -> Step {
     if !o.object.deleting && removal::wants_finalizer(o) != o.object.has_finalizer {
         return Step::SetFinalizer(removal::wants_finalizer(o));
     }
-    if removal::is_expired(o) {
-        return removal::expire(o);
+    if let Some(why) = retention::why(o, o.memory) {
+        return removal::remove(o, why);
+    }
+    if retention::is_called_off(o) {
+        return watch::call_off(o);
     }
     match o.status.phase {
         Some(Phase::Failed | Phase::Expired | Phase::Lapsed) => settled(o),

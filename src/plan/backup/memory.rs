@@ -348,11 +348,17 @@ impl Memory {
         };
     }
 
-    /// Stub.
+    /// Room was made in the cloud: what a used-up quota keeps from being asked for is tried again when its object is next looked at, but not before the cloud
+    /// wants to be asked again. Its reason stays until then, so that its grace goes on without a break.
     pub fn room_was_made(&mut self, now: Moment) {
         if let Some(retry) = self.retry.as_mut().filter(|retry| retry.reason == Reason::QuotaExceeded) {
             retry.retry_at = now;
         }
+    }
+
+    /// Whether this process has had a call accepted that deletes the object's backup.
+    pub fn is_deletion_accepted(&self) -> bool {
+        self.removal.as_ref().is_some_and(|removal| removal.accepted.is_some() || !removal.marks.is_empty())
     }
 
     /// A status with this reason is about to be reported.

@@ -12,6 +12,8 @@
 //! | the backup's id is known | `watch` |
 //! | a backup that exists is to be adopted | `import` |
 //! | the backup is to be deleted | `removal` |
+//! | it goes while nobody deletes the object, or somebody keeps it from that | `retention` |
+//! | a newer run of its schedule takes its place | [`superseded`] |
 //! | what keeps any of them from repeating itself | `brake` |
 //!
 //! # The protocol
@@ -43,6 +45,7 @@ pub mod reason;
 mod removal;
 mod report;
 mod restored;
+mod retention;
 pub mod retry;
 pub mod rule;
 pub mod seen;

@@ -67,7 +67,7 @@ pub enum Reason {
     Expired,
     /// Not taken: `takeBefore` had passed.
     TooLate,
-    /// Not taken: a newer backup of its schedule took its place.
+    /// Not taken: a newer run of its schedule took its place.
     Superseded,
     /// The object goes when its backup in the cloud is gone.
     Deleting,

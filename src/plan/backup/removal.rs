@@ -1,4 +1,5 @@
-//! The backup in the cloud is to be deleted: because the object is, under `deletionPolicy: Delete`, or because its time is up.
+//! The backup in the cloud is to be deleted: because the object is, under `deletionPolicy: Delete`; because its time is up; or because its schedule keeps
+//! fewer, and then the object goes after it.
 //!
 //! Deleted is only what a fresh listing shows with one of this object's own marks, on its own instance, and what the status announced before; and only
 //! while this machine's clock and the cloud's agree. What the cloud says of a deletion is never the end of it: the next listing is.
@@ -7,10 +8,11 @@ use super::{
     first,
     gate::{Gate, look_again_in, place, retry_state},
     listing_result::{Covers, ListingResult},
-    memory::{Removal, Stage},
+    memory::{Memory, Removal, Stage},
     observed::Observed,
     reason::Reason,
-    report::{message_of, report},
+    report::{message_of, ready_message, report},
+    retention,
     retry::RetryState,
     rule::{Rule, is_kept},
     seen::Seen,
@@ -31,9 +33,6 @@ use crate::{
 };
 use std::time::Duration;
 
-/// What a person can do who cannot wait.
-const WAY_OUT: &str = "set deletionPolicy to Retain to let the object go and keep the backup";
-
 /// Whether the object needs the finalizer: only while there may be something in the cloud that goes with it.
 pub(super) fn wants_finalizer(o: &Observed<'_>) -> bool {
     o.spec.deletion_policy == DeletionPolicy::Delete
@@ -42,12 +41,8 @@ pub(super) fn wants_finalizer(o: &Observed<'_>) -> bool {
 }
 
 /// Whether the backup in the cloud is to be deleted, as far as this machine's clock knows.
-pub(super) fn is_wanted(seen: &Seen<'_>) -> bool {
-    seen.object.deleting || is_due(seen)
-}
-
-fn is_due(seen: &Seen<'_>) -> bool {
-    seen.status.expiration_time.as_ref().is_some_and(|at| at.0 <= seen.now.wall)
+pub(super) fn is_wanted(seen: &Seen<'_>, memory: &Memory) -> bool {
+    seen.object.deleting || retention::why(seen, memory).is_some()
 }
 
 /// The object is being deleted.
@@ -62,25 +57,16 @@ pub(super) fn of_object(o: &Observed<'_>) -> Step {
     remove(o, DeleteReason::ObjectDeleted)
 }
 
-/// The time of a completed backup is up, as far as this machine's clock knows.
-pub(super) fn is_expired(o: &Observed<'_>) -> bool {
-    o.status.phase == Some(Phase::Completed) && is_due(o)
-}
-
-/// Deletes the backup in the cloud; the object stays.
-pub(super) fn expire(o: &Observed<'_>) -> Step {
-    remove(o, DeleteReason::Expired)
-}
-
-fn remove(o: &Observed<'_>, why: DeleteReason) -> Step {
+/// Deletes the backup in the cloud, and concludes once nothing of it is left.
+pub(super) fn remove(o: &Observed<'_>, why: DeleteReason) -> Step {
     if let Some(step) = submit::store_ids(o) {
         return step;
     }
     if let Err(gate) = place(o) {
         return shut_out(o, why, gate);
     }
-    // On this machine's clock alone no backup expires, not even one that is gone already.
-    if why == DeleteReason::Expired && !clocks_agree(o) {
+    // On this machine's clock alone nothing expires, and no object goes by itself, not even if its backup is gone already.
+    if why != DeleteReason::ObjectDeleted && !clocks_agree(o, why) {
         return wait_for_clocks(o, why);
     }
     let Some(removal) = o.memory.removal.as_ref() else { return Step::RequeueAfter(Some(o.settings.poll_interval)) };
@@ -107,12 +93,12 @@ fn remove(o: &Observed<'_>, why: DeleteReason) -> Step {
 }
 
 /// Whether this machine's clock and the cloud's say the same time, and both that what expires is due. A cloud that does not say its time agrees with nothing.
-fn clocks_agree(o: &Observed<'_>) -> bool {
+fn clocks_agree(o: &Observed<'_>, why: DeleteReason) -> bool {
     if !is_kept(Rule::TwoClocks) {
         return true;
     }
-    let due = o.status.expiration_time.as_ref().map(|at| at.0);
-    o.account.cloud_now().is_some_and(|cloud_now| o.now.agrees_with(cloud_now) && (o.object.deleting || due <= Some(cloud_now)))
+    let due = o.status.expiration_time.as_ref().filter(|_| why == DeleteReason::Expired).map(|at| at.0);
+    o.account.cloud_now().is_some_and(|cloud_now| o.now.agrees_with(cloud_now) && due <= Some(cloud_now))
 }
 
 /// Each look brings the cloud's time along, so it is looked from time to time whether they agree again.
@@ -136,7 +122,11 @@ fn made_by_an_earlier_object<'a>(o: &Observed<'_>, removal: &'a Removal) -> Opti
 /// Deleting it is not this object's business; it is looked at again from time to time, since a person may have. Its name in the cloud has an object's name in
 /// it, which may be one of another namespace, so the id has to do.
 fn leave_alone(o: &Observed<'_>, why: DeleteReason, backup: &RemoteBackup) -> Step {
-    let message = format!("backup {} was made by an earlier object; delete it by hand, or set deletionPolicy to Retain", backup.id);
+    let way_out = match why {
+        DeleteReason::Retention => "annotate this object with dbbackup.dev/hold",
+        DeleteReason::ObjectDeleted | DeleteReason::Expired => "set deletionPolicy to Retain",
+    };
+    let message = format!("backup {} was made by an earlier object; delete it by hand, or {way_out}", backup.id);
     look_or(o, why, Reason::DeleteBlocked, &message, instance(o))
 }
 
@@ -173,18 +163,28 @@ fn delete(o: &Observed<'_>, why: DeleteReason, backup: &RemoteBackup, age: Durat
             wait => say(o, why, Reason::Deleting, &format!("waiting for backup {id}, which is {}", backup.cloud_status), Some(wait)),
         };
     }
-    if !clocks_agree(o) {
+    if retention::is_spared(o, why) {
+        return watch::call_off(o);
+    }
+    if !clocks_agree(o, why) {
         return wait_for_clocks(o, why);
     }
     // It was listed before something else had to be waited for.
     if age >= o.settings.poll_interval * 4 {
         return look(o, instance(o));
     }
-    if o.status.delete_reason != Some(why) {
+    // A schedule gives its reason without a word in the conditions.
+    if o.status.delete_reason != Some(why) || (why == DeleteReason::Retention && !is_said(o)) {
         let next = DatabaseBackupStatus { delete_reason: Some(why), ..o.status.clone() };
         return report_on(o, next, why, Reason::Deleting, &format!("deleting backup {id}"), None);
     }
     Step::Delete { backup_id: id.clone() }
+}
+
+/// Whether the conditions say that it goes.
+fn is_said(o: &Observed<'_>) -> bool {
+    let reasons = [Reason::Deleting, Reason::DeleteBlocked, Reason::CredentialsUnavailable, Reason::DeleteUnsupported];
+    reasons.into_iter().any(|reason| ready_message(o, reason).is_some())
 }
 
 /// Whether the cloud has accepted its deletion lately; after four polls it is asked again.
@@ -262,7 +262,8 @@ fn let_go(o: &Observed<'_>, why: DeleteReason) -> Step {
             let message = format!("backup {id} was deleted when its time was up");
             report(o, next, Phase::Expired, Reason::Expired, &message, None)
         }
-        DeleteReason::ObjectDeleted | DeleteReason::Retention => Step::Release,
+        DeleteReason::ObjectDeleted => Step::Release,
+        DeleteReason::Retention => Step::DeleteObject,
     }
 }
 
@@ -294,7 +295,8 @@ fn shut_out(o: &Observed<'_>, why: DeleteReason, gate: Gate) -> Step {
 /// What keeps the backup, and how an object is let go without it.
 fn with_way_out(why: DeleteReason, message: &str, joint: &str) -> String {
     match why {
-        DeleteReason::ObjectDeleted | DeleteReason::Retention => format!("{message}{joint}{WAY_OUT}"),
+        DeleteReason::ObjectDeleted => format!("{message}{joint}set deletionPolicy to Retain to let the object go and keep the backup"),
+        DeleteReason::Retention => format!("{message}{joint}annotate this object with dbbackup.dev/hold to keep it and the backup"),
         DeleteReason::Expired => message.to_owned(),
     }
 }
@@ -330,8 +332,9 @@ fn cannot_be_listed(o: &Observed<'_>, why: DeleteReason, retry: &RetryState) -> 
     let said = format!("instance {instance} is gone, and without it {engine} lists no backups ({code})");
     match why {
         DeleteReason::Expired => format!("{said}: delete backup {id} by hand"),
-        DeleteReason::ObjectDeleted | DeleteReason::Retention => {
-            format!("{said}: set deletionPolicy to Retain to let the object go, and delete backup {id} by hand")
+        DeleteReason::ObjectDeleted => format!("{said}: set deletionPolicy to Retain to let the object go, and delete backup {id} by hand"),
+        DeleteReason::Retention => {
+            format!("{said}: annotate this object with dbbackup.dev/hold to keep it, or delete it and backup {id} by hand")
         }
     }
 }

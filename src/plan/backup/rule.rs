@@ -26,6 +26,8 @@ pub enum Rule {
     PagesAreTrue,
     /// Nothing is deleted on this machine's clock alone.
     TwoClocks,
+    /// What somebody holds is deleted neither by retention nor by expiry.
+    Hold,
     /// What is refused with a code that no table has is refused, once a search for it has found nothing.
     RefusalsEnd,
     /// A search ends although the wall clock that dated its intent was ahead.

@@ -33,6 +33,7 @@ pub struct Seen<'a> {
 }
 
 /// Who the object is.
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 #[derive(Clone, Copy, Debug)]
 pub struct Object<'a> {
     /// What its cluster is called, as far as somebody said so.
@@ -57,6 +58,10 @@ pub struct Object<'a> {
     pub annotations: u64,
     /// Whether Velero restored it, and what a person said to that.
     pub restored: Restored,
+    /// Somebody holds its backup, by the annotation `dbbackup.dev/hold`: neither retention nor expiry may touch it.
+    pub held: bool,
+    /// Another object adopts its backup, so that retention may not touch it.
+    pub adopted: bool,
 }
 
 /// Whether Velero restored an object: its label `velero.io/restore-name`, and the annotation `dbbackup.dev/restored`.

@@ -32,6 +32,8 @@ pub enum Step {
         /// The cloud's id of the backup.
         backup_id: String,
     },
+    /// Delete this version of the object: its schedule keeps fewer, and the cloud holds nothing of it any more. Plan again if it changed, or is kept by a finalizer.
+    DeleteObject,
     /// Write this status if it says anything new, and rest.
     Report(Box<Report>),
     /// Nothing to do but wait, at most so long; absent: until something changes.

@@ -6,6 +6,7 @@ use super::{
     observed::Observed,
     reason::Reason,
     report::{hold, message_of, report, settled},
+    retention,
     status::{conclude, expiration, spend_attempt, take_over, time_left},
     step::{Report, Step},
 };
@@ -16,10 +17,14 @@ use crate::{
     },
     cloud::backup::{ListScope, RemoteBackup, RemoteState},
 };
+use jiff::Timestamp;
 use std::time::Duration;
 
 pub(super) fn plan(o: &Observed<'_>) -> Step {
     let id = o.status.backup_id.as_deref().unwrap_or_default();
+    if goes_with_its_object(o) && is_taken_away(o) {
+        return deleted(o, id);
+    }
     let record = o.memory.latest_result.as_ref().and_then(|latest| latest.record(o.status));
     // One that was last seen running, and is known to: what keeps the operator from looking again is of more interest.
     let is_known = |backup: &&RemoteBackup| {
@@ -29,7 +34,7 @@ pub(super) fn plan(o: &Observed<'_>) -> Step {
         return follow(o, o.status.clone(), backup);
     }
     match o.memory.absence.filter(|absence| absence.is_long(o.settings)) {
-        Some(_) if o.object.deleting && o.status.delete_reason == Some(DeleteReason::ObjectDeleted) => deleted(o, id),
+        Some(_) if goes_with_its_object(o) => deleted(o, id),
         Some(absence) if is_missing(o) && (absence.asked_by_id || !finds_by_id(o)) => {
             gone(o, o.status.clone(), &format!("the cloud no longer lists backup {id}"))
         }
@@ -51,6 +56,18 @@ fn is_missing(o: &Observed<'_>) -> bool {
 /// Whether a backup that listings overlook is asked for by its id: at once, and once its absence would count.
 fn is_asked_again(o: &Observed<'_>) -> bool {
     o.memory.absence.is_none_or(|absence| o.now.since(absence.last) >= o.settings.gone_after)
+}
+
+/// Whether backup and object go together: with the object that somebody deleted, or by retention, which deleted the object last.
+fn goes_with_its_object(o: &Observed<'_>) -> bool {
+    o.object.deleting && matches!(o.status.delete_reason, Some(DeleteReason::ObjectDeleted | DeleteReason::Retention))
+}
+
+/// Whether the inventory before its last deletion, or after it, lacks the backup, and nothing has shown it since.
+fn is_taken_away(o: &Observed<'_>) -> bool {
+    let latest = o.memory.latest_result.as_ref().filter(|latest| latest.record(o.status).is_some()).map(|latest| latest.started);
+    let inventory = o.memory.removal.as_ref().and_then(|removal| removal.inventory.as_ref());
+    inventory.is_some_and(|it| it.is_complete() && it.record(o.status).is_none() && latest.is_none_or(|latest| latest <= it.started))
 }
 
 /// It was deleted with its object, which somebody else's finalizer keeps.
@@ -97,7 +114,7 @@ pub(super) fn follow(o: &Observed<'_>, mut next: DatabaseBackupStatus, backup: &
             failed(o, next, &backup.id, &message)
         }
         // The operator had it deleted: that is no loss.
-        RemoteState::Gone if o.object.deleting && o.status.delete_reason == Some(DeleteReason::ObjectDeleted) => deleted(o, &backup.id),
+        RemoteState::Gone if goes_with_its_object(o) => deleted(o, &backup.id),
         RemoteState::Gone if o.status.delete_reason.is_some() => unchanged(o, &backup.id),
         RemoteState::Gone => gone(o, next, &format!("the cloud says that backup {} is {}", backup.id, backup.cloud_status)),
     }
@@ -115,9 +132,23 @@ pub(super) fn running_message(o: &Observed<'_>, id: &str) -> String {
 
 fn completed(o: &Observed<'_>, next: DatabaseBackupStatus, id: &str) -> Step {
     let source = &o.spec.source;
-    let message = format!("{} holds backup {id} of instance {}", source.engine.as_str(), source.instance_id);
-    let expires_in = next.expiration_time.as_ref().map(|at| Duration::try_from(at.0.duration_since(o.now.wall)).unwrap_or_default());
+    let kept = retention::kept_by(o, &next).unwrap_or_default();
+    let message = format!("{} holds backup {id} of instance {}{kept}", source.engine.as_str(), source.instance_id);
+    let expires_in = expires_in(o, &next);
     report(o, next, Phase::Completed, Reason::Completed, &message, expires_in)
+}
+
+/// It was to be deleted, and stays; the status says why.
+pub(super) fn call_off(o: &Observed<'_>) -> Step {
+    let next = DatabaseBackupStatus { delete_reason: None, ..o.status.clone() };
+    completed(o, next, o.status.backup_id.as_deref().unwrap_or_default())
+}
+
+/// In how long its time is up: by this machine's clock, and once it is by that one, by the cloud's.
+fn expires_in(o: &Observed<'_>, next: &DatabaseBackupStatus) -> Option<Duration> {
+    let due = next.expiration_time.as_ref()?.0;
+    let until = |now: Timestamp| Duration::try_from(due.duration_since(now)).ok().filter(|left| !left.is_zero());
+    until(o.now.wall).or_else(|| until(o.account.cloud_now()?))
 }
 
 /// The cloud gave up on this attempt. There is a next one if the limit allows; an imported backup has none.
@@ -153,6 +184,8 @@ fn gone(o: &Observed<'_>, next: DatabaseBackupStatus, message: &str) -> Step {
 /// Nothing new was seen.
 fn unchanged(o: &Observed<'_>, id: &str) -> Step {
     match o.status.phase {
+        // Nothing shows it, and the status says how it goes.
+        Some(Phase::Completed) if goes_with_its_object(o) && o.status.delete_reason == Some(DeleteReason::Retention) => settled(o),
         Some(Phase::Completed) => {
             let mut next = o.status.clone();
             next.expiration_time = expiration(o, &next);

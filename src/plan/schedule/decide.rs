@@ -34,6 +34,7 @@ pub fn decide(seen: &Seen<'_>, memory: &mut Memory) -> Step {
     history::count_lapsed(seen, &mut draft);
     status::read_children(seen, &mut draft);
     tell_of_strays(seen, memory, &mut draft);
+    tell_of_retired(memory, &mut draft);
     let retire = pass::plan(seen, &mut draft).map(|pass| pass::step(seen, memory, &mut draft, &pass));
     if retire.is_none() {
         (memory.decided, memory.retention_note) = (None, None);
@@ -64,6 +65,17 @@ fn tell_of_strays(s: &Seen<'_>, memory: &mut Memory, draft: &mut Draft) {
         draft.tell("StrayChild", "Schedule", true, format!("DatabaseBackup {name} {what}: it is counted nowhere, and retention leaves it"));
     }
     memory.strays = strays;
+}
+
+/// Retention has come to its end for some.
+fn tell_of_retired(memory: &mut Memory, draft: &mut Draft) {
+    let retired: Vec<String> = std::mem::take(&mut memory.retired).into_iter().collect();
+    if retired.is_empty() {
+        return;
+    }
+    memory.is_room = true;
+    let note = format!("retention has deleted {} backup(s), and their objects: {}", retired.len(), retired.join(", "));
+    draft.tell("RetentionDeleted", "Retain", false, note);
 }
 
 /// Retention has made room in the cloud: who waits for it is told, once.

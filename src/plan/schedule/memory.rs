@@ -34,7 +34,9 @@ pub struct Memory {
     pub retention_note: Option<String>,
     /// Backups that retention has chosen and that are still there.
     pub retiring: BTreeSet<String>,
-    /// One of them has gone since somebody who waits for room was last told.
+    /// Those that have gone since that was last told.
+    pub retired: BTreeSet<String>,
+    /// Some have gone since somebody who waits for room was last told.
     pub is_room: bool,
     /// Objects that match the schedule by label or by name only, for which an Event was published.
     pub strays: BTreeSet<String>,
@@ -72,6 +74,7 @@ impl Memory {
             decided: None,
             retention_note: None,
             retiring: BTreeSet::new(),
+            retired: BTreeSet::new(),
             is_room: false,
             strays: BTreeSet::new(),
             blocked: None,
@@ -88,10 +91,8 @@ impl Memory {
     pub fn notice(&mut self, seen: &Seen<'_>) {
         let retiring: BTreeSet<String> = seen.own().filter(|child| child.is_retired).map(|child| child.name.clone()).collect();
         let is_there = |name: &String| seen.children.iter().any(|child| child.name == *name);
-        if self.retiring.iter().any(|name| !is_there(name)) {
-            self.is_room = true;
-        }
-        self.retiring = retiring;
+        let before = std::mem::replace(&mut self.retiring, retiring);
+        self.retired.extend(before.into_iter().filter(|name| !is_there(name)));
         self.newest_slot = self.newest_slot.max(seen.status.last_schedule_time.as_ref().map(|last| last.0));
     }
 

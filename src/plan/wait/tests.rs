@@ -85,6 +85,7 @@ fn each_status_means_one_thing_for_whoever_waits() {
         // Ready, and there is no backup all the same.
         ("Expired", "Expired", &READY, Some(Failed)),
         ("Lapsed", "TooLate", &READY, Some(Failed)),
+        ("Lapsed", "Superseded", &READY, Some(Failed)),
         // Blocked within the grace, and after it.
         ("Pending", "AccountNotFound", &ON_ITS_WAY, None),
         ("Pending", "AccountNotFound", &STALLED, Some(Blocked)),
@@ -151,12 +152,24 @@ fn a_line_is_one_line_without_control_characters_whatever_is_in_the_status() {
 fn what_it_ended_for_is_said_with_what_to_do() {
     let blocked = object("u-1", &status("Pending", "QuotaExceeded", &STALLED));
     let lapsed = object("u-1", &status("Lapsed", "TooLate", &READY));
+    let superseded = object("u-1", &status("Lapsed", "Superseded", &READY));
+    let mut going = status("Completed", "Completed", &READY);
+    going["deleteReason"] = "Retention".into();
+    let going = object("u-1", &going);
     for (seen, expected) in [
         (
             failed(),
             "shop/orders: its backup failed: Failed BackupFailed about BackupFailed; once that is mended, create a new DatabaseBackup",
         ),
         (Ok(Some(lapsed)), "shop/orders: no backup was taken, and none will be: Lapsed TooLate about TooLate; if one is wanted"),
+        (
+            Ok(Some(superseded)),
+            "shop/orders: no backup was taken, and none will be: Lapsed Superseded about Superseded; wait for the run that took its place",
+        ),
+        (
+            Ok(Some(going)),
+            "shop/orders: its backup is being deleted, since its schedule keeps fewer: Completed Completed about Completed; for",
+        ),
         (Ok(Some(blocked)), "shop/orders: its backup is blocked: Pending QuotaExceeded about QuotaExceeded; it goes on by itself"),
     ] {
         let (wait, _) = after(vec![seen]);

@@ -191,8 +191,9 @@ impl BackupEntry {
     /// Whether anything is still to be done for it, a deletion among it.
     pub(super) fn is_unfinished(&self) -> bool {
         let is_under_way = matches!(self.phase(), None | Some(Phase::Pending | Phase::Running));
-        let expires = self.phase() == Some(Phase::Completed) && self.status().is_some_and(|status| status.expiration_time.is_some());
-        is_under_way || expires || self.object.metadata.deletion_timestamp.is_some()
+        let is_to_go = |status: &DatabaseBackupStatus| status.expiration_time.is_some() || status.delete_reason.is_some();
+        let goes = self.phase() == Some(Phase::Completed) && self.status().is_some_and(is_to_go);
+        is_under_way || goes || self.object.metadata.deletion_timestamp.is_some()
     }
 
     pub(super) fn contender(&self, now: Moment) -> Contender {

@@ -120,3 +120,20 @@ fn what_a_listing_of_a_store_that_was_put_back_shows_is_not_replaced_by_anything
     assert_eq!(backups.newest(version("3")).metadata.resource_version.as_deref(), Some("5"), "an answer that comes late");
     assert_eq!(backups.newest(version("6")).metadata.resource_version.as_deref(), Some("6"));
 }
+
+#[test]
+fn a_backup_that_another_live_object_adopts_is_known_to_be_adopted() {
+    let adopter = |uid: &str, backup_id: &str, deleted: serde_json::Value| {
+        let mut adopter = object(uid, 3, &json!({})).as_ref().clone();
+        adopter.spec.source.existing_backup_id = Some(backup_id.into());
+        adopter.metadata.deletion_timestamp = serde_json::from_value(deleted).expect("a time");
+        Arc::new(adopter)
+    };
+    let backups = Backups::default();
+    backups.track(object("owner", 1, &json!({ "backupId": "b-1" })), now());
+    backups.track(adopter("another's", "b-2", json!(null)), now());
+    backups.track(adopter("leaving", "b-1", json!("2026-01-01T00:00:30Z")), now());
+    assert!(!backups.is_adopted("b-1", "owner"));
+    backups.track(adopter("adopter", "b-1", json!(null)), now());
+    assert!(backups.is_adopted("b-1", "owner") && !backups.is_adopted("b-1", "adopter"), "not by itself");
+}

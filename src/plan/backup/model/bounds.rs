@@ -63,6 +63,12 @@ pub(super) struct Bounds {
     pub refused: bool,
     /// How often a person changes an annotation.
     pub annotations: u8,
+    /// How often its schedule finds that it keeps fewer.
+    pub surpluses: u8,
+    /// How often a person holds the backup, or lets it go again.
+    pub holds: u8,
+    /// A newer run takes its place as soon as that may be.
+    pub superseded: bool,
 }
 
 impl Bounds {
@@ -95,6 +101,9 @@ impl Bounds {
             import: false,
             refused: false,
             annotations: 0,
+            surpluses: 0,
+            holds: 0,
+            superseded: false,
         }
     }
 

@@ -9,10 +9,16 @@ use super::{
 use crate::{
     api::{
         backup::DeletionPolicy,
-        status::{DatabaseBackupStatus, Phase},
+        status::{DatabaseBackupStatus, DeleteReason, Phase},
     },
     cloud::backup::RemoteState,
-    plan::{backup::memory::Memory, place::Whereabouts},
+    plan::{
+        backup::{
+            memory::Memory,
+            superseded::{Older, superseded},
+        },
+        place::Whereabouts,
+    },
 };
 use std::sync::Arc;
 
@@ -82,6 +88,12 @@ pub(super) enum Event {
     Appear,
     /// A person changes an annotation.
     Annotate,
+    /// Its schedule keeps fewer, and says so in its status.
+    Surplus,
+    /// A person holds the backup, or lets it go again.
+    Hold,
+    /// A newer run takes its place.
+    Supersede,
 }
 
 impl Event {
@@ -172,6 +184,23 @@ impl World {
         if self.left.annotations > 0 {
             events.push(Event::Annotate);
         }
+        let status = &self.status.0;
+        let is_kept = status.phase == Some(Phase::Completed) && status.delete_reason.is_none() && !self.object.deleting;
+        if self.left.surpluses > 0 && self.object.is_there && is_kept {
+            events.push(Event::Surplus);
+        }
+        if self.left.holds > 0 && self.object.is_there {
+            events.push(Event::Hold);
+        }
+        if self.left.superseded && self.object.is_there && self.when_superseded().is_some() {
+            events.push(Event::Supersede);
+        }
+    }
+
+    /// The status with which it makes room for a newer run.
+    fn when_superseded(&self) -> Option<DatabaseBackupStatus> {
+        let older = Older { status: &self.status.0, generation: Some(1), deleting: self.object.deleting };
+        superseded(older, "newer", self.true_now().wall)
     }
 
     /// Whether time may pass: something depends on it, and nothing has to arrive before.
@@ -287,6 +316,21 @@ impl World {
                 self.left.annotations -= 1;
                 self.annotations += 1;
             }
+            Event::Surplus => {
+                self.left.surpluses -= 1;
+                let next = DatabaseBackupStatus { delete_reason: Some(DeleteReason::Retention), ..self.status.0.clone() };
+                self.store(Arc::new(Stored::plain(next)));
+            }
+            Event::Hold => {
+                self.left.holds -= 1;
+                self.object.on_hold = !self.object.on_hold;
+                self.wrote();
+            }
+            Event::Supersede => {
+                self.left.superseded = false;
+                let next = self.when_superseded().unwrap_or_default();
+                self.store(Arc::new(Stored::plain(next)));
+            }
             Event::FlipPolicy => {
                 self.left.flips -= 1;
                 self.object.policy = if self.deletes() { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
@@ -307,8 +351,8 @@ impl World {
     }
 
     fn recreate(&mut self, with_status: bool) {
-        let Object { held, policy, life, .. } = self.object;
-        self.object = Object { is_there: true, deleting: false, has_finalizer: false, held, policy, life: life + 1, is_born: true };
+        let before = self.object;
+        self.object = Object { deleting: false, has_finalizer: false, life: before.life + 1, is_born: true, ..before };
         if !with_status {
             self.status = Arc::new(Stored::plain(DatabaseBackupStatus::default()));
         }
@@ -326,7 +370,7 @@ impl World {
 
     /// Nothing goes wrong, everybody does all that there is to do, and a tick passes.
     pub fn calm_round(&mut self, bounds: &Bounds) {
-        self.left = Left::nothing();
+        self.left = Left::default();
         // The account points to where it pointed when the backup was asked for.
         let is_home = |spot: &Spot| spot.place().whereabouts(&self.status.0) == Whereabouts::Here;
         self.spot = [Spot::Home, Spot::OtherHost, Spot::OtherProject].into_iter().find(is_home).unwrap_or(self.spot);

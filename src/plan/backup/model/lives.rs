@@ -78,6 +78,7 @@ fn wrong(world: &World) -> Result<(), String> {
         (world.wrongs.called_gone, super::NOT_GONE),
         (world.wrongs.repeated, super::NO_REPEAT),
         (world.wrongs.deleted_early, super::IN_TIME),
+        (world.wrongs.deleted_held, super::NOT_HELD),
     ] {
         if is_wrong {
             return Err(format!("not \"{what}\": {world:?}"));

@@ -58,6 +58,8 @@ const CLEAN: &str = "an object under Delete leaves nothing behind";
 const NOT_GONE: &str = "nothing that the cloud holds is called gone";
 const NO_REPEAT: &str = "no step is repeated while neither time nor knowledge moves";
 const IN_TIME: &str = "nothing is deleted before its time";
+const NOT_HELD: &str = "nothing that is held is deleted";
+const DELETED_ONCE: &str = "nothing is deleted twice";
 const ASKED_ONCE: &str = "a person's haste does not reach the cloud";
 const ALIVE: &str = "once the faults stop it comes to its end";
 
@@ -147,6 +149,8 @@ impl Model for Lives {
             Property::always(NO_REPEAT, |_, world: &World| !world.wrongs.repeated),
             // What a deletion rests on is the object's own wish, or a time that does not come within the story.
             Property::always(IN_TIME, |_, world: &World| !world.wrongs.deleted_early),
+            Property::always(NOT_HELD, |_, world: &World| !world.wrongs.deleted_held),
+            Property::always(DELETED_ONCE, |_, world: &World| !world.wrongs.deleted_again),
             // One call when it is due, and one for a changed annotation.
             Property::always(ASKED_ONCE, |_, world: &World| world.sent_now.iter().all(|sent| *sent <= 2)),
             Property::always(ALIVE, |lives: &Self, world: &World| {
@@ -305,6 +309,38 @@ fn a_backup_whose_time_is_up_is_deleted_and_the_object_says_so_when_it_is_gone()
 }
 
 #[test]
+fn retention_takes_the_backup_and_then_the_object_unless_somebody_holds_it() {
+    let bounds = Bounds { operators: 1, surpluses: 1, holds: 2, watching: true, faults: 0, crashes: 0, horizon: 2, ..Bounds::creation() };
+    Lives::new(deeper(Bounds { crashes: 1, faults: 1, ..bounds.clone() }))
+        .showing("backup and object go", |world| !world.backups.is_empty() && !world.object.is_there)
+        .showing("a hold saves it", |world| world.object.on_hold && world.left.surpluses == 0 && world.status.0.delete_reason.is_none())
+        .holds("retention and holds, one operator after the other");
+    Lives::new(deeper(Bounds { policy: DeletionPolicy::Delete, deletion: true, holds: 1, horizon: 3, ..bounds.clone() }))
+        .showing("backup and object go", |world| !world.backups.is_empty() && !world.object.is_there)
+        .holds("retention under Delete, and a person who deletes the object");
+    Lives::new(deeper(Bounds { jumps: 1, holds: 0, horizon: 3, ..bounds.clone() })).holds("retention while a wall clock jumps");
+    Lives::new(deeper(Bounds { expires: true, years: 1, holds: 1, surpluses: 0, ..bounds.clone() }))
+        .showing("its time is up, and somebody holds it", |world| world.is_year_over && world.object.on_hold)
+        .holds("expiry and holds");
+    let two = Bounds { operators: 2, settings: quick(2), delivery: 0, lag: 0, holds: 1, ..bounds };
+    Lives::new(deeper(two))
+        .showing("backup and object go", |world| !world.backups.is_empty() && !world.object.is_there)
+        .holds("retention under two operators at once");
+}
+
+#[test]
+fn a_newer_run_takes_the_place_only_of_one_that_has_nothing_in_the_cloud() {
+    let bounds = Bounds { superseded: true, failures: 1, watching: true, crashes: 0, horizon: 2, ..Bounds::creation() };
+    Lives::new(deeper(Bounds { operators: 1, crashes: 1, horizon: 4, ..bounds.clone() }))
+        .showing("one lapses", |world| world.status.0.phase == Some(Phase::Lapsed))
+        .showing("one whose attempt failed has failed", |world| {
+            world.status.0.phase == Some(Phase::Failed) && world.status.0.failed_attempts.len() == 1
+        })
+        .holds("a newer run, one operator after the other");
+    Lives::new(deeper(Bounds { watching: false, failures: 0, ..bounds })).holds("a newer run, under two operators at once");
+}
+
+#[test]
 fn a_backup_to_adopt_that_appears_late_is_found_and_a_refusal_that_nobody_knows_comes_to_its_end() {
     let bounds = Bounds { operators: 1, import: true, crashes: 0, faults: 1, horizon: 6, watching: true, ..Bounds::creation() };
     Lives::new(deeper(bounds)).holds("an import that appears late");
@@ -351,6 +387,7 @@ fn each_of_the_faults_that_were_found_in_the_field_is_noticed_when_it_is_put_bac
         Rule::SearchesEnd => Bounds { jumps: 2, faults: 1, ..one.clone() },
         Rule::PauseSinceTheLook => Bounds { import: true, ..one.clone() },
         Rule::RefusalsEnd => Bounds { refused: true, faults: 3, ..one.clone() },
+        Rule::Hold => Bounds { surpluses: 1, holds: 1, ..one.clone() },
         Rule::AnnotationPause => Bounds { annotations: 3, faults: 4, watching: false, ..one.clone() },
         _ => Bounds { faults: 2, ..Bounds::creation() },
     };
@@ -363,6 +400,7 @@ fn each_of_the_faults_that_were_found_in_the_field_is_noticed_when_it_is_put_bac
         (Rule::DeletedIsNotGone, ALIVE),
         (Rule::PagesAreTrue, ALIVE),
         (Rule::TwoClocks, IN_TIME),
+        (Rule::Hold, NOT_HELD),
         (Rule::SearchesEnd, ALIVE),
         (Rule::PauseSinceTheLook, ALIVE),
         (Rule::RefusalsEnd, ALIVE),

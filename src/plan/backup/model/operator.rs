@@ -3,7 +3,7 @@
 use super::{
     bounds::Bounds,
     stored::Stored,
-    world::{Backup, Call, Doing, Found, Operator, World, id, moment},
+    world::{self, Backup, Call, Doing, Found, Operator, World, id, moment},
 };
 use crate::{
     api::status::{DatabaseBackupStatus, Phase},
@@ -76,7 +76,12 @@ impl World {
             Step::Send(new) => self.operator(which).doing = Doing::Send { mark: new.mark },
             Step::SetFinalizer(present) => self.set_finalizer(present, false),
             Step::Release => self.set_finalizer(false, true),
-            Step::Delete { backup_id } => self.operator(which).doing = Doing::Delete { id: backup_id, decided: now },
+            Step::DeleteObject => self.delete_object(which),
+            Step::Delete { backup_id } => {
+                self.wrongs.deleted_held |= self.is_held();
+                self.wrongs.deleted_early |= self.is_ahead[which] && !self.object.deleting;
+                self.operator(which).doing = Doing::Delete { id: backup_id, decided: now };
+            }
             Step::Report(report) => self.report(which, &report, &settings, bounds),
             Step::RequeueAfter(_) => {}
             Step::JoinQueue | Step::TakePermit => unreachable!("both are in hand"),
@@ -133,6 +138,8 @@ impl World {
                 has_finalizer: self.object.has_finalizer,
                 annotations: self.annotations,
                 restored: Restored::No,
+                held: self.object.on_hold,
+                adopted: false,
             },
             spec: &spec,
             status,
@@ -235,6 +242,21 @@ impl World {
         self.wrote();
     }
 
+    /// Retention takes the object after its backup.
+    fn delete_object(&mut self, which: usize) {
+        self.wrongs.deleted_held |= self.is_held() && self.backups.iter().any(|backup| backup.state != RemoteState::Gone);
+        self.wrongs.deleted_early |= self.is_ahead[which];
+        self.wrongs.left_behind |= self.backups.iter().any(|backup| self.is_own(&backup.mark) && backup.state != RemoteState::Gone);
+        self.object.deleting = true;
+        self.object.is_there = self.object.has_finalizer || self.object.held;
+        self.wrote();
+    }
+
+    /// Whether somebody holds the backup, and nobody deletes its object.
+    fn is_held(&self) -> bool {
+        self.object.on_hold && !self.object.deleting
+    }
+
     /// The last check, and the socket.
     pub fn send(&mut self, which: usize, bounds: &Bounds) {
         let (now, settings, by) = (self.moment(which), bounds.settings, self.now + bounds.delivery);
@@ -297,7 +319,12 @@ impl World {
     pub fn delete(&mut self, which: usize, is_done: bool, is_answered: bool, bounds: &Bounds) {
         let (now, settings) = (self.moment(which), bounds.settings);
         let Doing::Delete { id, decided } = std::mem::take(&mut self.operator(which).doing) else { return };
-        let is_fresh = now.since(decided) <= settings.intent_lifetime();
+        // As the last check before the socket.
+        let is_fresh = now.since(decided) <= settings.intent_lifetime() && !self.is_held();
+        let is_calm = bounds.operators == 1 && bounds.faults == 0 && bounds.crashes == 0;
+        let mut own = self.backups.iter().enumerate();
+        let is_going = own.any(|(at, backup)| world::id(at) == id && backup.state == RemoteState::Deleting);
+        self.wrongs.deleted_again |= is_fresh && is_calm && is_going;
         let was_there = is_fresh && is_done && self.remove(&id);
         let answer = match (is_answered, was_there) {
             _ if !is_fresh => Err(Error::not_sent(Engine::TaurusDB.api(), Operation::Delete, NotSent::Cancelled, "late")),

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     api::{
         backup::DeletionPolicy,
-        status::{DatabaseBackupStatus, Origin, Phase},
+        status::{DatabaseBackupStatus, DeleteReason, Origin, Phase},
     },
     cloud::{
         backup::{ListScope, RemoteBackup, RemoteState},
@@ -73,6 +73,10 @@ pub(super) struct Wrongs {
     pub left_behind: bool,
     /// A final phase was taken back.
     pub took_back: bool,
+    /// A DELETE call was decided on although somebody holds the backup.
+    pub deleted_held: bool,
+    /// A backup was deleted a second time although the first call was answered.
+    pub deleted_again: bool,
     /// Something that the cloud holds was called gone, or failed.
     pub called_gone: bool,
     /// A step was repeated while neither time nor knowledge had moved.
@@ -104,6 +108,8 @@ pub(super) struct Object {
     pub has_finalizer: bool,
     /// Somebody else's finalizer.
     pub held: bool,
+    /// Somebody holds its backup, by the annotation.
+    pub on_hold: bool,
     pub policy: DeletionPolicy,
     /// Which of the objects of this name: each has a UID of its own.
     pub life: u8,
@@ -112,7 +118,7 @@ pub(super) struct Object {
 }
 
 /// What may still happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Left {
     pub crashes: u8,
     pub faults: u8,
@@ -125,13 +131,9 @@ pub(super) struct Left {
     pub jumps: u8,
     pub years: u8,
     pub annotations: u8,
-}
-
-impl Left {
-    pub fn nothing() -> Self {
-        let (moves, rollbacks, recreations, jumps, years, annotations) = (0, 0, 0, 0, 0, 0);
-        Self { crashes: 0, faults: 0, failures: 0, flips: 0, deletion: false, moves, rollbacks, recreations, jumps, years, annotations }
-    }
+    pub surpluses: u8,
+    pub holds: u8,
+    pub superseded: bool,
 }
 
 /// A backup that the object's calls made.
@@ -209,15 +211,30 @@ pub(super) fn moment(tick: u32) -> Moment {
 impl World {
     pub fn new(bounds: &Bounds) -> Self {
         let Bounds { crashes, faults, failures, flips, deletion, moves, rollbacks, .. } = *bounds;
-        let Bounds { recreations, jumps, years, annotations, held, policy, .. } = *bounds;
+        let Bounds { recreations, jumps, years, annotations, held, policy, surpluses, holds, superseded, .. } = *bounds;
         Self {
             now: 0,
-            object: Object { is_there: true, deleting: false, has_finalizer: false, held, policy, life: 0, is_born: true },
+            object: Object { is_there: true, deleting: false, has_finalizer: false, held, on_hold: false, policy, life: 0, is_born: true },
             status: Arc::new(Stored(DatabaseBackupStatus::default())),
             backups: Vec::new(),
             calls: Vec::new(),
             operators: [Arc::default(), Arc::default()],
-            left: Left { crashes, faults, failures, flips, deletion, moves, rollbacks, recreations, jumps, years, annotations },
+            left: Left {
+                crashes,
+                faults,
+                failures,
+                flips,
+                deletion,
+                moves,
+                rollbacks,
+                recreations,
+                jumps,
+                years,
+                annotations,
+                surpluses,
+                holds,
+                superseded,
+            },
             spot: Spot::Home,
             saved: None,
             put_back: None,
@@ -278,7 +295,8 @@ impl World {
     pub fn remove(&mut self, wanted: &str) -> bool {
         let is_anothers = self.backups.iter().enumerate().any(|(at, backup)| id(at) == wanted && !self.is_own(&backup.mark));
         self.wrongs.deleted_anothers |= FOREIGN.contains(&wanted) || is_anothers;
-        self.wrongs.deleted_early |= !self.object.deleting && !self.is_year_over;
+        let is_surplus = self.status.0.delete_reason == Some(DeleteReason::Retention);
+        self.wrongs.deleted_early |= !self.object.deleting && !self.is_year_over && !is_surplus;
         let found = self.backups.iter_mut().enumerate().find(|(at, backup)| id(*at) == wanted && backup.state != RemoteState::Gone);
         found.map(|(_, backup)| backup.state = RemoteState::Deleting).is_some()
     }
@@ -322,7 +340,7 @@ impl World {
 
     /// A status is stored. Nothing gets lost in the cloud here, so what is final stays.
     pub fn store(&mut self, next: Arc<Stored>) {
-        let is_final = matches!(self.status.0.phase, Some(Phase::Completed | Phase::Failed));
+        let is_final = matches!(self.status.0.phase, Some(Phase::Completed | Phase::Failed | Phase::Lapsed));
         let is_due = self.is_year_over && next.0.phase == Some(Phase::Expired);
         self.wrongs.took_back |= is_final && !is_due && next.0.phase != self.status.0.phase;
         let state = |backup_id: Option<&String>| {
@@ -357,6 +375,7 @@ impl World {
                 let failed = own.all(|backup| matches!(backup.state, RemoteState::Failed | RemoteState::Gone));
                 !failed || !self.calls.is_empty()
             }
+            Some(Phase::Lapsed) => self.backups.iter().any(|backup| self.is_own(&backup.mark)) || !self.calls.is_empty(),
             _ => false,
         }
     }
@@ -364,8 +383,11 @@ impl World {
     pub fn is_at_its_end(&self) -> bool {
         let status = &self.status.0;
         let reason = status.conditions.first().map(|ready| ready.reason.as_str());
-        let is_due = self.is_year_over && status.expiration_time.is_some() && status.phase == Some(Phase::Completed);
-        let is_settled = matches!(status.phase, Some(Phase::Completed | Phase::Failed | Phase::Expired)) && !is_due;
+        let is_due = self.is_year_over && status.expiration_time.is_some() && !self.object.on_hold;
+        // Where the clocks disagree, it stays.
+        let is_surplus = status.delete_reason == Some(DeleteReason::Retention) && reason != Some("DeleteBlocked");
+        let goes = status.phase == Some(Phase::Completed) && (is_due || is_surplus);
+        let is_settled = matches!(status.phase, Some(Phase::Completed | Phase::Failed | Phase::Expired | Phase::Lapsed)) && !goes;
         let is_settled = is_settled || reason == Some("RequestRefused");
         // One that is held by somebody else's finalizer has nothing to wait for if nothing was ever asked for, or made.
         let has_nothing = status.backup_id.is_none() && !status.intent_is_open();
@@ -450,7 +472,7 @@ impl World {
 
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        Self { left: Left::nothing(), ..self.clone() }.hash(&mut hasher);
+        Self { left: Left::default(), ..self.clone() }.hash(&mut hasher);
         hasher.finish()
     }
 }

@@ -3,7 +3,9 @@
 mod ground;
 mod instance_gone;
 mod removal;
+mod retention;
 mod submit;
+mod superseded;
 mod unknown;
 mod watch;
 
@@ -39,6 +41,7 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 /// One object and its world.
+#[allow(clippy::struct_excessive_bools)] // as in what is seen
 struct World {
     cluster: ClusterName,
     spec: DatabaseBackupSpec,
@@ -55,6 +58,8 @@ struct World {
     annotations: u64,
     born: Option<Moment>,
     restored: Restored,
+    held: bool,
+    adopted: bool,
     put_back: Option<Moment>,
     /// By how much the cloud's clock is ahead of this machine's.
     cloud_ahead: jiff::SignedDuration,
@@ -110,6 +115,8 @@ impl World {
             annotations: 0,
             born: Some(Moment { wall: "2026-01-01T00:00:00Z".parse().unwrap(), mono: Duration::ZERO }),
             restored: Restored::No,
+            held: false,
+            adopted: false,
             put_back: None,
             cloud_ahead: jiff::SignedDuration::ZERO,
         }
@@ -132,6 +139,8 @@ impl World {
                 has_finalizer: self.has_finalizer,
                 annotations: self.annotations,
                 restored: self.restored,
+                held: self.held,
+                adopted: self.adopted,
             },
             spec: &self.spec,
             status: &self.status,
