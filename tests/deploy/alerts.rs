@@ -5,7 +5,7 @@ use crate::{
     support::tools::Tools,
 };
 use database_backup_operator::{
-    api::{backup::AccountKind, status::Phase},
+    api::{backup::AccountKind, schedule::DatabaseBackupSchedule, status::Phase},
     cloud::{
         client::{Call, Observer},
         engine::Engine,
@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    sync::Arc,
     time::Duration,
 };
 
@@ -92,7 +93,8 @@ fn settings_reach_the_rules() {
     let rendered = objects(&["-f", &path("deploy/helm/database-backup-operator/ci/everything-values.yaml").display().to_string()]);
     let spec = of_kind(&rendered, "PrometheusRule")[0]["spec"].to_string();
     for expected in [
-        r#"dbbackup_last_success_timestamp_seconds{namespace=~\"shop|billing\"}) > 95400""#,
+        r#"dbbackup_last_success_timestamp_seconds{namespace=~\"shop|billing\"} or dbbackup_newest_backup_timestamp_seconds{namespace=~\"shop|billing\"})"#,
+        r#" * 0 + 95400)""#,
         r#""runbook_url":"https://wiki.example.org/database-backups#databasebackupstuck""#,
         r#""severity":"info""#,
         r#""team":"platform""#,
@@ -112,6 +114,28 @@ fn series(text: &str) -> BTreeSet<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let words = text.split(|c| !is_name(c)).filter(|word| word.starts_with("dbbackup_") || word.starts_with("process_"));
     words.map(str::to_owned).collect()
+}
+
+/// A schedule to which everything has happened.
+fn schedule() -> DatabaseBackupSchedule {
+    let time = "2026-01-01T00:00:00Z";
+    let condition = |kind: &str| json!({ "type": kind, "status": "True", "reason": "Because", "message": "", "lastTransitionTime": time });
+    let status = json!({
+        "lastSuccessfulTime": time,
+        "nextScheduleTime": time,
+        "objective": { "newestCompletionTime": time, "backupId": "b-1", "takenBy": "Cloud" },
+        "conditions": [condition("LastBackupSucceeded"), condition("WithinObjective")],
+    });
+    let spec = json!({
+        "schedule": "@daily",
+        "backupTemplate": { "spec": { "source": { "engine": "DCS", "instanceId": "i-1" } } },
+        "objective": { "maxAgeSeconds": 93_600 },
+    });
+    let metadata = json!({ "name": "nightly", "namespace": "shop" });
+    let object = json!({
+        "apiVersion": "dbbackup.dev/v1alpha1", "kind": "DatabaseBackupSchedule", "metadata": metadata, "spec": spec, "status": status,
+    });
+    serde_json::from_value(object).expect("a schedule")
 }
 
 /// What an operator exposes to which everything has happened.
@@ -136,7 +160,7 @@ fn everything_exposed() -> String {
         phases: vec![(Phase::Completed, 1)],
         summaries: [(instance, summary)].into(),
         accounts: [(account, true)].into(),
-        schedules: Vec::new(),
+        schedules: vec![(Arc::new(schedule()), 1)],
         leads: true,
         failing_watches: 0,
     })
