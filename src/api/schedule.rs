@@ -103,14 +103,22 @@ pub struct BackupTemplate {
     pub spec: TemplateSpec,
 }
 
-/// Labels and annotations of each backup.
+/// Labels and annotations of each backup. The operator keeps them in memory, so there are bounds.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(
+    validation = Rule::new("!has(self.labels) || self.labels.all(name, name.size() <= 317 && self.labels[name].size() <= 63)")
+        .message("a label has a name of at most 317 characters and a value of at most 63").field_path(".labels"),
+    validation = Rule::new("!has(self.annotations) || self.annotations.all(name, name.size() <= 317 && self.annotations[name].size() <= 1024)")
+        .message("an annotation has a name of at most 317 characters and, in a template, a text of at most 1024").field_path(".annotations")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateMetadata {
-    /// Labels of each backup. The schedule's own labels are not copied.
+    /// Labels of each backup, at most 32. The schedule's own labels are not copied.
+    #[schemars(extend("maxProperties" = 32))]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// Annotations of each backup. The schedule's own annotations are not copied.
+    /// Annotations of each backup, at most 32 of at most 1024 characters each. The schedule's own annotations are not copied.
+    #[schemars(extend("maxProperties" = 32))]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }

@@ -57,6 +57,8 @@ fn what_can_never_work_is_refused() {
             json!({ "backupTemplate": { "spec": { "deletionPolicy": "Delete", "source": { "engine": "GaussDBforMySQL" } } } }),
             "with engine GaussDBforMySQL the deletionPolicy must be Retain",
         ),
+        (json!({ "backupTemplate": { "metadata": { "annotations": { "why": "x".repeat(1025) } } } }), "a text of at most 1024"),
+        (json!({ "backupTemplate": { "metadata": { "labels": { "x".repeat(318): "a" } } } }), "a name of at most 317 characters"),
         (source(&json!({ "existingBackupId": "b-1" })), "source.existingBackupId cannot be set"),
         (source(&json!({ "dcs": { "backupFormat": "AOF" } })), "dcs can only be set with engine DCS"),
     ] {

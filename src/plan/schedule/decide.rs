@@ -62,7 +62,12 @@ fn tell_of_strays(s: &Seen<'_>, memory: &mut Memory, draft: &mut Draft) {
         } else {
             "has a name of this schedule's form, but not its label"
         };
-        draft.tell("StrayChild", "Schedule", true, format!("DatabaseBackup {name} {what}: it is counted nowhere, and retention leaves it"));
+        draft.tell(
+            "StrayChild",
+            "Schedule",
+            true,
+            format!("DatabaseBackup {name} {what}: it is no backup of this schedule, and retention leaves it"),
+        );
     }
     memory.strays = strays;
 }
