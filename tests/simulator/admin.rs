@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     Doors, Endpoints,
-    backup::{BackupRecord, Kind},
+    backup::{BackupRecord, Given, Kind, Stage},
     faults::{Chaos, Fault},
     serve::Shared,
     service::Service,
@@ -26,12 +26,12 @@ GET    /endpoints
 GET    /projects          POST /projects {id, name}
 GET    /instances         POST /instances {engine, id, project?, single_node?, read_replica?}    POST /instances/{id}/busy {busy}    DELETE /instances/{id}
 GET    /settings          POST /settings {any of them}
-GET    /backups           POST /backups {engine, instance, text, kind?, age_ms?, count?}    POST /backups/{id}/status {status}    DELETE /backups/{id}
+GET    /backups           POST /backups {engine, instance, text, kind?, stage?, age_ms?, is_useless?, count?}    POST /backups/{id}/status {status}    DELETE /backups/{id}
 POST   /complete-all      POST /hold {hold}    POST /fail-next {count, engine?}
 GET    /faults            POST /faults {service?, operation?, containing?, times?, kind}    POST /chaos {seed, services?, operations?, percent: [[kind, n]]}    DELETE /faults
 POST   /refuse {service, refuse}    POST /deny {service, deny}    POST /unpublish {service, start}
 POST   /password {password}         POST /tokens {value, project?}    DELETE /tokens    POST /unlock-access-keys    POST /identity-providers {name, audience?}
-GET    /calls             GET /count?operation=create&service=dcs    GET /busiest-second    GET /rds-pace    DELETE /calls
+GET    /calls             GET /count?operation=create&service=dcs    GET /deletes    GET /busiest-second    GET /rds-pace    DELETE /calls
 kinds of faults: "lose_answer" "cut_before" "hang" "hang_after" {"delay": ms} {"delay_answer": ms} {"throttle": {retry_after?}}
   {"status": {status, code, message?, retry_after?}} {"fail_after": {status, code}} {"huge_body": bytes}
   {"raw": {status, body, content_type}} {"raw_after": {status, body, content_type}}
@@ -94,6 +94,7 @@ pub fn app(shared: Arc<Shared>, doors: Arc<Doors>, endpoints: Endpoints) -> Rout
         .route("/identity-providers", post(trust))
         .route("/calls", get(|State(desk): At| async move { show(&desk.shared.cloud().calls) }).delete(reset_calls))
         .route("/count", get(count))
+        .route("/deletes", get(|State(desk): At| async move { show(desk.shared.cloud().deletes()) }))
         .route("/busiest-second", get(|State(desk): At| async move { show(json!({ "requests": desk.shared.cloud().busiest_second() })) }))
         .route("/rds-pace", get(rds_pace))
         .with_state(Arc::new(Desk { shared, doors, endpoints }))
@@ -174,7 +175,11 @@ struct BackupWish {
     #[serde(default)]
     kind: Kind,
     #[serde(default)]
+    stage: Stage,
+    #[serde(default)]
     age_ms: u64,
+    #[serde(default)]
+    is_useless: bool,
     /// So many at once, of this moment; their texts get a number.
     count: Option<usize>,
 }
@@ -183,8 +188,8 @@ async fn add_backup(State(desk): At, Json(wish): Json<BackupWish>) -> Answer {
     if let Some(count) = wish.count {
         return show(json!({ "ids": desk.shared.cloud().add_backups(wish.engine, &wish.instance, &wish.text, count) }));
     }
-    let age = Duration::from_millis(wish.age_ms);
-    let id = desk.shared.cloud().add_backup(wish.engine, &wish.instance, &wish.text, wish.kind, age);
+    let given = Given { kind: wish.kind, stage: wish.stage, age: Duration::from_millis(wish.age_ms), is_useless: wish.is_useless };
+    let id = desk.shared.cloud().give(wish.engine, &wish.instance, &wish.text, given);
     show(json!({ "id": id }))
 }
 

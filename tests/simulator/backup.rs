@@ -31,8 +31,34 @@ pub enum Kind {
     Auto,
     /// What changed since the last one of the whole instance (RDS).
     Fragment,
-    /// What changed since the last one of any kind (RDS, DDS).
+    /// What changed since the last one of any kind (RDS, DDS; a test may have it of others).
     Incremental,
+}
+
+/// How far a backup is that a test puts in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Taken.
+    #[default]
+    Completed,
+    /// Not taken.
+    Failed,
+    /// Being taken, until somebody says another status.
+    Running,
+}
+
+/// A backup that a test puts in: nobody asked for it over HTTP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// How it came about.
+    pub kind: Kind,
+    /// How far it is.
+    pub stage: Stage,
+    /// How long ago it began and ended, by the cloud's clock.
+    pub age: std::time::Duration,
+    /// Nothing can be restored from it (DCS says so).
+    pub is_useless: bool,
 }
 
 impl Kind {
@@ -83,6 +109,8 @@ pub struct Backup {
     pub doomed: bool,
     /// Bytes.
     pub size: u64,
+    /// Nothing can be restored from it, although it was taken.
+    pub is_useless: bool,
     /// No longer there.
     pub deleted: bool,
     pub(super) born: Instant,

@@ -1,6 +1,7 @@
 //! What a test can do to the cloud, and what it can see of it.
 
 use std::{
+    collections::BTreeMap,
     sync::MutexGuard,
     time::{Duration, Instant},
 };
@@ -10,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     Simulator,
     auth::AccessKey,
-    backup::{BackupRecord, Kind, Order, Progress},
+    backup::{BackupRecord, Given, Kind, Order, Progress, Stage},
     faults::Fault,
     service::Service,
     settings::{ListOrder, Settings},
@@ -59,10 +60,28 @@ impl Cloud {
 
     /// Puts in a finished backup that nobody asked for over HTTP, in the instance's project. `text` is its name, for DCS its remark.
     pub fn add_backup(&mut self, service: Service, instance: &str, text: &str, kind: Kind, age: Duration) -> String {
+        self.give(service, instance, text, Given { kind, age, ..Given::default() })
+    }
+
+    /// The same in any state.
+    pub fn give(&mut self, service: Service, instance: &str, text: &str, given: Given) -> String {
         let project =
             self.instances.iter().find(|known| known.service == service && known.id == instance).map(|known| known.project.clone());
         let project = project.unwrap_or_else(|| super::PROJECTS[0].1.to_owned());
-        self.put(service, &project, instance, text, kind, age)
+        let id = self.put(service, &project, instance, text, given.kind, given.age);
+        if let Some(backup) = self.backups.iter_mut().find(|backup| backup.id == id) {
+            backup.is_useless = given.is_useless;
+            match given.stage {
+                Stage::Completed => {}
+                Stage::Failed => (backup.progress, backup.size) = (Progress::Failed, 0),
+                Stage::Running => {
+                    (backup.progress, backup.ended) = (Progress::Running, None);
+                    // Only a word ends it: `due` is as far away as a test can last.
+                    backup.due = backup.born + Duration::from_hours(24);
+                }
+            }
+        }
+        id
     }
 
     /// The same in a project.
@@ -106,6 +125,16 @@ impl Cloud {
     pub fn lose_backup(&mut self, id: &str) -> bool {
         let found = self.backups.iter_mut().find(|backup| backup.id == id && !backup.deleted);
         found.map(|backup| backup.deleted = true).is_some()
+    }
+
+    /// How often it was asked to delete each backup, by id; refused calls included.
+    pub fn deletes(&self) -> BTreeMap<String, usize> {
+        let mut deletes = BTreeMap::new();
+        for call in self.calls.iter().filter(|call| call.operation == "delete") {
+            let path = call.path_and_query.split('?').next().unwrap_or_default();
+            *deletes.entry(path.rsplit('/').next().unwrap_or_default().to_owned()).or_default() += 1;
+        }
+        deletes
     }
 
     /// Makes the service say this word for a backup's state; the usual words mean what they usually mean.
@@ -277,6 +306,11 @@ impl Simulator {
         self.cloud().settings.restless = restless;
     }
 
+    /// The cloud's clock stands at this time until it is set again.
+    pub fn stop_clock_at(&self, now: Timestamp) {
+        self.cloud().settings.clock_stands_at = Some(now);
+    }
+
     /// The cloud's clock minus ours.
     pub fn set_clock_offset(&self, offset: SignedDuration) {
         self.cloud().settings.clock_offset_seconds = offset.as_secs();
@@ -317,6 +351,11 @@ impl Simulator {
         self.cloud().add_backup(Service::expect(service), instance, text, kind, age)
     }
 
+    /// Puts in a backup in any state. Answers its id.
+    pub fn give_backup(&self, service: &str, instance: &str, text: &str, given: Given) -> String {
+        self.cloud().give(Service::expect(service), instance, text, given)
+    }
+
     /// Takes a backup away behind everybody's back.
     pub fn lose_backup(&self, id: &str) -> bool {
         self.cloud().lose_backup(id)
@@ -347,6 +386,19 @@ impl Simulator {
         let service = service.map(Service::expect);
         let same = |call: &&Call| call.operation == operation && service.is_none_or(|wanted| wanted == call.service);
         self.cloud().calls.iter().filter(same).count()
+    }
+
+    /// How often it was asked to delete each backup, by id; refused calls included.
+    pub fn deletes(&self) -> BTreeMap<String, usize> {
+        self.cloud().deletes()
+    }
+
+    /// Backups of an instance whose name, or for DCS the first word of the remark, is this; deleted ones included.
+    pub fn backups_named(&self, instance: &str, mark: &str) -> Vec<BackupRecord> {
+        let named = |backup: &BackupRecord| {
+            if backup.service == Service::Dcs { backup.remark.split(' ').next() == Some(mark) } else { backup.name == mark }
+        };
+        self.backups().into_iter().filter(|backup| backup.instance == instance && named(backup)).collect()
     }
 
     /// Forgets all requests.

@@ -122,13 +122,13 @@ fn record(backup: &Backup) -> Value {
         "status": backup.status(),
         "progress": if running { "40.00" } else { "100.00" },
         "size": if running { 0 } else { backup.size },
-        "backup_type": if backup.automatic() { "auto" } else { "manual" },
+        "backup_type": backup.kind.word(),
         "backup_format": backup.format,
         "created_at": rules::millis_time(backup.created),
         "updated_at": backup.ended.map_or(String::new(), rules::millis_time),
         "execution_at": rules::millis_time(backup.created),
         "error_code": if backup.progress == Progress::Failed { "dcs.08.0002" } else { "" },
-        "is_support_restore": if backup.progress == Progress::Completed { "TRUE" } else { "FALSE" },
+        "is_support_restore": if backup.progress == Progress::Completed && !backup.is_useless { "TRUE" } else { "FALSE" },
         // The vendor's own examples show an object where a text is promised.
         "period": {},
     })

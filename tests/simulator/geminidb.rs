@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     access,
-    backup::{Backup, Order, Progress},
+    backup::{Backup, Kind, Order, Progress},
     message::{Reply, Request},
     rules::{self, BadPage, Page, Window},
     service::{Operation, Service},
@@ -145,7 +145,12 @@ fn item(backup: &Backup, hours: i8) -> Value {
         "instance_id": backup.instance,
         "instance_name": instance_name(&backup.instance),
         "datastore": { "type": "cassandra", "version": "3.11" },
-        "type": if backup.automatic() { "Auto" } else { "Manual" },
+        "type": match backup.kind {
+            Kind::Manual => "Manual",
+            Kind::Auto => "Auto",
+            Kind::Fragment => "Fragment",
+            Kind::Incremental => "Incremental",
+        },
         "size": if running { 0.0 } else { backup.size as f64 / 1024.0 },
         "status": backup.status(),
         "begin_time": rules::offset_time(backup.created, hours),

@@ -162,7 +162,7 @@ fn item(backup: &Backup, hours: i8) -> Value {
         "end_time": backup.ended.map_or(String::new(), |at| rules::offset_time(at, hours)),
         "status": backup.status(),
         "take_up_time": minutes,
-        "type": if backup.automatic() { "auto" } else { "manual" },
+        "type": backup.kind.word(),
         "size": if backup.progress == Progress::Running { json!(0) } else { megabytes(backup.size) },
         "datastore": { "type": "gaussdb-mysql", "version": "8.0" },
         "instance_id": backup.instance,

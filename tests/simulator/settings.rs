@@ -1,5 +1,6 @@
 //! The dials of the simulated cloud.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Dials. In the admin API durations are milliseconds and the names are these.
@@ -45,6 +46,8 @@ pub struct Settings {
     pub token_lifetime_ms: u64,
     /// The cloud's clock minus ours, in seconds; the `Date` of every answer follows it.
     pub clock_offset_seconds: i64,
+    /// The cloud's clock stands at this time until it is set again; none lets it go like ours. The offset comes on top.
+    pub clock_stands_at: Option<Timestamp>,
     /// The offset in which database services write their times.
     pub utc_offset_hours: i8,
     /// How long an access key is locked after more than five bad signatures in a row.
@@ -73,6 +76,7 @@ impl Default for Settings {
             gateway_checks_tokens: false,
             token_lifetime_ms: 86_400_000,
             clock_offset_seconds: 0,
+            clock_stands_at: None,
             utc_offset_hours: 0,
             access_key_lock_ms: 300_000,
         }

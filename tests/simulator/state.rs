@@ -173,7 +173,8 @@ impl Cloud {
     /// The cloud's clock.
     pub fn now(&self) -> Timestamp {
         let offset = SignedDuration::from_secs(self.settings.clock_offset_seconds);
-        Timestamp::now().checked_add(offset).unwrap_or(Timestamp::MAX)
+        let told = self.settings.clock_stands_at.unwrap_or_else(Timestamp::now);
+        told.checked_add(offset).unwrap_or(Timestamp::MAX)
     }
 
     /// The project of this id or, failing that, of this name.
@@ -285,6 +286,7 @@ impl Cloud {
             progress: Progress::Running,
             doomed,
             size: self.settings.backup_size,
+            is_useless: false,
             deleted: false,
             born,
             due: born + Duration::from_millis(self.settings.backup_duration_ms),

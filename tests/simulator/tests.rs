@@ -12,6 +12,7 @@ mod test_backups;
 mod test_control;
 mod test_engines;
 mod test_faults;
+mod test_given;
 mod test_pace;
 mod test_regions;
 mod test_sdk;
