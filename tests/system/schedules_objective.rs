@@ -20,7 +20,7 @@ fn aged(minutes: u64) -> Given {
 async fn an_objective_is_judged_by_what_the_cloud_lists() {
     let world = world_with(&["--resync-interval=2s"]).await;
     let give = |service: &str, given| world.cloud.give_backup(service, &format!("i-{service}"), "given", given);
-    give("geminidb", Given { kind: Kind::Auto, ..aged(10) });
+    let night = give("geminidb", Given { kind: Kind::Auto, ..aged(10) });
     give("taurusdb", aged(90));
     give("gaussdb", Given { stage: Stage::Failed, ..aged(5) });
     give("dcs", Given { is_useless: true, ..aged(5) });
@@ -31,7 +31,7 @@ async fn an_objective_is_judged_by_what_the_cloud_lists() {
     }
     let fresh = until(&world, "geminidb", "is within", |status| says(status, "WithinObjective", "True", "Fresh")).await;
     let seen = fresh.objective.expect("what was seen");
-    assert_eq!((seen.taken_by, seen.backup_id.is_some(), seen.last_met_time.is_some()), (Some(TakenBy::Cloud), true, true));
+    assert_eq!((seen.taken_by, seen.backup_id.is_some(), seen.last_met_time.is_some()), (Some(TakenBy::Cloud), true, false));
     let old = until(&world, "taurusdb", "is too old", |status| says(status, "WithinObjective", "False", "TooOld")).await;
     assert_eq!(old.objective.as_ref().and_then(|seen| seen.last_met_time.as_ref()), None, "it has never been within");
     assert!(says(&old, "Ready", "True", "Suspended"), "no part of Ready");
@@ -45,14 +45,19 @@ async fn an_objective_is_judged_by_what_the_cloud_lists() {
     assert_eq!(metric(&world, "dbbackup_objective_max_age_seconds", &labels("dcs")).await, Some(3600.0));
     assert!(metric(&world, "dbbackup_newest_backup_timestamp_seconds", &labels("geminidb")).await.is_some());
 
-    // A listing that fails says nothing, and what was true before is remembered.
+    // A listing that fails is no verdict where nothing is known.
     let error = FaultKind::Status { status: 500, code: String::new(), message: String::new(), retry_after: None };
-    world.cloud.inject(Fault::new(error).on("geminidb").at("list").always());
-    let unknown = until(&world, "geminidb", "is unknown", |status| says(status, "WithinObjective", "Unknown", "ListingFailed")).await;
-    assert!(unknown.objective.is_some_and(|seen| seen.last_met_time.is_some()));
-    assert_eq!(metric(&world, "dbbackup_objective_met", &labels("geminidb")).await, None);
+    world.cloud.inject(Fault::new(error).on("rds").at("list").always());
+    world.plane.apply(&manifest("rds", YEARLY, "RDS", &format!("suspend: true\n  {OBJECTIVE}"))).await;
+    until(&world, "rds", "is unknown", |status| says(status, "WithinObjective", "Unknown", "ListingFailed")).await;
+    assert_eq!(metric(&world, "dbbackup_objective_met", &labels("rds")).await, None);
     world.cloud.faults.clear();
-    until(&world, "geminidb", "is within again", |status| says(status, "WithinObjective", "True", "Fresh")).await;
+    until(&world, "rds", "has none", |status| says(status, "WithinObjective", "False", "NoBackup")).await;
+
+    // What was true before is told of beside what is true now.
+    world.cloud.lose_backup(&night);
+    let lost = until(&world, "geminidb", "has none any more", |status| says(status, "WithinObjective", "False", "NoBackup")).await;
+    assert!(lost.objective.is_some_and(|seen| seen.last_met_time.is_some()));
 
     // Somebody takes one.
     give("taurusdb", aged(1));

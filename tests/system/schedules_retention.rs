@@ -8,7 +8,7 @@ use crate::{
     support::eventually,
     world::{PATIENCE, World},
 };
-use database_backup_operator::api::status::Phase;
+use database_backup_operator::api::status::{DatabaseBackupStatus, Phase};
 use std::{collections::BTreeSet, time::Duration};
 
 /// A pass a second.
@@ -84,9 +84,14 @@ async fn an_edit_that_lets_fewer_stay_only_plans_and_the_pass_after_it_deletes()
 async fn age_counts_down_to_the_floor_also_while_the_schedule_rests() {
     let world = world_with(&[OFTEN]).await;
     completed(&world, "aged", "GeminiDB", &FOUR, "").await;
+    let old = jiff::SignedDuration::from_hours(24 * 30);
+    for backup in &mut world.cloud.cloud().backups {
+        backup.created -= old;
+        backup.ended = backup.ended.map(|ended| ended - old);
+    }
+    let is_old = |status: &DatabaseBackupStatus| status.completion_time.as_ref().is_some_and(|time| time.0 < jiff::Timestamp::now() - old);
     for slot in FOUR {
-        let name = format!("aged-{slot}");
-        world.patch_status(&name, r#"{"status": {"completionTime": "2026-01-01T00:00:00Z"}}"#).await;
+        world.until(&format!("aged-{slot}"), "is old", is_old).await;
     }
     world.plane.apply(&manifest("aged", YEARLY, "GeminiDB", "suspend: true\n  retention: {maxAgeDays: 7, minCount: 2}")).await;
     until_children(&world, "aged", &FOUR[2..]).await;
