@@ -14,7 +14,10 @@ use crate::{
         object::keep,
         runtime::write::{self, Written},
     },
-    plan::backup::superseded::{Older, superseded},
+    plan::backup::{
+        events::notices,
+        superseded::{Older, superseded},
+    },
 };
 use jiff::Timestamp;
 use kube::{Api, ResourceExt, api::PostParams};
@@ -59,8 +62,12 @@ pub(super) async fn supersede(ctx: &Context, schedule: &DatabaseBackupSchedule, 
     let status = child.status.as_ref().unwrap_or(&unseen);
     let older = Older { status, generation: child.metadata.generation, deleting: child.metadata.deletion_timestamp.is_some() };
     let Some(next) = superseded(older, newer, ctx.now().wall) else { return Ok(()) };
-    tracing::info!(name = child.name_any(), newer, "a newer backup takes the place of one that was never asked for");
-    write_status(ctx, &child, next).await?;
+    let (before, happened) = (status.clone(), notices(status, &next));
+    if write_status(ctx, &child, next.clone()).await? {
+        tracing::info!(name = child.name_any(), newer, "a newer backup takes the place of one that was never asked for");
+        ctx.runtime.metrics.written(child.spec.source.engine, &before, &next);
+        write::publish(&ctx.runtime, child.as_ref(), happened).await;
+    }
     ctx.backups.wake(uid);
     Ok(())
 }
@@ -70,8 +77,9 @@ pub(super) async fn retire(ctx: &Context, schedule: &DatabaseBackupSchedule, uid
     for uid in uids {
         let Some(child) = child(ctx, schedule, uid) else { continue };
         let Some(status) = child.status.clone() else { continue };
-        tracing::info!(name = child.name_any(), schedule = schedule.name_any(), "retention deletes a backup");
-        write_status(ctx, &child, DatabaseBackupStatus { delete_reason: Some(DeleteReason::Retention), ..status }).await?;
+        if write_status(ctx, &child, DatabaseBackupStatus { delete_reason: Some(DeleteReason::Retention), ..status }).await? {
+            tracing::info!(name = child.name_any(), schedule = schedule.name_any(), "retention deletes a backup");
+        }
         ctx.backups.wake(uid);
     }
     Ok(())
@@ -99,10 +107,13 @@ pub(super) fn tell_of_room(ctx: &Context, uids: &[String]) {
     }
 }
 
-async fn write_status(ctx: &Context, child: &DatabaseBackup, status: DatabaseBackupStatus) -> Result<(), kube::Error> {
+/// Answers whether it was stored.
+async fn write_status(ctx: &Context, child: &DatabaseBackup, status: DatabaseBackupStatus) -> Result<bool, kube::Error> {
     let next = DatabaseBackup { status: Some(status), ..child.clone() };
     let written = write::status(&ctx.runtime, &next).await?;
-    after(ctx, child, written).await
+    let is_stored = matches!(written, Written::Stored(_));
+    after(ctx, child, written).await?;
+    Ok(is_stored)
 }
 
 /// What a backup is after a write is known before its watch shows it: the next decision must not be the same again.
