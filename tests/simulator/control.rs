@@ -77,7 +77,7 @@ impl Cloud {
                 Stage::Running => {
                     (backup.progress, backup.ended) = (Progress::Running, None);
                     // Only a word ends it: `due` is as far away as a test can last.
-                    backup.due = backup.born + Duration::from_hours(24);
+                    backup.due = backup.born + Duration::from_secs(24 * 3600);
                 }
             }
         }
