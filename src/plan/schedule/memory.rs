@@ -22,6 +22,12 @@ pub struct Memory {
     pub refusal: Option<Refusal>,
     /// The slot that is due, and since when this process has known that.
     pub due: Option<(Timestamp, Moment)>,
+    /// What the template named when it was last looked at.
+    pub target: Option<Target>,
+    /// The template may name something else since the cloud was last asked how well it is protected.
+    pub is_unseen: bool,
+    /// The template names something else than the status' objective is about.
+    pub is_elsewhere: bool,
     /// The latest listing of the instance.
     pub survey: Option<Survey>,
     /// One is under way; when it was asked for.
@@ -68,6 +74,9 @@ impl Memory {
             collision: None,
             refusal: None,
             due: None,
+            target: None,
+            is_unseen: false,
+            is_elsewhere: false,
             survey: None,
             surveying: false,
             unreadable: 0,
@@ -93,7 +102,17 @@ impl Memory {
         let is_there = |name: &String| seen.children.iter().any(|child| child.name == *name);
         let before = std::mem::replace(&mut self.retiring, retiring);
         self.retired.extend(before.into_iter().filter(|name| !is_there(name)));
+        self.notice_target(seen);
         self.newest_slot = self.newest_slot.max(seen.status.last_schedule_time.as_ref().map(|last| last.0));
+    }
+
+    /// An edit while this process did not look may have changed what the template names; one while it did, it knows of.
+    fn notice_target(&mut self, seen: &Seen<'_>) {
+        let target = seen.target();
+        let is_other = self.target.as_ref().map(|known| *known != target);
+        self.is_elsewhere |= is_other == Some(true);
+        self.is_unseen |= is_other.unwrap_or_else(|| seen.generation.unwrap_or_default() != seen.status.observed_generation);
+        self.target = Some(target);
     }
 
     /// Since when a slot has been known to be due.
@@ -124,6 +143,9 @@ impl Memory {
     /// A listing has ended.
     pub fn surveyed(&mut self, survey: Survey) {
         self.surveying = false;
+        if self.target.as_ref() == Some(&survey.target) {
+            (self.is_unseen, self.is_elsewhere) = (false, false);
+        }
         self.unreadable = if survey.result.is_ok() { 0 } else { self.unreadable.saturating_add(1) };
         self.survey = Some(survey);
     }

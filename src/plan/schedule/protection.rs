@@ -39,6 +39,10 @@ pub(super) fn assess(s: &Seen<'_>, memory: &mut Memory, draft: &mut Draft) -> Op
         memory.suspicion = None;
         return None;
     };
+    if memory.is_elsewhere {
+        (draft.status.objective, memory.suspicion) = (None, None);
+        return Some(made(s, not_checked_yet()));
+    }
     let before = find(&s.status.conditions, types::WITHIN_OBJECTIVE);
     let survey = memory.survey.clone().filter(|survey| survey.target == s.target());
     let verdict = match &survey {
@@ -52,16 +56,16 @@ pub(super) fn assess(s: &Seen<'_>, memory: &mut Memory, draft: &mut Draft) -> Op
         (None, Account::Blocked { message, .. }) => unread(s, before, most, message),
         (None, _) => None,
     };
-    let generation = s.generation;
-    let made = |verdict: Verdict| {
-        let Verdict { status, reason, message } = verdict;
-        condition(&s.status.conditions, types::WITHIN_OBJECTIVE, status, reason, &message, generation, s.now.wall)
-    };
     Some(match (verdict, before) {
-        (Some(verdict), _) => made(verdict),
-        (None, Some(before)) => Condition { observed_generation: generation, ..before.clone() },
-        (None, None) => made(not_checked_yet()),
+        (Some(verdict), _) => made(s, verdict),
+        (None, Some(before)) => Condition { observed_generation: s.generation, ..before.clone() },
+        (None, None) => made(s, not_checked_yet()),
     })
+}
+
+fn made(s: &Seen<'_>, verdict: Verdict) -> Condition {
+    let Verdict { status, reason, message } = verdict;
+    condition(&s.status.conditions, types::WITHIN_OBJECTIVE, status, reason, &message, s.generation, s.now.wall)
 }
 
 fn not_checked_yet() -> Verdict {
@@ -161,7 +165,9 @@ pub(super) fn look_in(s: &Seen<'_>, memory: &Memory) -> Option<Duration> {
         .as_ref()
         .and_then(|objective| objective.checked_time.as_ref())
         .map(|time| time.0));
-    let Some(checked) = checked else { return Some(Duration::ZERO) };
+    let Some(checked) = checked.filter(|_| !memory.is_unseen) else {
+        return Some(memory.survey_pause(s.settings, s.now).unwrap_or(Duration::MAX));
+    };
     let after = |pause: Duration| SignedDuration::try_from(pause).ok().and_then(|pause| checked.checked_add(pause).ok());
     let failed = survey.filter(|survey| survey.result.is_err()).map(|_| checked);
     // Conditions have whole seconds: a listing that began in the second in which a backup ended may have been too early for it.

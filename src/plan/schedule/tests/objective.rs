@@ -137,6 +137,29 @@ fn an_end_of_a_backup_has_it_looked_at_and_a_quiet_day_costs_two_listings() {
 }
 
 #[test]
+fn an_edit_that_names_another_instance_has_that_one_looked_at_at_once() {
+    for is_down in [false, true] {
+        let mut world = daily("2026-01-01T12:00:00Z");
+        newest(&mut world, 3, TakenBy::Cloud);
+        world.run();
+        assert_eq!(within(&world), pair("True", "Fresh"));
+        (world.spec.backup_template.spec.source.instance_id, world.generation) = ("i-2".into(), 2);
+        world.cloud = Some(Found::default());
+        world.pass(Duration::from_secs(60));
+        if is_down {
+            world.restart();
+        }
+        let surveys = world.surveys;
+        world.run();
+        assert_eq!(world.surveys - surveys, 1);
+        if !is_down {
+            assert_eq!(within(&world), pair("False", "NoBackup"));
+            assert_eq!(world.status.objective.as_ref().and_then(|objective| objective.last_met_time.as_ref()), None);
+        }
+    }
+}
+
+#[test]
 fn what_was_said_before_a_restart_stays_until_a_listing_says_otherwise() {
     let mut world = daily("2026-01-01T12:00:00Z");
     world.spec.suspend = true;
