@@ -203,7 +203,8 @@ impl<'a> Crew<'a> {
     }
 }
 
-fn log(nth: usize) -> PathBuf {
+/// The log of a post.
+pub fn log(nth: usize) -> PathBuf {
     logs().join(format!("operator-{nth}.log"))
 }
 

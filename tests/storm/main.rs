@@ -1,5 +1,6 @@
-//! A storm over everything at once: objects are asked for, deleted and flipped while the operator is killed and paused, the API server comes and goes,
-//! and the cloud loses, delays and refuses. Then it ends, and everything has to be true: each object, each backup, and nothing beside them.
+//! A storm over everything at once: objects are asked for, deleted and flipped, and slots of schedules fall due, while the operator is killed and paused,
+//! the API server comes and goes, and the cloud loses, delays and refuses. Then it ends, and everything has to be true: each object, each slot, each backup,
+//! and nothing beside them.
 //!
 //! `STORM_OBJECTS`, `STORM_KILLS` and `STORM_SEED` change it; `make storm` is the big one. The dice are repeatable, what the processes make of them is not.
 
@@ -22,6 +23,8 @@ mod world;
 mod crew;
 mod lives;
 mod population;
+mod runs;
+mod schedules;
 mod size;
 mod verdict;
 mod weather;
@@ -45,6 +48,9 @@ async fn after_any_storm_each_object_has_its_one_backup_and_says_truthfully_how_
     let strangers = population::strangers(&world, &mut dice);
     let wishes = population::wishes(&world, &size, &accounts, &mut dice);
     weather::begin(&world, &mut dice);
+    // With dice of their own: a seed means the same storm with and without them.
+    let scheduled = schedules::plan(&world, &size, &accounts, Dice::new(!size.seed));
+    schedules::create(&world, &scheduled).await;
     let (wanderers, away) = (weather::wanderers(&wishes), AtomicUsize::new(0));
 
     let (killed, progress) = tokio::sync::watch::channel(0);
@@ -54,25 +60,28 @@ async fn after_any_storm_each_object_has_its_one_backup_and_says_truthfully_how_
         tokio::join!(
             crew.weather(&size, killed),
             lives::live(&world, wishes, progress.clone()),
+            schedules::live(&world, &size, scheduled, progress.clone()),
             weather::restarts(&world, &size, progress.clone()),
         )
     };
-    let ((), asked, restarts) = tokio::select! {
+    let ((), asked, scheduled, restarts) = tokio::select! {
         ended = storm => ended,
         never = weather::changes(&world, dice.fork()) => never,
         never = weather::moves(&world, wanderers, dice.fork(), &away) => never,
     };
     weather::end(&world).await;
     lives::let_go(&world, &asked).await;
+    schedules::calm(&world, &scheduled).await;
     let (raged, calm) = (began.elapsed(), Instant::now());
-    let last = verdict::until_settled(&world, &asked, &size).await;
+    let last = verdict::until_settled(&world, &asked, &scheduled, &size).await;
     let (took, tally) = (calm.elapsed(), crew.retire().await);
-    let found = verdict::of(&world, &asked, &strangers, raged + took).await;
+    let (found, runs) = verdict::of(&world, &asked, &scheduled, &strangers, raged + took).await;
     say(&format!(
-        "storm: seed {}, {}, {} in {:.0} s, {restarts} API server restarts, an account away {} times, {} faults ({}), {} creates and {} list calls seen by the cloud, {} duplicates, {} lost, all true {:.1} s \
+        "storm: seed {}, {}, {}, {} in {:.0} s, {restarts} API server restarts, an account away {} times, {} faults ({}), {} creates and {} list calls seen by the cloud, {} duplicates, {} lost, all true {:.1} s \
          after the faults ended (last: {last}), peak memory {:.0} MiB",
         size.seed,
         population::told(&asked),
+        runs.told(&scheduled),
         tally.told(),
         raged.as_secs_f64(),
         away.load(Ordering::Relaxed),

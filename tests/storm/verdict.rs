@@ -2,6 +2,8 @@
 
 use crate::{
     population::{Asked, End},
+    runs::{self, Runs},
+    schedules::Scheduled,
     simulator::{backup::BackupRecord, service::Service, state::RESTLESS},
     size::{POLL, Size},
     support::eventually,
@@ -38,13 +40,14 @@ pub struct Verdict {
     pub wrong: Vec<String>,
 }
 
-/// Waits until every object has come to its end; answers with the last one that did, and what it was at.
-pub async fn until_settled(world: &World, asked: &[Asked], size: &Size) -> String {
+/// Waits until every object has come to its end, and every schedule to rest; answers with the last one that did, and what it was at.
+pub async fn until_settled(world: &World, asked: &[Asked], schedules: &[Scheduled], size: &Size) -> String {
     let mut last = "nobody".to_owned();
     eventually(&format!("seed {}: every object comes to its end", size.seed), size.patience(), async || {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let objects = objects(world).await?;
-        let open: Vec<String> = asked.iter().filter_map(|one| unsettled(one, objects.get(&one.name()))).collect();
+        let mut open: Vec<String> = asked.iter().filter_map(|one| unsettled(one, objects.get(&one.name()))).collect();
+        open.extend(runs::unsettled(world, schedules, &objects).await?);
         let Some(first) = open.first() else { return Ok(()) };
         last.clone_from(first);
         Err(format!("{} are not there yet:\n{}", open.len(), open.join("\n")))
@@ -69,14 +72,17 @@ fn unsettled(one: &Asked, object: Option<&DatabaseBackup>) -> Option<String> {
 }
 
 /// The verdict on everything that happened in this time.
-pub async fn of(world: &World, asked: &[Asked], strangers: &[String], time: Duration) -> Verdict {
+pub async fn of(world: &World, asked: &[Asked], schedules: &[Scheduled], strangers: &[String], time: Duration) -> (Verdict, Runs) {
     let objects = objects(world).await.expect("the API server answers");
     let (backups, mut verdict) = (world.cloud.backups(), Verdict::default());
+    let scheduled: HashSet<&str> = schedules.iter().map(Scheduled::instance).collect();
     let foreign: HashSet<&String> = asked.iter().flat_map(|one| &one.lookalikes).chain(strangers).collect();
     let mut by_mark: HashMap<String, Vec<&BackupRecord>> = HashMap::new();
     for backup in &backups {
         if backup.name.starts_with(RESTLESS) || backup.remark.starts_with(RESTLESS) {
             // Somebody else's that comes and goes.
+        } else if scheduled.contains(&*backup.instance) {
+            // Those of schedules are looked at on their own.
         } else if !foreign.contains(&backup.id) {
             by_mark.entry(mark(backup)).or_default().push(backup);
         } else if backup.deleted {
@@ -103,14 +109,15 @@ pub async fn of(world: &World, asked: &[Asked], strangers: &[String], time: Dura
         }
     }
     verdict.wrong.extend(by_mark.values().flatten().map(|backup| format!("nobody asked for {backup:?}")));
-    verdict.of_listings(world, asked, time);
-    let deletes = world.cloud.calls().into_iter().filter(|call| call.operation == "delete");
-    let stray = deletes.filter(|call| !deletable.contains(call.path_and_query.rsplit('/').next().unwrap_or_default()));
-    verdict.wrong.extend(stray.map(|call| format!("a DELETE that nobody may have sent: {call:?}")));
-    verdict
+    let runs = Runs::of(world, schedules, &objects, &mut verdict).await;
+    deletable.extend(runs.deletable.iter().cloned());
+    verdict.of_listings(world, asked, &runs, time);
+    verdict.of_deletes(world, &deletable);
+    (verdict, runs)
 }
 
-fn mark(backup: &BackupRecord) -> String {
+/// The name that a backup has in the cloud; DCS has it in the remark.
+pub fn mark(backup: &BackupRecord) -> String {
     match backup.service {
         Service::Dcs => backup.remark.split(' ').next().unwrap_or_default().to_owned(),
         _ => backup.name.clone(),
@@ -118,7 +125,7 @@ fn mark(backup: &BackupRecord) -> String {
 }
 
 impl Verdict {
-    fn count(&mut self, one: &Asked, attempt: usize, found: &[&BackupRecord]) {
+    pub fn count(&mut self, one: &Asked, attempt: usize, found: &[&BackupRecord]) {
         if found.len() > 1 {
             self.duplicates += found.len() - 1;
             self.wrong.push(format!("{} has {} backups for attempt {attempt}: {found:#?}", one.name(), found.len()));
@@ -126,9 +133,9 @@ impl Verdict {
     }
 
     /// Nobody looks without pause. Whatever is decided, an object causes at most three looks in a poll interval; most cause far fewer.
-    fn of_listings(&mut self, world: &World, asked: &[Asked], time: Duration) {
+    fn of_listings(&mut self, world: &World, asked: &[Asked], runs: &Runs, time: Duration) {
         let polls = time.as_secs_f64() / POLL.as_secs_f64();
-        let mut neighbours: HashMap<&str, f64> = HashMap::new();
+        let mut neighbours: HashMap<&str, f64> = runs.neighbours.iter().map(|(instance, count)| (&**instance, *count)).collect();
         for one in asked {
             *neighbours.entry(&one.object.spec.source.instance_id).or_default() += 1.0;
         }
@@ -146,8 +153,24 @@ impl Verdict {
         }
     }
 
+    /// Deleted is only what may be, and each backup once.
+    fn of_deletes(&mut self, world: &World, deletable: &HashSet<String>) {
+        let mut accepted: HashMap<String, usize> = HashMap::new();
+        for call in world.cloud.calls().into_iter().filter(|call| call.operation == "delete") {
+            let id = call.path_and_query.rsplit('/').next().unwrap_or_default();
+            if !deletable.contains(id) {
+                self.wrong.push(format!("a DELETE that nobody may have sent: {call:?}"));
+            }
+            if call.status.is_some_and(|status| status < 300) {
+                *accepted.entry(id.to_owned()).or_default() += 1;
+            }
+        }
+        let twice = accepted.into_iter().filter(|(_, times)| *times > 1);
+        self.wrong.extend(twice.map(|(id, times)| format!("the cloud accepted {times} DELETE calls for {id}")));
+    }
+
     /// Nothing was ever said that cannot have been true: accounts and instances are there, no backup got lost, and what is settled stays settled.
-    fn of_history(&mut self, one: &Asked, history: &[DatabaseBackupStatus]) {
+    pub fn of_history(&mut self, one: &Asked, history: &[DatabaseBackupStatus]) {
         const NEVER: [&str; 8] = [
             "AccountNotFound",
             "AmbiguousRemote",
@@ -172,7 +195,7 @@ impl Verdict {
     }
 
     /// An object that stays: its backups are there, one for each attempt, and the status is true to them.
-    fn of_object(&mut self, one: &Asked, object: &DatabaseBackup, mine: &[Option<&BackupRecord>]) {
+    pub fn of_object(&mut self, one: &Asked, object: &DatabaseBackup, mine: &[Option<&BackupRecord>]) {
         let unseen = DatabaseBackupStatus::default();
         let status = object.status.as_ref().unwrap_or(&unseen);
         let attempts = usize::try_from(status.attempts.unwrap_or_default()).unwrap_or_default();
@@ -216,7 +239,7 @@ impl Verdict {
     }
 }
 
-fn is_failed(backup: &BackupRecord) -> bool {
+pub fn is_failed(backup: &BackupRecord) -> bool {
     backup.status.eq_ignore_ascii_case("failed")
 }
 
