@@ -341,6 +341,8 @@ impl ControlPlane {
         // kubectl keeps what it discovered, and reads preferences; a folder of its own keeps tests apart and the home folder out.
         let cache = self.folder.path().join("kubectl");
         command.args(args).env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", cache).env("KUBERC", "off").kill_on_drop(true);
+        // Lets `apply --prune --applyset` be used, which prunes by a label as GitOps tools do.
+        command.env("KUBECTL_APPLYSET", "true");
         command
     }
 

@@ -1,9 +1,11 @@
 //! What Argo CD, Flux and Helm make of what the real operator writes.
 
 use crate::{
+    argo_cases::{Cases, argo, argo_all_along},
+    scheduled::{EVERY_MINUTE, child, suspend, template},
     simulator::{DOMAIN, PASSWORD, USER},
     support::{
-        argo_health::{Health, SCRIPTS, health, script},
+        argo_health::SCRIPTS,
         control_plane::{Audit, ControlPlane},
         eventually,
         tools::Tools,
@@ -23,69 +25,6 @@ use std::{
 use tokio_util::task::AbortOnDropHandle;
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
-
-/// What Argo CD says of an object.
-fn argo(object: &Value) -> Health {
-    let kind = object["kind"].as_str().expect("a kind");
-    health(&script(kind), object).unwrap_or_else(|error| panic!("{object}: {error}"))
-}
-
-/// An object as it is served, and as `kubectl get -o yaml` prints it.
-async fn served(plane: &ControlPlane, kind: &str, name: &str) -> (Value, String) {
-    let yaml = plane.kubectl_ok(&["get", kind, name, "-o", "yaml"]).await;
-    (serde_saphyr::from_str(&yaml).expect("YAML"), yaml)
-}
-
-/// With `BLESS` the objects become the cases of the health checks, in the layout that Argo CD takes.
-#[derive(Default)]
-struct Cases(BTreeMap<String, Vec<(String, Health)>>);
-
-impl Cases {
-    async fn take(&mut self, plane: &ControlPlane, kind: &str, name: &str, case: &str, expected: &str) {
-        let (object, yaml) = served(plane, kind, name).await;
-        let said = argo(&object);
-        assert_eq!(said.status, expected, "{case}: {yaml}");
-        let kind = object["kind"].as_str().expect("a kind").to_owned();
-        if std::env::var_os("BLESS").is_some() {
-            std::fs::write(format!("{SCRIPTS}/{kind}/testdata/{case}.yaml"), elsewhere(&yaml)).expect("written");
-        }
-        self.0.entry(kind).or_default().push((case.to_owned(), said));
-    }
-
-    fn bless(&self) {
-        if std::env::var_os("BLESS").is_none() {
-            return;
-        }
-        for (kind, cases) in &self.0 {
-            let text = |text: &str| serde_json::to_string(text).expect("text");
-            let case = |(case, said): &(String, Health)| {
-                format!(
-                    "- healthStatus:\n    status: {}\n    message: {}\n  inputPath: testdata/{case}.yaml\n",
-                    said.status,
-                    text(&said.message)
-                )
-            };
-            let tests: String = cases.iter().map(case).collect();
-            std::fs::write(format!("{SCRIPTS}/{kind}/health_test.yaml"), format!("tests:\n{tests}")).expect("written");
-        }
-    }
-}
-
-/// The simulated cloud's addresses are nobody's business, neither as URLs nor as hosts.
-fn elsewhere(yaml: &str) -> String {
-    let yaml = yaml.replace("http://127.0.0.1:", "https://127.0.0.1:");
-    let mut parts = yaml.split("127.0.0.1:");
-    let first = parts.next().unwrap_or_default().to_owned();
-    let others = parts.map(|part| format!("cloud.example.org{}", part.trim_start_matches(|digit: char| digit.is_ascii_digit())));
-    first + &others.collect::<String>()
-}
-
-/// What Argo CD said of each version that was served, oldest first.
-fn argo_all_along<K: serde::Serialize>(versions: &[K]) -> Vec<String> {
-    let mut said: Vec<String> = versions.iter().map(|object| argo(&serde_json::to_value(object).expect("JSON")).status).collect();
-    said.dedup();
-    said
-}
 
 #[tokio::test]
 async fn argo_cd_sees_each_state_that_the_operator_writes_as_what_it_is() {
@@ -145,6 +84,14 @@ async fn argo_cd_sees_each_state_that_the_operator_writes_as_what_it_is() {
         cases.take(&world.plane, kind, name, &format!("degraded_{case}"), "Degraded").await;
     }
 
+    // A newer backup of its schedule takes the place of one that was never asked for.
+    world.plane.apply(&child("late", "202601010000", "RDS", "")).await;
+    world.until("late-202601010000", "stalled", |status| crate::world::is_true(status, "Stalled")).await;
+    world.plane.apply(&template("late", EVERY_MINUTE, "source: {engine: RDS, instanceId: i-rds}", "")).await;
+    world.until_phase("late-202601010000", Phase::Lapsed).await;
+    cases.take(&world.plane, "dbb", "late-202601010000", "healthy_superseded", "Healthy").await;
+    suspend(&world, "late").await;
+
     world.plane.apply(&World::manifest("expired", "DCS", "i-expired", "expireAfterDays: 1")).await;
     world.until_phase("expired", Phase::Completed).await;
     // A day later.
@@ -172,6 +119,7 @@ async fn argo_cd_sees_each_state_that_the_operator_writes_as_what_it_is() {
         ("failed", &["Progressing", "Degraded"]),
         ("missing", &["Progressing", "Healthy", "Degraded"]),
         ("blocked", &["Progressing", "Degraded"]),
+        ("late-202601010000", &["Progressing", "Degraded", "Healthy"]),
         ("expired", &["Progressing", "Healthy"]),
         ("running", &["Progressing"]),
         ("deleting", &["Progressing"]),

@@ -20,6 +20,7 @@ mod support;
 mod world;
 
 mod accounts;
+mod argo_cases;
 mod blocked;
 mod brakes;
 mod clients;
@@ -29,6 +30,7 @@ mod engines;
 mod events;
 mod exactly_once;
 mod gitops;
+mod gitops_schedules;
 mod hostile;
 mod imports;
 mod leadership;

@@ -148,6 +148,14 @@ pub async fn early_in_a_minute() {
     .await;
 }
 
+/// Whatever the cloud holds of an instance was taken so much earlier.
+pub fn age(world: &World, instance: &str, by: SignedDuration) {
+    for backup in world.cloud.cloud().backups.iter_mut().filter(|backup| backup.instance == instance) {
+        backup.created -= by;
+        backup.ended = backup.ended.map(|ended| ended - by);
+    }
+}
+
 pub async fn patch(world: &World, schedule: &str, patch: &str) {
     world.plane.kubectl_ok(&["patch", "dbbs", schedule, "--type=merge", "-p", patch]).await;
 }
