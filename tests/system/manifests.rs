@@ -89,13 +89,71 @@ const REFUSED_ACCOUNTS: [(&str, &str, &str); 8] = [
     ),
 ];
 
+/// `TEMPLATE` stands for a template that is well.
+const REFUSED_SCHEDULES: [(&str, &str, &str); 20] = [
+    ("no schedule", "{backupTemplate: TEMPLATE}", "spec.schedule"),
+    ("an empty schedule", "{schedule: '', backupTemplate: TEMPLATE}", "spec.schedule"),
+    ("no template", "{schedule: '@daily'}", "spec.backupTemplate"),
+    ("a template of nothing", "{schedule: '@daily', backupTemplate: {}}", "spec.backupTemplate.spec"),
+    ("an empty zone", "{schedule: '@daily', timeZone: '', backupTemplate: TEMPLATE}", "spec.timeZone"),
+    ("a deadline of seconds", "{schedule: '@daily', startingDeadlineSeconds: 59, backupTemplate: TEMPLATE}", "startingDeadlineSeconds"),
+    ("a retention of nothing", "{schedule: '@daily', retention: {maxCount: 0}, backupTemplate: TEMPLATE}", "retention.maxCount"),
+    ("a retention of no days", "{schedule: '@daily', retention: {maxAgeDays: 0}, backupTemplate: TEMPLATE}", "retention.maxAgeDays"),
+    ("more days than ten years", "{schedule: '@daily', retention: {maxAgeDays: 3651}, backupTemplate: TEMPLATE}", "retention.maxAgeDays"),
+    ("no floor", "{schedule: '@daily', retention: {maxCount: 3, minCount: 0}, backupTemplate: TEMPLATE}", "retention.minCount"),
+    ("a history of more than 100", "{schedule: '@daily', failedHistoryLimit: 101, backupTemplate: TEMPLATE}", "failedHistoryLimit"),
+    ("fresh for seconds", "{schedule: '@daily', skipIfFresherThanSeconds: 59, backupTemplate: TEMPLATE}", "skipIfFresherThanSeconds"),
+    (
+        "an objective of minutes",
+        "{schedule: '@daily', objective: {maxAgeSeconds: 3599}, backupTemplate: TEMPLATE}",
+        "objective.maxAgeSeconds",
+    ),
+    (
+        "a template that adopts",
+        "{schedule: '@daily', backupTemplate: {spec: {source: {engine: DCS, instanceId: i-1, existingBackupId: b-1}}}}",
+        "existingBackupId cannot be set",
+    ),
+    (
+        "a template that expires",
+        "{schedule: '@daily', backupTemplate: {spec: {source: {engine: DCS, instanceId: i-1}, expireAfterDays: 3}}}",
+        "unknown field \"spec.backupTemplate.spec.expireAfterDays\"",
+    ),
+    (
+        "a template that lapses",
+        "{schedule: '@daily', backupTemplate: {spec: {source: {engine: DCS, instanceId: i-1}, takeBefore: '2030-01-01T00:00:00Z'}}}",
+        "unknown field \"spec.backupTemplate.spec.takeBefore\"",
+    ),
+    (
+        "a retention that the API lacks",
+        "{schedule: '@daily', retention: {maxCount: 3}, backupTemplate: {spec: {source: {engine: GaussDBforMySQL, instanceId: i-1}}}}",
+        "retention cannot be set with engine GaussDBforMySQL",
+    ),
+    (
+        "a delete that the API lacks",
+        "{schedule: '@daily', backupTemplate: {spec: {source: {engine: GaussDBforMySQL, instanceId: i-1}, deletionPolicy: Delete}}}",
+        "deletionPolicy must be Retain",
+    ),
+    (
+        "dcs options with another engine",
+        "{schedule: '@daily', backupTemplate: {spec: {source: {engine: TaurusDB, instanceId: i-1, dcs: {backupFormat: RDB}}}}}",
+        "dcs can only be set with engine DCS",
+    ),
+    (
+        "a label that is too long",
+        "{schedule: '@daily', backupTemplate: {metadata: {labels: {team: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}}, \
+         spec: {source: {engine: DCS, instanceId: i-1}}}}",
+        "a value of at most 63",
+    ),
+];
+
 fn object(kind: &str, name: &str, spec: &str) -> String {
     format!("{{apiVersion: dbbackup.dev/v1alpha1, kind: {kind}, metadata: {{name: {name}}}, spec: {spec}}}")
 }
 
 async fn refuses(plane: &ControlPlane, kind: &str, cases: &[(&str, &str, &str)]) {
     for (what, spec, expected) in cases {
-        let said = plane.apply_refused(&object(kind, "wrong", spec)).await;
+        let spec = spec.replace("TEMPLATE", "{spec: {source: {engine: DCS, instanceId: i-1}}}");
+        let said = plane.apply_refused(&object(kind, "wrong", &spec)).await;
         assert!(said.contains(expected), "{what}: expected {expected:?} in: {said}");
         assert!(said.trim().lines().count() <= 4, "{what}: readable, not a wall of text: {said}");
     }
@@ -105,6 +163,7 @@ async fn refuses(plane: &ControlPlane, kind: &str, cases: &[(&str, &str, &str)])
 async fn what_can_never_work_is_refused_with_a_readable_message() {
     let world = World::without_operator().await;
     refuses(&world.plane, "DatabaseBackup", &REFUSED_BACKUPS).await;
+    refuses(&world.plane, "DatabaseBackupSchedule", &REFUSED_SCHEDULES).await;
     refuses(&world.plane, "CloudAccount", &REFUSED_ACCOUNTS).await;
     let selector =
         "{cloud: HuaweiCloud, region: cn-north-4, credentials: {tokenSecretRef: {name: a}}, allowedNamespaces: {from: Selector}}";
@@ -153,6 +212,14 @@ async fn a_fresh_object_has_its_defaults_and_does_not_look_finished() {
     );
     let stored = world.plane.kubectl_ok(&["get", "dbb", "fresh", "-o", "jsonpath={.spec.accountRef.kind}/{.spec.deletionPolicy}"]).await;
     assert_eq!(stored, "CloudAccount/Retain");
+    let template = "{spec: {source: {engine: DCS, instanceId: i-1}}}";
+    let nightly = format!("{{schedule: '@daily', retention: {{maxCount: 3}}, backupTemplate: {template}}}");
+    world.plane.apply(&object("DatabaseBackupSchedule", "fresh", &nightly)).await;
+    let fields = ".status.observedGeneration .spec.timeZone .spec.suspend .spec.failedHistoryLimit .spec.retention.minCount \
+                  .spec.backupTemplate.spec.accountRef.name .spec.backupTemplate.spec.deletionPolicy .spec.backupTemplate.spec.backoffLimit";
+    let path: Vec<String> = fields.split_whitespace().map(|field| format!("{{{field}}}")).collect();
+    let stored = world.plane.kubectl_ok(&["get", "dbbs", "fresh", "-o", &format!("jsonpath={}", path.join(" "))]).await;
+    assert_eq!(stored, "-1 Etc/UTC false 3 1 default Retain 2");
 }
 
 #[tokio::test]

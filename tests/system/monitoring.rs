@@ -1,6 +1,7 @@
 //! What a real Prometheus makes of the real operator: the scrape, every expression of the dashboard, every alert.
 
 use crate::{
+    scheduled::{YEARLY, child, manifest, says, until},
     support::{
         eventually,
         helm::CHART,
@@ -36,6 +37,12 @@ async fn eventful() -> World {
     world.until_phase("deleted", Phase::Completed).await;
     world.plane.kubectl_ok(&["delete", "dbb", "deleted", "--timeout=60s"]).await;
     world.until("stuck", "stalled", |status| crate::world::is_true(status, "Stalled")).await;
+    world.annotate("well", "dbbackup.dev/hold=audit").await;
+    let of_well = |manifest: String| manifest.replace("i-dcs", "i-well");
+    world.plane.apply(&of_well(child("nightly", "202601010100", "DCS", ""))).await;
+    world.until_phase("nightly-202601010100", Phase::Completed).await;
+    world.plane.apply(&of_well(manifest("nightly", YEARLY, "DCS", "objective: {maxAgeSeconds: 93600}"))).await;
+    until(&world, "nightly", "is protected", |status| says(status, "WithinObjective", "True", "Fresh")).await;
     world
 }
 
@@ -144,7 +151,7 @@ async fn a_real_prometheus_knows_each_series_and_raises_the_alerts_that_it_shoul
     let groups = prometheus.get("/api/v1/rules").await.expect("an answer");
     let rules: Vec<&Value> =
         groups["groups"].as_array().expect("groups").iter().flat_map(|group| group["rules"].as_array().expect("rules")).collect();
-    assert_eq!(rules.len(), 16);
+    assert_eq!(rules.len(), 19);
     for rule in rules {
         assert!(rule["health"] == "ok" && rule["lastError"].is_null(), "{rule}");
     }

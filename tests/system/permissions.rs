@@ -1,6 +1,7 @@
 //! Least privilege: the real operator with the rights of the chart's roles and no others, and the API server's record of what it did with them.
 
 use crate::{
+    scheduled::{EVERY_MINUTE, child, manifest, suspend},
     simulator::{DOMAIN, PASSWORD, USER},
     support::{
         api_proxy::{ApiProxy, Fault, Trouble},
@@ -120,7 +121,9 @@ async fn every_right_that_the_chart_grants_is_used_in_the_main_job_and_nothing_i
     world.cloud.fail_next_backups(2, None);
     // A status write that is in conflict: the object is read anew then.
     let api = ApiProxy::start_with(&world.plane, &world.kubeconfig);
-    api.inject(Fault::new(Trouble::Answer(409)).on("PUT").containing("/restricted/status"));
+    for name in ["restricted", "minutes"] {
+        api.inject(Fault::new(Trouble::Answer(409)).on("PUT").containing(&format!("/{name}/status")));
+    }
     world.kubeconfig = api.kubeconfig().to_owned();
     world.start_operator_with(&PLACES);
     account_of_a_namespace(&world, "default").await;
@@ -128,6 +131,13 @@ async fn every_right_that_the_chart_grants_is_used_in_the_main_job_and_nothing_i
     world.plane.apply(&World::manifest("restricted", "DCS", "i-1", "deletionPolicy: Delete")).await;
     world.until_phase("restricted", Phase::Completed).await;
     world.plane.kubectl_ok(&["delete", "dbb", "restricted", "--timeout=60s"]).await;
+    // A schedule makes a backup, and deletes the one before it.
+    let of_it = |manifest: String| manifest.replace("i-dcs", "i-1");
+    world.plane.apply(&of_it(child("minutes", "202601010000", "DCS", ""))).await;
+    world.until_phase("minutes-202601010000", Phase::Completed).await;
+    world.plane.apply(&of_it(manifest("minutes", EVERY_MINUTE, "DCS", "retention: {maxCount: 1}"))).await;
+    world.until_gone("minutes-202601010000").await;
+    suspend(&world, "minutes").await;
     let (succeeded, said) = check(&world.kubeconfig, &[]);
     assert!(succeeded && said.starts_with("ok: the definitions of "), "{said}");
     assert!(world.terminate_operator().await.success());
@@ -222,6 +232,12 @@ async fn people_get_what_their_role_in_the_namespace_says_and_never_a_status() {
         ("edit", "delete", "databasebackups.dbbackup.dev", true),
         ("edit", "deletecollection", "databasebackups.dbbackup.dev", false),
         ("edit", "create", "cloudaccounts.dbbackup.dev", false),
+        ("view", "get", "databasebackupschedules.dbbackup.dev", true),
+        ("view", "create", "databasebackupschedules.dbbackup.dev", false),
+        ("edit", "update", "databasebackupschedules.dbbackup.dev", true),
+        ("edit", "deletecollection", "databasebackupschedules.dbbackup.dev", false),
+        ("admin", "deletecollection", "databasebackupschedules.dbbackup.dev", true),
+        ("accounts", "create", "databasebackupschedules.dbbackup.dev", false),
         ("admin", "deletecollection", "databasebackups.dbbackup.dev", true),
         ("admin", "create", "cloudaccounts.dbbackup.dev", false),
         ("accounts", "create", "cloudaccounts.dbbackup.dev", true),
@@ -237,7 +253,7 @@ async fn people_get_what_their_role_in_the_namespace_says_and_never_a_status() {
     let operator = format!("system:serviceaccount:{NAME}:{NAME}");
     assert!(may(&operator, "update", "databasebackups.dbbackup.dev/status").await, "the operator may");
     for user in ["view", "edit", "admin", "accounts", "everywhere-accounts", "everywhere-cluster-accounts"] {
-        for kind in ["databasebackups", "cloudaccounts", "clustercloudaccounts"] {
+        for kind in ["databasebackups", "databasebackupschedules", "cloudaccounts", "clustercloudaccounts"] {
             for verb in ["update", "patch"] {
                 assert!(!may(user, verb, &format!("{kind}.dbbackup.dev/status")).await, "{user} {verb} {kind}/status");
             }

@@ -129,7 +129,7 @@ fn a_bundle_that_cannot_be_used_is_named_before_anything_is_asked() {
 fn the_crd_command_prints_what_is_committed() {
     let (succeeded, printed) = run(&["crd"]);
     assert!(succeeded);
-    for file in ["cloudaccounts", "clustercloudaccounts", "databasebackups"] {
+    for file in ["cloudaccounts", "clustercloudaccounts", "databasebackups", "databasebackupschedules"] {
         let committed = std::fs::read_to_string(format!("{}/crds/{file}.yaml", env!("CARGO_MANIFEST_DIR"))).expect("committed");
         assert!(printed.contains(&committed), "{file}");
     }
