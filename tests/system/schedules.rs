@@ -215,3 +215,28 @@ async fn a_blocked_backup_delays_nothing_and_lapses_when_the_next_is_made_so_one
     assert_eq!(told.lapsed_runs + 1, i64::try_from(children(&world, "late").await.len()).expect("few"), "{told:?}");
     assert!(api(&world).get("late").await.is_ok());
 }
+
+#[tokio::test]
+async fn an_edit_while_a_backup_runs_changes_nothing_of_it_and_fires_nothing() {
+    let world = world_with(&[]).await;
+    world.cloud.hold_backups(true);
+    world.plane.apply(&manifest("edited", EVERY_MINUTE, "DCS", "")).await;
+    let name = until_child(&world, "edited").await.name_any();
+    world.until_phase(&name, Phase::Running).await;
+    let before = world.object(&name).await;
+    // Everything that its template and its slots can be.
+    let spec = "source: {engine: GeminiDB, instanceId: i-geminidb}, deletionPolicy: Delete, backoffLimit: 7, progressDeadlineSeconds: 60";
+    world.plane.apply(&template("edited", YEARLY, spec, "retention: {maxCount: 3}").replace("team: blue", "team: green")).await;
+    let seen = until(&world, "edited", "has seen the edit", |status| status.next_schedule_time.is_some()).await;
+    assert!(seen.next_schedule_time.is_some_and(|next| next.0 > Timestamp::now()), "the new slots count");
+    assert_eq!(seen.active_backup_name.as_deref(), Some(&*name));
+    world.cloud.hold_backups(false);
+    world.cloud.complete_all();
+    world.until_phase(&name, Phase::Completed).await;
+    let told = until(&world, "edited", "tells of its success", |status| says(status, "LastBackupSucceeded", "True", "Completed")).await;
+    let after = world.object(&name).await;
+    assert_eq!((&after.spec, after.labels(), after.annotations()), (&before.spec, before.labels(), before.annotations()));
+    assert_eq!(after.labels().get("team").map(String::as_str), Some("blue"));
+    assert!(world.own_backups().iter().all(|backup| backup.instance == "i-dcs"));
+    assert_eq!((children(&world, "edited").await, told.missed_runs), (vec![name], 0));
+}

@@ -1,13 +1,14 @@
 //! `WithinObjective`: what the cloud holds of an instance, whoever took it.
 
 use crate::{
-    scheduled::{YEARLY, manifest, metric, says, until, world_with},
+    scheduled::{YEARLY, age, manifest, metric, says, status, until, world_with},
     simulator::{
         backup::{Given, Kind, Stage},
         faults::{Fault, FaultKind},
     },
 };
 use database_backup_operator::api::schedule::TakenBy;
+use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
 const OBJECTIVE: &str = "objective: {maxAgeSeconds: 3600}";
@@ -63,4 +64,17 @@ async fn an_objective_is_judged_by_what_the_cloud_lists() {
     give("taurusdb", aged(1));
     let met = until(&world, "taurusdb", "is within", |status| says(status, "WithinObjective", "True", "Fresh")).await;
     assert_eq!(met.objective.and_then(|seen| seen.taken_by), Some(TakenBy::Other));
+
+    // An hour later nobody has taken another: it says until when it was met.
+    age(&world, "i-taurusdb", SignedDuration::from_hours(1));
+    let missed = until(&world, "taurusdb", "is too old again", |status| says(status, "WithinObjective", "False", "TooOld")).await;
+    let last_met = missed.objective.and_then(|seen| seen.last_met_time).expect("it has been within");
+    assert!(last_met.0 <= Timestamp::now(), "{last_met:?}");
+    let objective = status(&world, "taurusdb").await.objective.expect("it has one");
+    assert_eq!(objective.last_met_time.as_ref(), Some(&last_met));
+    assert!(says(&status(&world, "taurusdb").await, "Ready", "True", "Suspended"), "no part of Ready");
+    // It is met again: nothing is left of that.
+    give("taurusdb", aged(2));
+    let again = until(&world, "taurusdb", "is within again", |status| says(status, "WithinObjective", "True", "Fresh")).await;
+    assert_eq!(again.objective.and_then(|seen| seen.last_met_time), None);
 }

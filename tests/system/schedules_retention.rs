@@ -2,11 +2,11 @@
 
 use crate::{
     scheduled::{
-        YEARLY, child, children, completed, events, manifest, metric, patch, status, until, until_children, until_event, world_with,
+        YEARLY, age, child, children, completed, events, manifest, metric, patch, status, until, until_children, until_event, world_with,
     },
     simulator::faults::next,
     support::eventually,
-    world::{PATIENCE, World},
+    world::{PATIENCE, World, message},
 };
 use database_backup_operator::api::status::{DatabaseBackupStatus, Phase};
 use std::{collections::BTreeSet, time::Duration};
@@ -85,16 +85,40 @@ async fn age_counts_down_to_the_floor_also_while_the_schedule_rests() {
     let world = world_with(&[OFTEN]).await;
     completed(&world, "aged", "GeminiDB", &FOUR, "").await;
     let old = jiff::SignedDuration::from_hours(24 * 30);
-    for backup in &mut world.cloud.cloud().backups {
-        backup.created -= old;
-        backup.ended = backup.ended.map(|ended| ended - old);
-    }
+    age(&world, "i-geminidb", old);
     let is_old = |status: &DatabaseBackupStatus| status.completion_time.as_ref().is_some_and(|time| time.0 < jiff::Timestamp::now() - old);
     for slot in FOUR {
         world.until(&format!("aged-{slot}"), "is old", is_old).await;
     }
     world.plane.apply(&manifest("aged", YEARLY, "GeminiDB", "suspend: true\n  retention: {maxAgeDays: 7, minCount: 2}")).await;
     until_children(&world, "aged", &FOUR[2..]).await;
+}
+
+#[tokio::test]
+async fn a_backup_whose_time_is_up_stays_as_long_as_it_is_held_and_says_so() {
+    let world = world_with(&[OFTEN]).await;
+    for name in ["held", "free"] {
+        world.plane.apply(&World::manifest(name, "DCS", "i-dcs", "expireAfterDays: 1")).await;
+        world.until_phase(name, Phase::Completed).await;
+    }
+    world.annotate("held", "dbbackup.dev/hold=audit").await;
+    // A day later. An end before the request would be taken for a mistake of the cloud's.
+    let day = jiff::SignedDuration::from_hours(25);
+    let requested = (jiff::Timestamp::now() - day * 2).strftime("%Y-%m-%dT%H:%M:%S.000000Z");
+    for name in ["held", "free"] {
+        world.patch_status(name, &format!(r#"{{"status": {{"requestTime": "{requested}"}}}}"#)).await;
+    }
+    age(&world, "i-dcs", day);
+    world.until_phase("free", Phase::Expired).await;
+    let words = "its time is up, but it is held: remove the annotation dbbackup.dev/hold";
+    let told = world.until_seen("held", "told that it stays", |status| message(status).contains(words)).await;
+    assert_eq!((told.phase, told.delete_reason), (Some(Phase::Completed), None), "{told:?}");
+    assert_eq!(world.left(), [told.backup_id.expect("an id")]);
+    world.annotate("held", "dbbackup.dev/hold-").await;
+    world.until_phase("held", Phase::Expired).await;
+    assert_eq!(world.phases("held").last(), Some(&"Expired"));
+    assert!(world.left().is_empty());
+    assert!(world.cloud.deletes().values().all(|calls| *calls == 1), "{:?}", world.cloud.deletes());
 }
 
 #[tokio::test]
