@@ -10,9 +10,12 @@ use database_backup_operator::{
         clock::Clock,
         context::{Context, Options},
         runtime::{ANSWERS, Runtime, events::Events, places::Places},
-        store::{accounts::Accounts, leadership::Leadership, metrics::Metrics},
+        store::{
+            accounts::Accounts, backups::Backups, definitions::Definitions, health::Health, leadership::Leadership, logins::Logins,
+            metrics::Metrics, refusals::Refusals, revisions::Revisions, schedules::Schedules,
+        },
     },
-    plan::{clock::Moment, settings::Settings},
+    plan::{backup::description::ClusterName, clock::Moment, settings::Settings},
 };
 use jiff::Timestamp;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -86,27 +89,27 @@ fn context(config: &kube::Config, now: Timestamp) -> (Context, tokio::sync::mpsc
         answers: Places::new(ANSWERS),
         stop: CancellationToken::new(),
         metrics: metrics.clone(),
-        health: Default::default(),
-        refusals: Default::default(),
-        revisions: Default::default(),
+        health: Health::default(),
+        refusals: Refusals::default(),
+        revisions: Revisions::default(),
     };
     let options = Options {
         namespaces: vec![],
         settings: settings(),
         cluster_resource_namespace: "operator".into(),
         endpoint_policy: EndpointPolicy { allow_insecure: true, ..EndpointPolicy::default() },
-        cluster_name: Default::default(),
+        cluster_name: ClusterName::default(),
     };
     let (accounts, granted) = Accounts::new();
     let ctx = Context {
         runtime: Arc::new(runtime),
         cloud: Arc::new(Client::trusting(&Authorities::default(), metrics).expect("a client of the cloud")),
         options,
-        backups: Default::default(),
-        schedules: Default::default(),
+        backups: Backups::default(),
+        schedules: Schedules::default(),
         accounts,
-        logins: Default::default(),
-        definitions: Default::default(),
+        logins: Logins::default(),
+        definitions: Definitions::default(),
         leadership: Leadership::always(),
     };
     // The definitions that are served are those of this build.

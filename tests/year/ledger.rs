@@ -41,7 +41,7 @@ impl Plan {
         self.engine.to_lowercase()
     }
 
-    fn manifest(&self) -> String {
+    pub fn manifest(&self) -> String {
         let Self { name, engine, cron, zone, min_count, deletion_policy, .. } = self;
         let instance = self.instance();
         let deadline = self.deadline.map_or(String::new(), |deadline| format!("startingDeadlineSeconds: {}", deadline.as_secs()));

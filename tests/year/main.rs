@@ -20,6 +20,7 @@ mod support;
 #[path = "../system/world.rs"]
 mod world;
 
+mod broken;
 mod inside;
 mod ledger;
 mod time;

@@ -124,7 +124,7 @@ impl Events {
         ];
         let operations = ["create", "list", "delete"].map(ToOwned::to_owned).to_vec();
         travel.world.cloud.faults.chaos([Chaos { seed: next(&mut self.seed), services: vec![], operations, percent }]);
-        if self.seed % 7 == 0 {
+        if self.seed.is_multiple_of(7) {
             travel.world.cloud.fail_next_backups(1, None);
         }
     }
