@@ -12,12 +12,10 @@ pub(super) fn count_lapsed(s: &Seen<'_>, draft: &mut Draft) {
     draft.status.lapsed_backup_names = lapsed;
 }
 
-/// The UIDs of the failed and lapsed ones beyond `failedHistoryLimit`, oldest first; only what the status has counted.
+/// The UIDs of the failed and lapsed ones beyond `failedHistoryLimit`, oldest first. The status has counted them before.
 pub(super) fn surplus(s: &Seen<'_>) -> Vec<String> {
-    let is_counted = |child: &&Child| child.phase == Some(Phase::Failed) || s.status.lapsed_backup_names.contains(&child.name);
     let has_failed = |child: &&Child| matches!(child.phase, Some(Phase::Failed | Phase::Lapsed));
-    let mut failed: Vec<&Child> =
-        s.own().filter(has_failed).filter(|child| !child.is_deleting && !child.is_held).filter(is_counted).collect();
+    let mut failed: Vec<&Child> = s.own().filter(has_failed).filter(|child| !child.is_deleting && !child.is_held).collect();
     failed.sort_by_key(|child| child.slot);
     let limit = usize::try_from(s.spec.failed_history_limit).unwrap_or_default();
     failed.iter().rev().skip(limit).rev().map(|child| child.uid.clone()).collect()

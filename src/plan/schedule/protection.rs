@@ -97,7 +97,6 @@ fn by_listing(
         }
     }
     take_over(s, draft, found, started, protection, was_met.then_some(most));
-    let hours = most.as_hours();
     Some(match (protection, &found.newest) {
         (Protection::Fresh, Some(good)) => {
             verdict("True", "Fresh", format!("backup {} was completed at {}", good.backup_id, good.completed))
@@ -105,7 +104,7 @@ fn by_listing(
         (Protection::TooOld, Some(good)) => verdict(
             "False",
             "TooOld",
-            format!("the newest full backup was completed at {}; none may be older than {hours} h", good.completed),
+            format!("the newest full backup was completed at {}; none may be older than {most:#}", good.completed),
         ),
         (Protection::NotRestorable, _) => {
             verdict("False", "NotRestorable", "the cloud says that nothing can be restored from the newest backups of the instance")

@@ -26,7 +26,9 @@ pub(super) const LONGEST_REST: Duration = Duration::from_secs(600);
 pub(super) fn advance(s: &Seen<'_>, memory: &mut Memory, calendar: &Calendar, draft: &mut Draft) -> Option<Step> {
     let current = format!("{} {}", s.spec.schedule, s.spec.time_zone);
     let is_current = s.status.observed_schedule.as_ref() == Some(&current);
-    let cursor = s.status.next_schedule_time.as_ref().map(|next| next.0).filter(|_| is_current);
+    // What is no slot, by this version's time zones, is none that could be decided.
+    let is_slot = |next: &Timestamp| is_current && calendar.has(*next);
+    let cursor = s.status.next_schedule_time.as_ref().map(|next| next.0).filter(is_slot);
     if let Some(decided) = memory.newest_slot.filter(|decided| cursor.is_some_and(|cursor| cursor <= *decided)) {
         draft.move_on(decided, calendar.next(decided));
         return None;

@@ -54,7 +54,9 @@ struct World {
     deleted: Vec<String>,
     told_of_room: usize,
     surveys: usize,
-    /// A name that the API server refuses to create.
+    /// How long a listing takes.
+    survey_takes: Duration,
+    /// The API server refuses what is created.
     refuses: bool,
     writes: usize,
 }
@@ -87,6 +89,7 @@ impl World {
             deleted: Vec::new(),
             told_of_room: 0,
             surveys: 0,
+            survey_takes: Duration::ZERO,
             refuses: false,
             writes: 0,
         }
@@ -138,7 +141,9 @@ impl World {
             Step::Survey { target, .. } => {
                 self.surveys += 1;
                 let found = self.cloud.clone().map(|found| Found { cloud_time: found.cloud_time.or(Some(self.now.wall)), ..found });
-                self.memory.surveyed(Survey { target, started: self.now, result: found.ok_or_else(|| "no answer".to_owned()) });
+                let started = self.now;
+                self.pass(self.survey_takes);
+                self.memory.surveyed(Survey { target, started, result: found.ok_or_else(|| "no answer".to_owned()) });
             }
             Step::Retire(uids) => {
                 for uid in uids {

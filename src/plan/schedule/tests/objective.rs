@@ -115,6 +115,19 @@ fn a_listing_that_fails_says_nothing_until_the_newest_known_one_is_too_old() {
 }
 
 #[test]
+fn a_listing_that_fails_while_the_newest_known_one_is_young_changes_nothing() {
+    let mut world = daily("2026-01-01T01:59:00Z");
+    newest(&mut world, 3, TakenBy::Cloud);
+    world.run();
+    world.run_at("2026-01-01T02:00:00Z");
+    world.end("202601010200", Phase::Completed);
+    world.cloud = None;
+    let surveys = world.surveys;
+    world.run_at("2026-01-01T02:00:30Z");
+    assert_eq!((within(&world), world.surveys - surveys), (pair("True", "Fresh"), 1));
+}
+
+#[test]
 fn an_end_of_a_backup_has_it_looked_at_and_a_quiet_day_costs_two_listings() {
     let mut world = daily("2026-01-01T01:59:00Z");
     newest(&mut world, 3, TakenBy::Cloud);

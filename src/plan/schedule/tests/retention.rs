@@ -41,6 +41,22 @@ fn nothing_goes_while_the_cloud_does_not_show_the_floor() {
 }
 
 #[test]
+fn what_was_listed_before_the_decision_proves_nothing() {
+    let retention = json!({ "maxCount": 3 });
+    let mut world = with_days(&retention, 8..=10);
+    world.spec.objective = serde_json::from_value(json!({ "maxAgeSeconds": 90_000 })).expect("an objective");
+    world.run();
+    let surveys = world.surveys;
+    assert!(surveys > 0);
+    // The objective has just had the instance listed when one backup more turns up, and then the cloud loses all of them.
+    world.add_completed(at("2026-01-07T02:00:00Z"));
+    world.cloud = Some(Found::default());
+    world.pass(Duration::from_secs(6));
+    world.run();
+    assert!(world.retired.is_empty() && world.surveys > surveys);
+}
+
+#[test]
 fn a_listing_that_fails_deletes_nothing() {
     let mut world = with_days(&json!({ "maxCount": 1 }), 7..=10);
     world.cloud = None;

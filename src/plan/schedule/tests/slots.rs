@@ -211,6 +211,64 @@ fn what_was_listed_before_a_slot_says_nothing_of_it() {
 }
 
 #[test]
+fn a_listing_that_takes_a_while_decides_the_slot_that_it_was_begun_for() {
+    let mut world = World::new(&json!({ "schedule": "0 * * * *", "skipIfFresherThanSeconds": 7200 }), "2026-01-01T00:30:00Z");
+    world.run();
+    world.survey_takes = Duration::from_secs(20);
+    world.run_at("2026-01-01T01:00:00Z");
+    assert_eq!((world.created.len(), world.surveys), (1, 1));
+}
+
+#[test]
+fn a_backup_that_is_being_deleted_keeps_no_slot_waiting() {
+    let mut world = hourly("2026-01-01T00:30:00Z");
+    world.run();
+    world.run_at("2026-01-01T01:00:00Z");
+    let child = world.child_mut("202601010100");
+    (child.phase, child.is_deleting, child.is_replaceable) = (Some(Phase::Running), true, false);
+    world.run_at("2026-01-01T02:00:00Z");
+    assert_eq!(world.created.len(), 2, "that may take for ever");
+}
+
+#[test]
+fn a_clock_that_is_set_back_before_an_edit_brings_no_slot_back() {
+    let mut world = hourly("2026-01-01T00:30:00Z");
+    world.run();
+    world.run_at("2026-01-01T02:00:00Z");
+    world.end("202601010200", Phase::Completed);
+    world.now.wall = at("2026-01-01T00:50:00Z");
+    (world.spec.schedule, world.generation) = ("0,30 * * * *".into(), 2);
+    world.run();
+    assert_eq!(world.status.next_schedule_time.as_ref().map(|next| next.0), Some(at("2026-01-01T02:30:00Z")));
+}
+
+#[test]
+fn a_next_time_that_is_no_slot_begins_anew() {
+    let mut world = hourly("2026-01-01T00:30:00Z");
+    world.run();
+    world.status.next_schedule_time = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at("2026-01-01T00:07:00Z")));
+    world.run();
+    assert!(world.created.is_empty());
+    assert_eq!(world.status.next_schedule_time.as_ref().map(|next| next.0), Some(at("2026-01-01T01:00:00Z")));
+}
+
+#[test]
+fn how_the_newest_backup_did_is_not_forgotten_for_an_older_one() {
+    let mut world = hourly("2026-01-01T00:30:00Z");
+    world.run();
+    world.run_at("2026-01-01T01:00:00Z");
+    world.end("202601010100", Phase::Failed);
+    world.run_at("2026-01-01T02:00:00Z");
+    world.end("202601010200", Phase::Completed);
+    world.run();
+    assert_eq!(world.condition(types::LAST_BACKUP_SUCCEEDED), pair("True", "Completed"));
+    // Somebody deletes the newest object.
+    world.children.retain(|child| child.name != "nightly-202601010200");
+    world.run();
+    assert_eq!(world.condition(types::LAST_BACKUP_SUCCEEDED), pair("True", "Completed"));
+}
+
+#[test]
 fn an_account_that_cannot_be_used_satisfies_nothing_and_is_said() {
     let mut world = World::new(&json!({ "schedule": "0 * * * *", "skipIfFresherThanSeconds": 7200 }), "2026-01-01T00:30:00Z");
     world.account = blocked();
