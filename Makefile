@@ -1,5 +1,5 @@
 # `make demo` and `make test` do everything on a fresh machine with Rust, Go and Python 3.
-.PHONY: help demo test test-oldest model storm fuzz figures lint generate image package licences advisories
+.PHONY: help demo test test-oldest model storm year fuzz figures lint generate image package licences advisories
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ test-oldest: tools ## Run every system test on the oldest Kubernetes that the ch
 storm: tools ## Run the storm with 1,000 objects and 300 kills (10 minutes); STORM_SEED repeats one.
 	@tests/tools/build control-plane >/dev/null
 	STORM_OBJECTS=1000 STORM_KILLS=300 cargo test --test storm
+
+year: tools ## Live a year of schedules on a control plane with a driven clock (half an hour); YEAR_SEED throws other dice.
+	@tests/tools/build control-plane >/dev/null
+	YEAR_DAYS=365 cargo test $(QUICK) --test year -- --test-threads 1
 
 # Seconds for each target.
 FUZZ_SECONDS ?= 30

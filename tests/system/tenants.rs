@@ -226,7 +226,7 @@ async fn a_namespace_that_cannot_be_listed_does_not_stop_the_others() {
     assert!(crate::world::message(&status).contains("there is no CloudAccount default"), "{status:?}");
     world.operator().ready().await;
     let metrics = world.operator().metrics().await;
-    assert!(metrics.contains("dbbackup_watches_failing 2\n"), "{metrics}");
+    assert!(metrics.contains("dbbackup_watches_failing 3\n"), "{metrics}");
 }
 
 /// What the tenant does whom nobody restrains: everything that the chart's `edit` role allows, as fast as the API server lets it.

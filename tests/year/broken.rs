@@ -1,8 +1,9 @@
 //! An account that cannot be used for 60 days under an hourly schedule. When it is mended there is one backup, and not 1,440.
 
 use crate::{
+    days,
     ledger::Plan,
-    new_year, number,
+    new_year,
     simulator::{DOMAIN, PASSWORD, USER},
     time::Travel,
     world::{World, ready},
@@ -70,8 +71,8 @@ async fn is_taken(world: &World, slot: Timestamp, lapsed: i64) -> Result<(), Str
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_lacks_its_secret_for_60_days_costs_one_backup_when_it_is_mended() {
-    let days = number("YEAR_DAYS").unwrap_or(60).clamp(1, 60);
+async fn an_account_that_lacks_its_secret_for_weeks_costs_one_backup_when_it_is_mended() {
+    let days = days(5, 60);
     let (began, begin, hour) = (Instant::now(), new_year() + SignedDuration::from_mins(30), SignedDuration::from_hours(1));
     let plan = Plan::new("hourly", "DCS", "0 * * * *", "Etc/UTC");
     let mut travel = Travel::begin(begin, std::slice::from_ref(&plan)).await;

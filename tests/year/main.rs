@@ -2,7 +2,7 @@
 //! it, and dice fail calls, crash the operator, keep it away and suspend the schedules. After every step what is in the cluster and in the cloud has to be
 //! exactly what the slots and the retention allow.
 //!
-//! `YEAR_SEED` throws other dice, `YEAR_DAYS` makes it shorter.
+//! `YEAR_SEED` throws other dice. A run of all tests lives through some weeks of it; `make year` through all of it.
 
 #![allow(
     clippy::expect_used,
@@ -37,6 +37,11 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
+/// How many days a test lives through: `short` for every run of the tests, or what somebody wants, up to `whole`.
+fn days(short: u64, whole: u64) -> u64 {
+    number("YEAR_DAYS").map_or(short, |days| days.clamp(1, whole))
+}
+
 /// The dice of one test: the same in each run, unless somebody wants others.
 fn dice() -> Dice {
     Dice::new(number("YEAR_SEED").unwrap_or(1))
@@ -50,7 +55,7 @@ fn new_year() -> Timestamp {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_year_leaves_exactly_what_retention_allows_and_accounts_for_every_slot() {
-    let days = number("YEAR_DAYS").unwrap_or(365);
+    let days = days(60, 365);
     let plans = vec![
         Plan { max_count: Some(7), max_age_days: Some(9), min_count: 2, ..Plan::new("nightly", "GeminiDB", "30 2 * * *", "Europe/Berlin") },
         Plan {
@@ -66,7 +71,7 @@ async fn a_year_leaves_exactly_what_retention_allows_and_accounts_for_every_slot
 
 #[tokio::test(flavor = "multi_thread")]
 async fn weeks_of_hours_across_a_change_of_half_an_hour_leave_the_newest_and_account_for_every_slot() {
-    let days = number("YEAR_DAYS").unwrap_or(10).min(60);
+    let days = days(8, 60);
     // Lord Howe Island's clocks are changed on the first Sundays of April and October.
     let begin = new_year() + SignedDuration::from_hours(24 * 88);
     let hourly = Plan { max_count: Some(5), ..Plan::new("hourly", "DDS", "15 * * * *", "Australia/Lord_Howe") };
