@@ -331,6 +331,8 @@ impl<'a> Reconcile<'a> {
     /// Starts a listing in the background.
     fn look(&self, object: &Arc<DatabaseBackup>, account: &Use, scope: ListScope, look_for: LookFor) {
         if let (Some(session), Some(place)) = (account.session.clone(), account.account.place()) {
+            // A listing takes permits of its own. One that was granted for a call which does not come now would keep others waiting until it lapses.
+            self.ctx.accounts.withdraw(object);
             let (now, credentials_generation) = (self.ctx.now(), account.account.credentials_generation());
             self.ctx.backups.memory(self.uid, |memory, _| memory.begin_look(credentials_generation, now));
             listings::look(self.ctx, object, session, place.clone(), scope, look_for);
