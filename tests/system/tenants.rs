@@ -227,6 +227,8 @@ async fn a_namespace_that_cannot_be_listed_does_not_stop_the_others() {
     world.operator().ready().await;
     let metrics = world.operator().metrics().await;
     assert!(metrics.contains("dbbackup_watches_failing 3\n"), "{metrics}");
+    let exit = world.terminate_operator().await;
+    assert!(exit.success(), "watches that have shown nothing keep the process from ending: {exit}");
 }
 
 /// What the tenant does whom nobody restrains: everything that the chart's `edit` role allows, as fast as the API server lets it.

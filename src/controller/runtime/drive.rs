@@ -11,18 +11,19 @@ use crate::controller::{
     kind::Kind,
     store::{health::Subject, waker::Waker},
 };
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use kube::{
     ResourceExt,
     runtime::{
         Controller,
         controller::{self, Action},
-        reflector::ObjectRef,
+        reflector::{ObjectRef, Store},
         watcher,
     },
 };
 use std::{error::Error, future::Future, sync::Arc, time::Duration};
 use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_util::sync::CancellationToken;
 
 /// What a controller does with the objects of its kind.
 pub trait Reconciler: Send + Sync + 'static {
@@ -55,7 +56,8 @@ pub async fn drive<R: Reconciler>(runtime: Arc<Runtime>, reconciler: Arc<R>) {
     let hearing = reconciler.clone();
     let subject = Subject { kind: R::Kind::NAME, namespace };
     let (stream, store) = watch(runtime.clone(), subject, api, move |change| hearing.seen(change));
-    Controller::for_stream(stream, store)
+    let unready = ended_unready(runtime.stop.clone(), store.clone());
+    let controller = Controller::for_stream(stream, store)
         .reconcile_on(woken)
         .graceful_shutdown_on(runtime.stop.clone().cancelled_owned())
         .run(
@@ -63,8 +65,20 @@ pub async fn drive<R: Reconciler>(runtime: Arc<Runtime>, reconciler: Arc<R>) {
             retry::<R>,
             Arc::new(Driven { slots: Places::new(runtime.concurrency.into()), runtime: runtime.clone(), reconciler }),
         )
-        .for_each(|result| note(&runtime, result))
-        .await;
+        .for_each(|result| note(&runtime, result));
+    tokio::select! {
+        () = controller => {}
+        () = unready => {}
+    }
+}
+
+/// Ends when the process stops before a watch has shown everything. kube's controller would wait for that for ever, although the watch is over (`Runner` in
+/// kube-runtime: nothing ends while it is not ready to execute); it has reconciled nothing yet.
+async fn ended_unready<K: Kind>(stop: CancellationToken, store: Store<K>) {
+    stop.cancelled().await;
+    if store.wait_until_ready().now_or_never().is_some() {
+        std::future::pending::<()>().await;
+    }
 }
 
 struct Driven<R> {
