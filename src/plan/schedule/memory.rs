@@ -11,6 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 /// What this process did and saw for one schedule.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Memory {
     /// Since when this process has looked after it.
     pub born: Moment,
