@@ -142,3 +142,16 @@ async fn a_restart_with_a_hundred_running_backups_creates_nothing_and_lists_litt
     let is_alone = |path: &str| path.contains("instance_id") || path.contains("backup_id");
     assert!(!lists.iter().any(|call| is_alone(&call.path_and_query)), "none is asked for alone");
 }
+
+#[tokio::test]
+async fn objects_that_have_queued_for_so_long_that_they_are_looked_for_first_keep_no_permit_from_others_meanwhile() {
+    const COUNT: usize = 320;
+    // An object counts as young for 40 polls. Most of these have to be looked for before their turn comes.
+    let mut world = World::without_operator().await;
+    world.account("cloud", 20).await;
+    world.start_operator_with(&["--poll-interval=50ms", "--settle-delay=60s"]);
+    ask_for(&world, COUNT).await;
+    // Two calls of each take half a minute. A permit that lapses unused costs 5 s, and there are four at a time: that would be 6 minutes.
+    until_all(&world, COUNT, Phase::Completed).await;
+    assert_eq!(world.cloud.count(None, "create"), COUNT);
+}

@@ -15,7 +15,7 @@ use crate::{
         permits::{Asked, CallPermit, Purpose},
     },
     controller::{
-        accounts::namespaces::allows,
+        accounts::namespaces::{Allowance, allowance},
         context::Context,
         object::{annotations_hash, created, is_held, restored},
         runtime::{
@@ -125,6 +125,7 @@ impl<'a> Reconcile<'a> {
             match self.step(&object).await? {
                 Next::Again(newer) => object = newer,
                 Next::RequeueAfter(requeue_after) => {
+                    self.give_way(&object);
                     let again = self.is_unreadable.then(|| self.ctx.options.settings.secret_reread(true));
                     let requeue_after = [requeue_after, again].into_iter().flatten().min();
                     return Ok(requeue_after.map_or_else(Action::await_change, Action::requeue));
@@ -132,6 +133,15 @@ impl<'a> Reconcile<'a> {
             }
         }
         Err(Error::TooManySteps)
+    }
+
+    /// Whoever queued for a permit and ends without asking for it wants none now: it has to be looked for first, for example, or has lapsed. What is granted to
+    /// it meanwhile would keep others waiting until it is given back.
+    fn give_way(&self, object: &DatabaseBackup) {
+        let has_queued = self.ctx.backups.memory(self.uid, |memory, _| self.permit == Permit::NotAsked && memory.queued.take().is_some());
+        if has_queued == Some(true) {
+            self.ctx.accounts.withdraw(object);
+        }
     }
 
     async fn step(&mut self, object: &Arc<DatabaseBackup>) -> Result<Next, Error> {
@@ -216,26 +226,19 @@ impl<'a> Reconcile<'a> {
     /// Finds out whether the namespace may use its account; only a cluster account with a selector has to be looked after, and once is enough.
     async fn allow(&mut self, object: &DatabaseBackup, account: &mut Use) -> Result<(), kube::Error> {
         let (Some(rule), Account::Ready { allowed, .. }) = (&account.allowed, &mut account.account) else { return Ok(()) };
+        if let Some(known) = self.allowed {
+            *allowed = known;
+            return Ok(());
+        }
         let namespace = object.namespace().unwrap_or_default();
-        let found = match self.allowed {
-            Some(known) => Ok(known),
-            None => allows(&self.ctx.runtime.client, rule, &namespace).await,
-        };
+        let found = allowance(&self.ctx.runtime.client, &AccountKey::of(object), rule, &namespace).await?;
+        *allowed = matches!(found, Allowance::Allowed);
         match found {
-            Ok(found) => {
-                *allowed = found;
-                self.allowed = Some(found);
-            }
-            // Without a status nobody but the log would know.
-            Err(kube::Error::Api(refused)) if refused.is_forbidden() => {
-                let message = format!(
-                    "{} selects namespaces, and the operator may not read the labels of {namespace}: grant it \"get\" on namespaces",
-                    AccountKey::of(object)
-                );
+            Allowance::Allowed | Allowance::Denied => self.allowed = Some(*allowed),
+            Allowance::Unreadable(message) => {
                 account.account = Account::Blocked { reason: Reason::AccountNotReady, message };
                 self.is_unreadable = true;
             }
-            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -331,8 +334,6 @@ impl<'a> Reconcile<'a> {
     /// Starts a listing in the background.
     fn look(&self, object: &Arc<DatabaseBackup>, account: &Use, scope: ListScope, look_for: LookFor) {
         if let (Some(session), Some(place)) = (account.session.clone(), account.account.place()) {
-            // A listing takes permits of its own. One that was granted for a call which does not come now would keep others waiting until it lapses.
-            self.ctx.accounts.withdraw(object);
             let (now, credentials_generation) = (self.ctx.now(), account.account.credentials_generation());
             self.ctx.backups.memory(self.uid, |memory, _| memory.begin_look(credentials_generation, now));
             listings::look(self.ctx, object, session, place.clone(), scope, look_for);

@@ -18,7 +18,7 @@ use super::{
     },
     store::waker::Waker,
 };
-use crate::api::{backup::DatabaseBackup, status::Phase};
+use crate::api::backup::DatabaseBackup;
 pub(super) use act::PAUSE;
 use act::{Error, Reconcile};
 use kube::{ResourceExt, runtime::controller::Action};
@@ -53,10 +53,6 @@ impl Reconciler for BackupController {
         match change {
             Change::Applied(object) => {
                 ctx.runtime.revisions.saw(version(object.as_ref()));
-                // One that lapsed because a newer one took its place may have queued for a call.
-                if object.status.as_ref().is_some_and(|status| status.phase == Some(Phase::Lapsed)) {
-                    ctx.accounts.withdraw(&object);
-                }
                 ctx.backups.track(object.clone(), ctx.now());
                 ctx.schedules.wake_parents(&object);
             }

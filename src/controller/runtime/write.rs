@@ -76,6 +76,34 @@ pub async fn finalizer<K: Kind>(runtime: &Runtime, object: &K, name: &str, prese
     written(runtime, object, Part::Finalizers, answer).await
 }
 
+/// What became of an object that was to be created.
+pub enum Created<K> {
+    /// It was, and this is it.
+    New(K),
+    /// An object of its name is there already: this one.
+    Exists(K),
+    /// There was one of its name, and it has gone since.
+    Gone,
+}
+
+/// Creates an object, unless one of its name is there.
+///
+/// # Errors
+/// The API server refused it, or did not answer: then it may be there or not.
+pub async fn create<K: Kind>(runtime: &Runtime, object: &K) -> Result<Created<K>, kube::Error> {
+    let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
+    let api: Api<K> = object.own_api(runtime.client.clone());
+    let _room = room(runtime, object).await;
+    match api.create(&params, object).await {
+        Ok(made) => Ok(Created::New(kept(made))),
+        Err(kube::Error::Api(refused)) if refused.is_already_exists() => {
+            let found = api.get_opt(&object.name_any()).await?;
+            Ok(found.map_or(Created::Gone, |found| Created::Exists(kept(found))))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Deletes this version of an object: if anybody else wrote in between, it stays. Stored: it is being deleted, and finalizers keep it.
 ///
 /// # Errors

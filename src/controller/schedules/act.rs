@@ -4,7 +4,7 @@ use super::{children, survey};
 use crate::{
     api::schedule::{DatabaseBackupSchedule, DatabaseBackupScheduleStatus},
     controller::{
-        accounts::namespaces::allows,
+        accounts::namespaces::{Allowance, allowance},
         backups::PAUSE,
         context::Context,
         runtime::write::{self, Written},
@@ -48,8 +48,8 @@ impl From<kube::Error> for Error {
 /// One reconcile.
 pub(super) struct Reconcile<'a> {
     ctx: &'a Arc<Context>,
-    /// Whether the account allows the namespace, once that was looked up.
-    allowed: Option<bool>,
+    /// Whether the account is known to allow the namespace: once is enough.
+    is_allowed: bool,
 }
 
 /// What a step led to.
@@ -63,7 +63,7 @@ enum Next {
 impl<'a> Reconcile<'a> {
     /// A reconcile.
     pub(super) fn new(ctx: &'a Arc<Context>) -> Self {
-        Self { ctx, allowed: None }
+        Self { ctx, is_allowed: false }
     }
 
     /// Takes step after step, until there is nothing to do.
@@ -142,23 +142,20 @@ impl<'a> Reconcile<'a> {
             let message = format!("there is no {key}{place}: create it, or name another in backupTemplate.spec.accountRef");
             return Ok(Account::Blocked { reason: Reason::AccountNotFound, message });
         }
-        let (Some(rule), Account::Ready { .. }) = (&found.allowed, &found.account) else { return Ok(found.account) };
-        let allowed = match self.allowed {
-            Some(allowed) => Ok(allowed),
-            None => allows(&self.ctx.runtime.client, rule, &namespace).await,
+        let (Some(rule), Account::Ready { .. }, false) = (&found.allowed, &found.account, self.is_allowed) else {
+            return Ok(found.account);
         };
-        let message = match allowed {
-            Ok(true) => {
-                self.allowed = Some(true);
+        let (reason, message) = match allowance(&self.ctx.runtime.client, &key, rule, &namespace).await? {
+            Allowance::Allowed => {
+                self.is_allowed = true;
                 return Ok(found.account);
             }
-            Ok(false) => format!("{key} does not allow namespace {namespace}: label the namespace, or name another account"),
-            Err(kube::Error::Api(refused)) if refused.is_forbidden() => {
-                format!("{key} selects namespaces, and the operator may not read the labels of {namespace}: grant it \"get\" on namespaces")
+            Allowance::Denied => {
+                (Reason::NamespaceNotAllowed, format!("{key} does not allow namespace {namespace}: see its allowedNamespaces"))
             }
-            Err(error) => return Err(error),
+            Allowance::Unreadable(message) => (Reason::AccountNotReady, message),
         };
-        Ok(Account::Blocked { reason: Reason::NamespaceNotAllowed, message })
+        Ok(Account::Blocked { reason, message })
     }
 
     async fn report(&self, object: &Arc<DatabaseBackupSchedule>, report: Report, now: Moment) -> Result<Next, Error> {

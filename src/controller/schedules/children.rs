@@ -3,7 +3,6 @@
 
 use crate::{
     api::{
-        MANAGER, SCHEDULE,
         backup::DatabaseBackup,
         schedule::DatabaseBackupSchedule,
         status::{DatabaseBackupStatus, DeleteReason},
@@ -11,8 +10,8 @@ use crate::{
     controller::{
         api_error::explained,
         context::Context,
-        object::keep,
-        runtime::write::{self, Written},
+        object,
+        runtime::write::{self, Created, Written},
     },
     plan::backup::{
         events::notices,
@@ -20,7 +19,7 @@ use crate::{
     },
 };
 use jiff::Timestamp;
-use kube::{Api, ResourceExt, api::PostParams};
+use kube::ResourceExt;
 use std::sync::Arc;
 
 /// Creates the backup of a slot. One that is there already was made before a crash, or is another's.
@@ -30,28 +29,19 @@ pub(super) async fn create(
     slot: Timestamp,
     child: DatabaseBackup,
 ) -> Result<(), kube::Error> {
-    let api = api(ctx, schedule);
-    let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
-    let found = match api.create(&params, &child).await {
-        Ok(created) => created,
+    match write::create(&ctx.runtime, &child).await {
+        Ok(Created::New(made)) => ctx.backups.track(Arc::new(made), ctx.now()),
+        Ok(Created::Exists(found)) if object::schedule(&found) == Some(&schedule.name_any()) => ctx.backups.found(Arc::new(found)),
+        Ok(Created::Exists(_)) => drop(ctx.schedules.memory(schedule, |memory| memory.collision = Some(slot))),
+        Ok(Created::Gone) => {}
         // It is said of the schedule, and tried again.
-        Err(kube::Error::Api(refused)) if refused.is_already_exists() => match api.get_opt(&child.name_any()).await? {
-            Some(found) => found,
-            None => return Ok(()),
-        },
         Err(error @ kube::Error::Api(_)) => {
             let (message, now) = (explained(&error), ctx.now());
             tracing::warn!(error = message, name = child.name_any(), "a backup of a schedule could not be created");
             ctx.schedules.memory(schedule, |memory| memory.refused(slot, message, now));
-            return Ok(());
         }
         Err(error) => return Err(error),
-    };
-    if found.labels().get(SCHEDULE) != child.labels().get(SCHEDULE) {
-        ctx.schedules.memory(schedule, |memory| memory.collision = Some(slot));
-        return Ok(());
     }
-    track(ctx, found);
     Ok(())
 }
 
@@ -133,17 +123,7 @@ async fn after(ctx: &Context, child: &DatabaseBackup, written: Written<DatabaseB
     Ok(())
 }
 
-/// What was made or found is known before its watch shows it.
-fn track(ctx: &Context, mut child: DatabaseBackup) {
-    keep(&mut child);
-    ctx.backups.track(Arc::new(child), ctx.now());
-}
-
 fn child(ctx: &Context, schedule: &DatabaseBackupSchedule, uid: &str) -> Option<Arc<DatabaseBackup>> {
     let children = ctx.backups.of_schedule(&schedule.namespace().unwrap_or_default(), &schedule.name_any());
     children.into_iter().find(|child| child.uid().as_deref() == Some(uid))
-}
-
-fn api(ctx: &Context, schedule: &DatabaseBackupSchedule) -> Api<DatabaseBackup> {
-    Api::namespaced(ctx.runtime.client.clone(), &schedule.namespace().unwrap_or_default())
 }

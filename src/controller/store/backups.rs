@@ -50,6 +50,11 @@ impl Backups {
         lock(&self.entries).track(object, Some(now));
     }
 
+    /// An object was found before the watch showed it. Who knows how long it has been there.
+    pub fn found(&self, object: Arc<DatabaseBackup>) {
+        lock(&self.entries).track(object, None);
+    }
+
     /// A listing of a namespace (absent: all) begins. What is known of each object now, it has to show, or the store was put back.
     pub fn begin_listing(&self, namespace: Option<&str>) {
         for entry in lock(&self.entries).by_uid.values_mut().filter(|entry| entry.is_in(namespace)) {

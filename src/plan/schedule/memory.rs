@@ -31,7 +31,7 @@ pub struct Memory {
     pub is_elsewhere: bool,
     /// The latest listing of the instance.
     pub survey: Option<Survey>,
-    /// One is under way; when it was asked for.
+    /// One is under way.
     pub surveying: bool,
     /// Listings in a row that could not be read.
     pub unreadable: u32,

@@ -11,10 +11,9 @@ use super::{
 };
 use crate::{
     cloud::permits::Urgency,
-    plan::{account::CLOCKS_DISAGREE, clock::Moment},
+    plan::{account::CLOCKS_DISAGREE, backup::status::stored, clock::Moment},
 };
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -56,7 +55,7 @@ fn announce(s: &Seen<'_>, draft: &mut Draft, passes: &[Pass]) {
     let names: Vec<&str> = passes.iter().flat_map(|pass| &pass.going).map(String::as_str).collect();
     let note = format!("the next retention pass deletes {} backup(s), with their objects: {}", names.len(), names.join(", "));
     draft.tell("RetentionPlanned", "Retain", true, note);
-    draft.status.retention_planned_time = Some(Time(s.now.wall.round(jiff::Unit::Second).unwrap_or(s.now.wall)));
+    draft.status.retention_planned_time = Some(stored(s.now.wall));
 }
 
 fn passes(s: &Seen<'_>, draft: &mut Draft) -> Vec<Pass> {

@@ -54,8 +54,8 @@ fn verdict(s: &Seen<'_>, memory: &Memory, draft: &Draft, invalid: Option<&Invali
     match s.account {
         Account::Blocked { message, .. } => return (Kstatus::Blocked, "AccountNotReady", message.clone()),
         Account::Verifying => {
-            if let Some((kstatus, reason, message)) = as_before(s) {
-                return (kstatus, reason, message);
+            if let Some(message) = unverified(s) {
+                return (Kstatus::Blocked, "AccountNotReady", message);
             }
         }
         Account::Ready { .. } => {}
@@ -69,10 +69,13 @@ fn verdict(s: &Seen<'_>, memory: &Memory, draft: &Draft, invalid: Option<&Invali
     (Kstatus::Current, "Scheduled", message + &note(memory))
 }
 
-/// Nothing is known of the account, as after a start: what was said of it may still be so.
-fn as_before(s: &Seen<'_>) -> Option<(Kstatus, &'static str, String)> {
-    let (reason, message) = ready(&s.status.conditions);
-    (reason == "AccountNotReady").then(|| (Kstatus::Blocked, "AccountNotReady", message.to_owned()))
+/// What to say while nothing is known of the account, as after a start: what was said of it before may still be so, and of a fresh schedule nothing was said.
+fn unverified(s: &Seen<'_>) -> Option<String> {
+    match ready(&s.status.conditions) {
+        ("", _) => Some(format!("{} is being verified", s.target().account)),
+        ("AccountNotReady", message) => Some(message.to_owned()),
+        _ => None,
+    }
 }
 
 fn note(memory: &Memory) -> String {

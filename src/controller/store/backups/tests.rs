@@ -137,3 +137,12 @@ fn a_backup_that_another_live_object_adopts_is_known_to_be_adopted() {
     backups.track(adopter("adopter", "b-1", json!(null)), now());
     assert!(backups.is_adopted("b-1", "owner") && !backups.is_adopted("b-1", "adopter"), "not by itself");
 }
+
+#[test]
+fn only_what_came_into_being_before_this_process_counts_as_known_from_its_beginning() {
+    let backups = Backups::default();
+    backups.found(object("found", 1, &json!({})));
+    backups.track(object("found", 1, &json!({})), now());
+    backups.track(object("made", 2, &json!({})), now());
+    assert_eq!((backups.born("found"), backups.born("made")), (None, Some(now())), "another process may have asked for it");
+}

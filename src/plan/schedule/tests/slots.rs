@@ -283,6 +283,35 @@ fn an_account_that_cannot_be_used_satisfies_nothing_and_is_said() {
 }
 
 #[test]
+fn a_fresh_schedule_is_not_ready_before_its_account_was_looked_at_and_a_known_one_stays_as_it_is() {
+    let mut world = hourly("2026-01-01T00:30:00Z");
+    world.account = Account::Verifying;
+    world.run();
+    assert_eq!((world.ready(), world.condition(types::RECONCILING)), (pair("False", "AccountNotReady"), pair("True", "AccountNotReady")));
+    world.account = ready(world.now.wall);
+    world.run();
+    assert_eq!(world.ready(), pair("True", "Scheduled"));
+    world.restart();
+    world.account = Account::Verifying;
+    world.run();
+    assert_eq!(world.ready(), pair("True", "Scheduled"));
+}
+
+#[test]
+fn a_backup_has_the_templates_labels_and_the_schedules_name_and_no_owner() {
+    let metadata = json!({ "labels": { "team": "orders", "dbbackup.dev/schedule": "another" }, "annotations": { "why": "nightly" } });
+    let template = json!({ "metadata": metadata, "spec": { "source": { "engine": "TaurusDB", "instanceId": INSTANCE } } });
+    let world = World::new(&json!({ "schedule": "0 * * * *", "backupTemplate": template }), "2026-01-01T00:30:00Z");
+    let made = child::new("nightly", "shop", &world.spec, at("2026-01-01T01:00:00Z"), world.now.wall);
+    let metadata = serde_json::to_value(&made.metadata).expect("JSON");
+    let expected = json!({
+        "name": "nightly-202601010100", "namespace": "shop", "labels": { "team": "orders", "dbbackup.dev/schedule": "nightly" },
+        "annotations": { "why": "nightly" },
+    });
+    assert_eq!(metadata, expected);
+}
+
+#[test]
 fn editing_the_time_fires_nothing_and_editing_anything_else_leaves_the_slots_alone() {
     let mut world = hourly("2026-01-01T00:30:00Z");
     world.run();
