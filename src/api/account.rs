@@ -25,10 +25,15 @@ use serde_json::Value;
     printcolumn(name = "Project", type_ = "string", json_path = ".status.projectId"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Used-By", type_ = "integer", json_path = ".status.usedBy", priority = 1),
+    printcolumn(name = "Verified", type_ = "date", json_path = ".status.lastVerifiedTime", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]
 #[x_kube(validation = Rule::new("!has(oldSelf.projectId) || (has(self.projectId) && self.projectId == oldSelf.projectId)")
     .message("projectId is immutable once set: create another account instead").field_path(".projectId"))]
+#[x_kube(validation = Rule::new("!has(self.credentials.instanceAgency) && !has(self.credentials.podIdentity)")
+    .message("instanceAgency and podIdentity are the operator's own rights: they are for ClusterCloudAccounts").field_path(".credentials"))]
 #[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct CloudAccountSpec {
@@ -55,7 +60,7 @@ pub struct AccountSpec {
     #[schemars(regex(pattern = r"^[A-Za-z0-9-]{1,64}$"))]
     pub project_id: Option<String>,
 
-    /// Who asks: exactly one of the fields. Secrets are read from the account's own namespace.
+    /// Who asks: exactly one of the fields. Secrets and ServiceAccounts are those of the account's own namespace.
     pub credentials: AccountCredentials,
 
     /// Requests a second to the cloud's services, for everything that uses this account: 1 to 1000, default 5.
@@ -85,7 +90,10 @@ fn default_rate() -> i32 {
     printcolumn(name = "Project", type_ = "string", json_path = ".status.projectId"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Used-By", type_ = "integer", json_path = ".status.usedBy", priority = 1),
+    printcolumn(name = "Verified", type_ = "date", json_path = ".status.lastVerifiedTime", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]
 #[x_kube(validation = Rule::new("!has(oldSelf.projectId) || (has(self.projectId) && self.projectId == oldSelf.projectId)")
     .message("projectId is immutable once set: create another account instead").field_path(".projectId"))]
@@ -117,7 +125,10 @@ fn of_cluster_accounts(schema: &mut Schema) {
         "region",
         "The region, for example `eu-de` or `ap-southeast-1`. It must be in the endpoint table unless `endpoints` are given. Immutable.",
     );
-    describe("credentials", "Who asks: exactly one of the fields. Secrets are read from the operator's `--cluster-resource-namespace`.");
+    describe(
+        "credentials",
+        "Who asks: exactly one of the fields. Secrets and ServiceAccounts are those of the operator's `--cluster-resource-namespace`.",
+    );
 }
 
 impl AccountSpec {
@@ -130,8 +141,9 @@ impl AccountSpec {
 /// Who asks the cloud: exactly one of the fields.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[x_kube(validation = Rule::new(
-    "[has(self.passwordSecretRef), has(self.accessKeySecretRef), has(self.tokenSecretRef)].filter(x, x).size() == 1")
-    .message("set exactly one of passwordSecretRef, accessKeySecretRef and tokenSecretRef"))]
+    "[has(self.passwordSecretRef), has(self.accessKeySecretRef), has(self.tokenSecretRef), \
+    has(self.workloadIdentity), has(self.instanceAgency), has(self.podIdentity)].filter(x, x).size() == 1")
+    .message("set exactly one of passwordSecretRef, accessKeySecretRef, tokenSecretRef, workloadIdentity, instanceAgency and podIdentity"))]
 #[serde(rename_all = "camelCase")]
 pub struct AccountCredentials {
     /// A Secret with the keys `domainName`, `username` and `password` of an IAM user; the operator gets and renews an IAM token with them.
@@ -145,7 +157,47 @@ pub struct AccountCredentials {
     /// A Secret with the key `token`: an IAM token that somebody else keeps fresh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_secret_ref: Option<SecretRef>,
+
+    /// Without a Secret: the token of a ServiceAccount, which the operator asks Kubernetes for and trades at IAM. The cluster has to be registered there as an
+    /// identity provider, and the operator needs the right to ask for that ServiceAccount's tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload_identity: Option<WorkloadIdentity>,
+
+    /// Without a Secret: the agency of the node that the operator runs on, by the node's metadata service. For ClusterCloudAccounts only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_agency: Option<InstanceAgency>,
+
+    /// Without a Secret: the agency that CCE Pod Identity associates with the operator's own ServiceAccount. For ClusterCloudAccounts only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_identity: Option<PodIdentity>,
 }
+
+/// Whose token is traded at IAM, and how.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadIdentity {
+    /// Name of the identity provider at IAM that the cluster is registered as.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,64}$"))]
+    pub identity_provider: String,
+
+    /// Name of the ServiceAccount. The provider's mapping says what its tokens are good for.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
+    pub service_account_name: String,
+
+    /// Whom the token is for: the client id of the identity provider. Never an audience of the Kubernetes API itself, which would accept the token, too.
+    #[schemars(regex(pattern = r"^[!-~]{1,256}$"))]
+    #[x_kube(validation = Rule::new("!self.matches('^(https?://)?kubernetes([.]default([.].*)?)?/?$')")
+        .message("that is an audience of the Kubernetes API itself: write the client id of the identity provider at IAM"))]
+    pub audience: String,
+}
+
+/// The node's agency; there is nothing to say about it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct InstanceAgency {}
+
+/// The agency of the operator's Pod; there is nothing to say about it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodIdentity {}
 
 /// A Secret, by name.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -193,6 +245,16 @@ pub struct CloudAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified_time: Option<Time>,
 
+    /// How many backups and schedules name the account. Counted when the account is looked at, every 5 minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub used_by: Option<i32>,
+
+    /// How many backups the account is still needed for to delete them from the cloud: with `deletionPolicy: Delete`, or with a time at which they expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub needed_for_deletion: Option<i32>,
+
     /// `Ready`, `Reconciling` and `Stalled`; and `ClockSkew` while this machine's clock and the cloud's are so far apart that nothing is deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -205,6 +267,13 @@ fn unseen() -> i64 {
 
 impl Default for CloudAccountStatus {
     fn default() -> Self {
-        Self { observed_generation: unseen(), project_id: None, last_verified_time: None, conditions: Vec::new() }
+        Self {
+            observed_generation: unseen(),
+            project_id: None,
+            last_verified_time: None,
+            used_by: None,
+            needed_for_deletion: None,
+            conditions: Vec::new(),
+        }
     }
 }

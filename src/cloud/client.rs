@@ -4,6 +4,7 @@ use super::{
     codes::Class,
     endpoints::Endpoint,
     errors::{Error, NotSent},
+    parse::clean,
     request::{Hints, Operation, REQUEST_ID_CHARS, Reply, Request},
     sign,
 };
@@ -106,6 +107,16 @@ impl Client {
 
     fn built(builder: reqwest::ClientBuilder, observer: Arc<dyn Observer>) -> Result<Self, reqwest::Error> {
         Ok(Self { http: builder.build()?, room: Semaphore::new(ROOM_KB), observer })
+    }
+
+    /// Whether a host answers at all, and if not, why. It is shown nothing of whoever asks, and what it says does not matter.
+    pub async fn reach(&self, endpoint: &Endpoint) -> Result<(), String> {
+        let url = format!("{}://{}/", endpoint.scheme, endpoint.host);
+        match self.http.get(url).timeout(CONNECT_TIMEOUT).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_connect() => Err(clean(&connection::why(&endpoint.host, &error), MESSAGE_CHARS)),
+            Err(_) => Err(format!("{} does not answer", endpoint.host)),
+        }
     }
 
     /// Sends a request and reads its reply, all within one timeout. `check` is asked last before the socket; if it says no, nothing is sent.
@@ -228,6 +239,9 @@ fn headers(
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(request.api.content_type));
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    for (name, value) in &request.headers {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value)?);
+    }
     match auth {
         Auth::Nothing => {}
         Auth::Token(token) => {
@@ -263,7 +277,7 @@ fn secret(value: &str) -> Result<HeaderValue, header::InvalidHeaderValue> {
 fn hints(headers: &HeaderMap) -> Hints {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     Hints {
-        request_id: text("x-request-id").map(|id| super::parse::clean(id, REQUEST_ID_CHARS)).filter(|id| !id.is_empty()),
+        request_id: text("x-request-id").map(|id| clean(id, REQUEST_ID_CHARS)).filter(|id| !id.is_empty()),
         // An hour is more than any throttling window; a longer one is cut to it.
         retry_after: text("retry-after")
             .and_then(|value| value.trim().parse().ok())
@@ -299,7 +313,7 @@ fn kilobytes(length: usize) -> u32 {
 /// A connection that never stood (name, route, proxy, TLS) means that nothing was sent; after that, anything may have been.
 fn no_answer(endpoint: &Endpoint, request: &Request, error: &reqwest::Error) -> Error {
     let (api, operation) = (request.api, request.operation);
-    let one_line = |message: String| super::parse::clean(&message, MESSAGE_CHARS);
+    let one_line = |message: String| clean(&message, MESSAGE_CHARS);
     if error.is_connect() {
         return Error::not_sent(api, operation, NotSent::NoConnection, one_line(connection::why(&endpoint.host, error)));
     }
@@ -314,5 +328,6 @@ fn no_answer(endpoint: &Endpoint, request: &Request, error: &reqwest::Error) -> 
 pub mod authorities;
 mod body;
 mod connection;
+pub(super) use connection::root_cause;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
-//! Identity and Access Management: tokens by password, and projects by name (`POST /v3/auth/tokens`, `GET /v3/auth/projects`, `GET /v3/projects`).
+//! Identity and Access Management: tokens by password or for the token of an identity provider, and projects by name (`POST /v3/auth/tokens`,
+//! `POST /v3.0/OS-AUTH/id-token/tokens`, `GET /v3/auth/projects`, `GET /v3/projects`).
 
 use super::{
     api::{Api, Lists, as_it_is},
@@ -29,7 +30,6 @@ pub static API: Api = Api {
 
 /// Asks for a token of a user, for a project by id or, where that is not known, by its name, which is the region's.
 pub fn token(domain_name: &str, username: &str, password: &SecretString, project_id: Option<&str>, region: &str) -> Request {
-    let project = project_id.map_or_else(|| json!({ "name": region }), |id| json!({ "id": id }));
     Request {
         // The catalog is long, and nobody reads it.
         query: vec![("nocatalog", "1".into())],
@@ -38,12 +38,29 @@ pub fn token(domain_name: &str, username: &str, password: &SecretString, project
                 "methods": ["password"],
                 "password": { "user": { "name": username, "password": password.expose_secret(), "domain": { "name": domain_name } } },
             },
-            "scope": { "project": project },
+            "scope": { "project": scope(project_id, region) },
         } })),
         // The password is in it.
         confidential: true,
         ..Request::new(&API, Operation::Token, Method::POST, "/v3/auth/tokens".into())
     }
+}
+
+/// Asks for a token in exchange for one that an identity provider issued, for a project as [`token`] does.
+pub fn token_of_id_token(identity_provider: &str, id_token: &SecretString, project_id: Option<&str>, region: &str) -> Request {
+    Request {
+        headers: vec![("x-idp-id", identity_provider.to_owned())],
+        body: Some(json!({ "auth": {
+            "id_token": { "id": id_token.expose_secret() },
+            "scope": { "project": scope(project_id, region) },
+        } })),
+        confidential: true,
+        ..Request::new(&API, Operation::Token, Method::POST, "/v3.0/OS-AUTH/id-token/tokens".into())
+    }
+}
+
+fn scope(project_id: Option<&str>, region: &str) -> Value {
+    project_id.map_or_else(|| json!({ "name": region }), |id| json!({ "id": id }))
 }
 
 /// What the body of the answer says of the token; the token itself is in a header.
@@ -55,7 +72,7 @@ pub struct TokenFacts {
     pub project_id: Option<String>,
 }
 
-/// Reads the body of the answer to [`token`].
+/// Reads the body of the answer to [`token`] and [`token_of_id_token`].
 pub fn read_token(body: &[u8]) -> Result<TokenFacts, Unreadable> {
     let answer = json::object(body)?;
     let token = answer.get("token").ok_or_else(|| Unreadable("the answer has no token".into()))?;
@@ -95,6 +112,14 @@ mod tests {
         let scope = |project: Option<&str>| token("d", "u", &password, project, "eu-de").body.unwrap()["auth"]["scope"].clone();
         assert_eq!(scope(Some("p-1")), json!({ "project": { "id": "p-1" } }));
         assert_eq!(scope(None), json!({ "project": { "name": "eu-de" } }));
+    }
+
+    #[test]
+    fn a_token_of_an_identity_provider_is_traded_under_the_providers_name() {
+        let request = token_of_id_token("cluster", &SecretString::from("jwt"), None, "eu-de");
+        assert_eq!(request.headers, [("x-idp-id", "cluster".to_owned())]);
+        assert_eq!(request.body.unwrap(), json!({ "auth": { "id_token": { "id": "jwt" }, "scope": { "project": { "name": "eu-de" } } } }));
+        assert!(request.confidential, "nothing of it is quoted");
     }
 
     #[test]

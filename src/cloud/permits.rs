@@ -8,7 +8,7 @@ pub mod turns;
 
 use super::api::Api;
 pub use pace::Urgency;
-use pace::{Bucket, Pace};
+use pace::{Begun, Bucket, Pace};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -48,8 +48,10 @@ pub struct Permits {
 struct State {
     rate: u32,
     calls: Bucket,
-    /// What services allow the account's user.
+    /// What the cloud allows the account's user.
     pace: Arc<Pace>,
+    /// Whether calls are signed with a key of that user.
+    signs: bool,
     urgent: Turns<CallPermit, &'static Api>,
     polls: Turns<CallPermit, &'static Api>,
     urgent_in_a_row: u32,
@@ -66,6 +68,7 @@ struct State {
 #[derive(Debug)]
 struct Grant {
     namespace: String,
+    begun: Begun,
     at: Instant,
 }
 
@@ -74,6 +77,7 @@ struct Grant {
 pub struct CallPermit {
     permits: Arc<Permits>,
     namespace: String,
+    _begun: Begun,
 }
 
 impl Drop for CallPermit {
@@ -99,7 +103,7 @@ enum PumpStep {
     /// A key was granted a permit.
     Key(String),
     /// Whoever waits at the other end is granted one, on behalf of a namespace.
-    Task(oneshot::Sender<CallPermit>, String),
+    Task(oneshot::Sender<CallPermit>, String, Begun),
     /// Nothing, for so long or until something changes.
     Wait(Option<Duration>),
 }
@@ -113,6 +117,7 @@ impl Permits {
             rate,
             calls: Bucket::new(f64::from(rate), f64::from(rate), now),
             pace,
+            signs: false,
             urgent: Turns::default(),
             polls: Turns::default(),
             urgent_in_a_row: 0,
@@ -135,10 +140,12 @@ impl Permits {
         }
     }
 
-    /// Counts the calls of services that count them together with those of other accounts of the same user.
-    pub fn share_pace(&self, pace: Arc<Pace>) {
+    /// Counts the calls that the cloud counts by user together with those of other accounts of the same user; `signs`: whether they are signed with a key.
+    pub fn share_pace(&self, pace: Arc<Pace>, signs: bool) {
         pace.count_from(Instant::now());
-        self.lock().pace = pace;
+        let mut state = self.lock();
+        (state.pace, state.signs) = (pace, signs);
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -164,10 +171,10 @@ impl Permits {
         }
         state.lapse(now);
         if let Some(grant) = state.granted.remove(key) {
-            return Asked::Granted(self.permit(grant.namespace));
+            return Asked::Granted(self.permit(grant.namespace, grant.begun));
         }
-        if state.take_if_free(purpose, Urgency::Urgent, now) {
-            return Asked::Granted(self.permit(purpose.namespace.to_owned()));
+        if let Some(begun) = state.take_if_free(purpose, Urgency::Urgent, now) {
+            return Asked::Granted(self.permit(purpose.namespace.to_owned(), begun));
         }
         if !state.urgent.has(purpose.namespace, key) {
             state.urgent.push(purpose.namespace, purpose.api, Who::Key(key.to_owned()));
@@ -200,8 +207,8 @@ impl Permits {
             if state.closed {
                 return None;
             }
-            if state.take_if_free(purpose, urgency, now) {
-                return Some(self.permit(purpose.namespace.to_owned()));
+            if let Some(begun) = state.take_if_free(purpose, urgency, now) {
+                return Some(self.permit(purpose.namespace.to_owned(), begun));
             }
             let (sender, granted) = oneshot::channel();
             let queue = if urgency == Urgency::Urgent { &mut state.urgent } else { &mut state.polls };
@@ -213,8 +220,8 @@ impl Permits {
         granted.await.ok()
     }
 
-    fn permit(self: &Arc<Self>, namespace: String) -> CallPermit {
-        CallPermit { permits: self.clone(), namespace }
+    fn permit(self: &Arc<Self>, namespace: String, begun: Begun) -> CallPermit {
+        CallPermit { permits: self.clone(), namespace, _begun: begun }
     }
 
     /// Hands out permits as they become free, and answers with the next queued key that was granted one. One task per account runs this in a loop.
@@ -224,7 +231,7 @@ impl Permits {
             match step {
                 PumpStep::Key(key) => return key,
                 // One that no longer waits drops the permit.
-                PumpStep::Task(task, namespace) => drop(task.send(self.permit(namespace))),
+                PumpStep::Task(task, namespace, begun) => drop(task.send(self.permit(namespace, begun))),
                 PumpStep::Wait(None) => self.changed.notified().await,
                 // An error says that the time has passed.
                 PumpStep::Wait(Some(pause)) => drop(timeout(pause, self.changed.notified()).await),
@@ -269,18 +276,16 @@ impl State {
     }
 
     /// Takes a permit if there is one and nobody queues for it.
-    fn take_if_free(&mut self, purpose: Purpose<'_>, urgency: Urgency, now: Instant) -> bool {
+    fn take_if_free(&mut self, purpose: Purpose<'_>, urgency: Urgency, now: Instant) -> Option<Begun> {
         let Purpose { namespace, api } = purpose;
         let is_free = self.urgent.is_empty()
             && self.polls.is_empty()
             && self.calls.next_in(now).is_zero()
             && !self.is_paused(api, now)
-            && has_room(&self.under_way, namespace)
-            && self.pace.begin(api, urgency, now).is_ok();
-        if is_free {
-            self.begin(namespace);
-        }
-        is_free
+            && has_room(&self.under_way, namespace);
+        let begun = is_free.then(|| self.pace.begin(api, self.signs, urgency, now).ok()).flatten()?;
+        self.begin(namespace);
+        Some(begun)
     }
 
     fn next(&mut self, now: Instant) -> PumpStep {
@@ -293,40 +298,45 @@ impl State {
         if !next_in.is_zero() {
             return PumpStep::Wait(Some(next_in));
         }
-        let waiter = match self.take_waiter(now) {
+        let (waiter, begun) = match self.take_waiter(now) {
             Ok(taken) => taken,
             Err(pace) => return PumpStep::Wait(self.next_change(pace, now)),
         };
         self.begin(&waiter.namespace);
         match waiter.who {
             Who::Key(key) => {
-                self.granted.insert(key.clone(), Grant { namespace: waiter.namespace, at: now });
+                self.granted.insert(key.clone(), Grant { namespace: waiter.namespace, begun, at: now });
                 PumpStep::Key(key)
             }
-            Who::Task(task) => PumpStep::Task(task, waiter.namespace),
+            Who::Task(task) => PumpStep::Task(task, waiter.namespace, begun),
         }
     }
 
-    /// Whose turn it is among those whose call may begin now, which its service counts from here on. If it is nobody's: in how long a service allows one of
+    /// Whose turn it is among those whose call may begin now, which its service counts from here on. If it is nobody's: in how long the cloud allows one of
     /// them, where that is what they wait for.
-    fn take_waiter(&mut self, now: Instant) -> Result<Waiter<CallPermit, &'static Api>, Option<Duration>> {
-        let Self { urgent, polls, under_way, not_before, urgent_in_a_row, pace, .. } = self;
+    fn take_waiter(&mut self, now: Instant) -> Result<(Waiter<CallPermit, &'static Api>, Begun), Option<Duration>> {
+        let Self { urgent, polls, under_way, not_before, urgent_in_a_row, pace, signs, .. } = self;
         let mut soonest: Option<Duration> = None;
         let mut take = |queue: &mut Turns<CallPermit, &'static Api>, urgency| {
+            let mut taken = None;
             let mut may_begin = |waiter: &Waiter<CallPermit, &'static Api>| {
                 if !has_room(under_way, &waiter.namespace) || not_before.contains_key(waiter.service.label) {
                     return false;
                 }
                 // The last question, since a yes is counted: the queue takes the first one that may begin.
-                match pace.begin(waiter.service, urgency, now) {
-                    Ok(()) => true,
+                match pace.begin(waiter.service, *signs, urgency, now) {
+                    Ok(begun) => {
+                        taken = Some(begun);
+                        true
+                    }
                     Err(next_in) => {
                         soonest = Some(soonest.map_or(next_in, |other| other.min(next_in)));
                         false
                     }
                 }
             };
-            queue.take(&mut may_begin)
+            let waiter = queue.take(&mut may_begin)?;
+            Some((waiter, taken?))
         };
         if *urgent_in_a_row < URGENT_IN_A_ROW
             && let Some(taken) = take(urgent, Urgency::Urgent)

@@ -43,6 +43,8 @@ pub struct Request {
     pub path: String,
     /// Query parameters, not encoded.
     pub query: Vec<(&'static str, String)>,
+    /// Headers of this request alone; they are not signed.
+    pub headers: Vec<(&'static str, String)>,
     /// JSON body.
     pub body: Option<Value>,
     /// Nothing of its body or of the answer's may be quoted: they hold secrets, or may repeat them.
@@ -63,7 +65,7 @@ impl fmt::Debug for Request {
 impl Request {
     /// A request without query and body, and nothing in it that is confidential.
     pub fn new(api: &'static Api, operation: Operation, method: Method, path: String) -> Self {
-        Self { api, operation, method, path, query: Vec::new(), body: None, confidential: false }
+        Self { api, operation, method, path, query: Vec::new(), headers: Vec::new(), body: None, confidential: false }
     }
 }
 

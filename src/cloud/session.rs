@@ -16,10 +16,12 @@ use super::{
     permits::{CallPermit, Permits, Purpose, Urgency},
     request::{Operation, Reply, Request},
 };
+use futures::future::join_all;
 use jiff::Timestamp;
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -34,6 +36,17 @@ pub enum ListError {
     /// Its pages do not hold together.
     #[error("the cloud's listing does not hold together: {0}")]
     Incomplete(Gap),
+}
+
+/// A service that cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreached {
+    /// The engine that it serves.
+    pub engine: Engine,
+    /// Its host.
+    pub host: String,
+    /// Why, in one line.
+    pub why: String,
 }
 
 /// What a listing came to.
@@ -54,9 +67,12 @@ pub struct Session {
     project_id: String,
     identity: Identity,
     permits: Arc<Permits>,
-    refused: AtomicBool,
+    refused: Arc<AtomicBool>,
+    refusal: OnceLock<String>,
     clock: CloudClock,
     is_verified: bool,
+    /// By how many percent its renewal comes sooner than it must: those that were opened together are not all renewed together.
+    earlier: u32,
 }
 
 impl Session {
@@ -82,8 +98,21 @@ impl Session {
 
     fn new(client: Arc<Client>, target: Target, identity: Identity, project_id: String, permits: Arc<Permits>, clock: CloudClock) -> Self {
         let Target { cloud, region, endpoints, .. } = target;
-        let refused = AtomicBool::new(false);
-        Self { client, cloud, region, endpoints, project_id, identity, permits, refused, clock, is_verified: false }
+        let refused = Arc::new(AtomicBool::new(false));
+        let lot = RandomState::new().build_hasher().finish();
+        let earlier = u32::try_from(lot % 51).unwrap_or_default();
+        let refusal = OnceLock::new();
+        Self { client, cloud, region, endpoints, project_id, identity, permits, refused, refusal, clock, is_verified: false, earlier }
+    }
+
+    /// Counts a refusal of these credentials that another session hears as its own, and the other way round: what is signed with one key is refused to all
+    /// that have it, and each would try it a few times more. A token that is refused says nothing of another.
+    #[must_use]
+    pub fn sharing_refusals(mut self, refused: Arc<AtomicBool>) -> Self {
+        if self.identity.signs() {
+            self.refused = refused;
+        }
+        self
     }
 
     /// Whether IAM accepted the credentials.
@@ -127,17 +156,43 @@ impl Session {
         engine.api().calls_per_minute.map_or(account, |most| account.min(f64::from(most) / 60.0))
     }
 
-    /// In how long its token has to be renewed: with 40 minutes or a quarter of its life left, whichever is less. Never, if there is none of its own.
-    /// Counted by the monotonic clock from the cloud's own times, so a wrong wall clock neither wears a token out nor keeps one that has expired.
+    /// In how long what it shows has to be renewed, where that has an end: with 40 minutes or a quarter of its life left, whichever is less, and up to half of
+    /// that sooner.
     pub fn renew_in(&self) -> Option<Duration> {
-        let Identity::OwnToken { issued, lifetime, .. } = &self.identity else { return None };
-        let margin = (*lifetime / 4).min(Duration::from_secs(40 * 60));
-        Some(lifetime.saturating_sub(margin).saturating_sub(issued.elapsed()))
+        let life = self.identity.life()?;
+        let margin = life.margin();
+        Some(life.left().saturating_sub(margin + margin * self.earlier / 100))
+    }
+
+    /// Whether it may be used: the cloud has not refused it since it was opened, and it has not come to its end.
+    pub fn is_usable(&self) -> bool {
+        !self.refused() && self.identity.life().is_none_or(|life| !life.left().is_zero())
     }
 
     /// Whether the cloud has refused its credentials since it was opened.
     pub fn refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// In which words the cloud first refused this session, if it did.
+    pub fn refusal(&self) -> Option<String> {
+        self.refusal.get().cloned()
+    }
+
+    /// Whether each request shows the same credentials again, so that a login that succeeds says that this session is as good as a new one.
+    pub fn shows_credentials(&self) -> bool {
+        !matches!(self.identity, Identity::OwnToken { .. })
+    }
+
+    /// Which of the services cannot be reached at all, and why; in the order of their names. Nothing of the account is shown to them.
+    pub async fn unreached(&self) -> Vec<Unreached> {
+        let found = join_all(Engine::all().filter_map(|engine| self.endpoints.engine(engine).map(|endpoint| (engine, endpoint))).map(
+            async |(engine, endpoint)| {
+                let why = self.client.reach(endpoint).await.err()?;
+                Some(Unreached { engine, host: endpoint.host.clone(), why })
+            },
+        ));
+        found.await.into_iter().flatten().collect()
     }
 
     /// Asks for a backup, once. The caller has its permit in hand before it decides. `check` is asked last before the socket.
@@ -152,6 +207,14 @@ impl Session {
         let request = engine.service().create(&self.project_id, new);
         let reply = self.send(engine, &request, &permit, now, check).await?;
         engine.service().read_created(&reply.body).map_err(|error| unreadable(&request, &reply, &error.0))
+    }
+
+    /// Whether a service lists the project's backups: asks for a page and drops it. Only where it lists by project.
+    pub async fn try_listing(&self, engine: Engine, now: Timestamp) -> Result<(), Error> {
+        let purpose = Purpose { namespace: "", api: engine.api() };
+        let permit = self.permits.wait(purpose, Urgency::Urgent).await.ok_or_else(|| gone(engine))?;
+        let request = engine.service().list(&self.project_id, &ListScope::Project { window: None, automatic: false }, 0);
+        self.send(engine, &request, &permit, now, || true).await.map(drop)
     }
 
     /// Reads a listing to its end on behalf of a namespace, with a permit for each page. What the pages showed before something went wrong is answered, too.
@@ -230,6 +293,11 @@ impl Session {
             );
             return Err(Error::not_sent(request.api, request.operation, NotSent::Misconfigured, message));
         };
+        // The account is being verified again. Whoever signs wrongly a few times more locks the key.
+        if self.refused() {
+            let message = "the cloud has refused the credentials, which are verified again";
+            return Err(Error::not_sent(request.api, request.operation, NotSent::Cancelled, message));
+        }
         // Signatures carry a time, which the cloud compares with its own.
         let now = self.cloud_now().unwrap_or(now);
         let result = self.client.send(endpoint, request, self.identity.auth(Some(&self.project_id)), now, check).await;
@@ -243,7 +311,10 @@ impl Session {
     /// What an error means for every call to come.
     fn heed(&self, error: &Error) {
         match (error.class(), error.retry_after()) {
-            (Class::Unauthenticated, _) => self.refused.store(true, Ordering::Relaxed),
+            (Class::Unauthenticated, _) => {
+                self.refusal.get_or_init(|| error.to_string());
+                self.refused.store(true, Ordering::Relaxed);
+            }
             (Class::Throttled | Class::Unavailable, Some(pause)) => self.permits.pause(error.api.label, pause),
             _ => {}
         }

@@ -10,8 +10,18 @@ use super::{
 };
 use crate::{
     api::backup::DatabaseBackup,
-    cloud::{self, endpoints::EndpointPolicy},
-    plan::{account::AccountKey, backup::description::ClusterName, clock::Moment, settings::Settings, summary},
+    cloud::{
+        self,
+        agent::{AgencyOptions, Agents},
+        endpoints::EndpointPolicy,
+    },
+    plan::{
+        account::{AccountKey, Users},
+        backup::description::ClusterName,
+        clock::Moment,
+        settings::Settings,
+        summary,
+    },
 };
 use kube::ResourceExt;
 use std::{collections::BTreeSet, sync::Arc};
@@ -22,6 +32,8 @@ pub struct Context {
     pub runtime: Arc<Runtime>,
     /// For the cloud.
     pub cloud: Arc<cloud::client::Client>,
+    /// For what hands out keys on the operator's own machine.
+    pub agents: Agents,
     /// The flags that reconciles depend on.
     pub options: Options,
     /// Every backup object in memory.
@@ -73,6 +85,17 @@ impl Context {
         self.schedules.wake_account(account);
     }
 
+    /// How many objects need an account; absent while not every object that may name it has been seen.
+    pub fn users_of(&self, account: &AccountKey) -> Option<Users> {
+        let scopes = self.options.scopes();
+        let may_name = |scope: &&Option<String>| scope.is_none() || account.namespace.is_none() || **scope == account.namespace;
+        let all_are_seen = scopes.iter().filter(may_name).all(|scope| self.schedules.know_their_backups(scope.as_deref()));
+        all_are_seen.then(|| {
+            let backups = self.backups.users_of(account);
+            Users { all: backups.all + self.schedules.naming(account), ..backups }
+        })
+    }
+
     /// Whether anything can go on that could not has changed: whoever is not at its end is woken.
     pub fn wake_unfinished(&self) {
         self.backups.wake_unfinished();
@@ -113,6 +136,8 @@ pub struct Options {
     pub cluster_resource_namespace: String,
     /// What the accounts' own endpoints have to keep to.
     pub endpoint_policy: EndpointPolicy,
+    /// Where agencies of the operator's own machine are had.
+    pub agencies: AgencyOptions,
     /// What this cluster is called in the descriptions of backups.
     pub cluster_name: ClusterName,
 }

@@ -1,9 +1,12 @@
 //! What is said of an account, and what that means for the backups that name it.
 
 pub mod events;
+mod memory;
+mod reason;
+mod users;
 
 use super::{
-    backup::{memory::BlockedSince, reason::Reason, seen::Account},
+    backup::seen::Account,
     clock::Moment,
     place::{Place, Project},
     settings::Settings,
@@ -12,14 +15,16 @@ use crate::{
     api::{
         account::CloudAccountStatus,
         backup::{AccountKind, AccountRef, DatabaseBackup},
-        conditions::{self, Blocked, Kstatus, Verdict, is_true, types},
+        conditions::{self, Blocked, Verdict, types},
     },
     cloud::{codes::Class, errors::Error},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt;
-use std::time::Duration;
+pub use memory::{AccountMemory, Login};
+pub use reason::AccountReason;
+pub use users::{Users, left_behind, needs_for_deletion};
 
 /// Which account: its kind, its namespace (of the namespaced kind) and its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,82 +53,6 @@ impl AccountKey {
 impl std::fmt::Display for AccountKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.kind.as_str(), self.name)
-    }
-}
-
-/// Why an account is where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
-pub enum AccountReason {
-    /// The cloud accepted the credentials.
-    Verified,
-    /// Nothing was refused, and IAM could not be asked. What needs no IAM goes on.
-    Unverified,
-    /// There is no such Secret.
-    SecretNotFound,
-    /// The operator may not read the Secret.
-    SecretForbidden,
-    /// The Secret lacks a key, or a value cannot be right.
-    SecretInvalid,
-    /// The cloud does not accept the credentials.
-    AuthenticationFailed,
-    /// The credentials may not do what is needed to verify them.
-    AccessDenied,
-    /// The region's project was not found, or is not the only one of its name.
-    ProjectNotFound,
-    /// An endpoint is plain HTTP.
-    EndpointInsecure,
-    /// An endpoint is a host that the operator may not send credentials to.
-    EndpointNotAllowed,
-    /// An endpoint cannot be used, or the region is not in the table.
-    EndpointMisconfigured,
-    /// IAM cannot be reached or fails.
-    CloudUnavailable,
-    /// The Kubernetes API did not give the Secret; it is read again.
-    SecretUnavailable,
-}
-
-impl AccountReason {
-    /// The reason as written in conditions.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
-    /// Which conditions are true with this reason.
-    pub fn kstatus(self) -> Kstatus {
-        match self {
-            Self::Verified | Self::Unverified => Kstatus::Current,
-            Self::CloudUnavailable | Self::SecretUnavailable => Kstatus::InProgress,
-            _ => Kstatus::Blocked,
-        }
-    }
-
-    /// What it means, without a name: backups of every namespace say this of a cluster account, and who may read those may not know the platform's Secrets,
-    /// users and addresses.
-    fn in_general(self) -> &'static str {
-        match self {
-            Self::Verified => "its credentials are accepted",
-            Self::Unverified => "its credentials could not be verified yet",
-            Self::SecretNotFound => "its Secret is missing",
-            Self::SecretForbidden => "the operator may not read its Secret",
-            Self::SecretInvalid => "its Secret cannot be used",
-            Self::AuthenticationFailed => "the cloud does not accept its credentials",
-            Self::AccessDenied => "its credentials lack a permission",
-            Self::ProjectNotFound => "its project was not found",
-            Self::EndpointInsecure | Self::EndpointNotAllowed | Self::EndpointMisconfigured => "one of its addresses cannot be used",
-            Self::CloudUnavailable => "the cloud's IAM cannot be reached or fails; it is tried again",
-            Self::SecretUnavailable => "its Secret could not be read; it is tried again",
-        }
-    }
-
-    /// The reason that a backup gives while its account is in this state.
-    fn for_backups(self) -> Reason {
-        match self {
-            Self::AuthenticationFailed => Reason::AuthenticationFailed,
-            Self::AccessDenied => Reason::AccessDenied,
-            Self::EndpointInsecure | Self::EndpointNotAllowed | Self::EndpointMisconfigured => Reason::EndpointMisconfigured,
-            Self::CloudUnavailable => Reason::CloudUnavailable,
-            _ => Reason::AccountNotReady,
-        }
     }
 }
 
@@ -203,44 +132,6 @@ pub fn unverified(project: Project, error: AccountError, refused: bool, before: 
     }
 }
 
-/// What this process remembers of an account.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AccountMemory {
-    /// Whether the last verification failed.
-    pub failed: bool,
-    /// Whether IAM has still to be asked.
-    pub unverified: bool,
-    /// Since when it has been blocked without a break.
-    pub blocked: Option<BlockedSince>,
-}
-
-impl AccountMemory {
-    /// Takes note of a verification.
-    pub fn note(&mut self, verification: &Verification, status: Option<&CloudAccountStatus>, now: Moment) {
-        let error = match verification {
-            Ok(access) => {
-                *self = Self { unverified: access.unverified.is_some(), ..Self::default() };
-                return;
-            }
-            Err(error) => error,
-        };
-        if error.reason.kstatus() == Kstatus::Blocked {
-            let stalled_before = !self.failed && status.is_some_and(|s| is_true(&s.conditions, types::STALLED));
-            self.blocked.get_or_insert(BlockedSince { since: now, stalled_before });
-        } else {
-            self.blocked = None;
-        }
-        self.failed = true;
-    }
-
-    /// When an account is looked at again, at the latest: its Secret may have changed, its grace may be over.
-    pub fn requeue_after(&self, settings: &Settings, now: Moment) -> Duration {
-        let reread = settings.secret_reread(self.failed || self.unverified);
-        let grace = self.blocked.map(|blocked| blocked.grace_left(settings, now)).filter(|left| !left.is_zero());
-        grace.map_or(reread, |grace| grace.min(reread))
-    }
-}
-
 /// What is said while this machine's clock and the cloud's disagree, by the account and by what is not deleted for it.
 pub const CLOCKS_DISAGREE: &str = "the operator's clock and the cloud's are more than 5 minutes apart: nothing is deleted until they agree; \
                                    set the clock of the operator's node";
@@ -260,23 +151,36 @@ fn clock_skew(before: &[Condition], generation: Option<i64>, cloud_now: Option<T
     })
 }
 
-/// The status after a verification. `lastVerifiedTime` moves only with something else, or once in a resync interval.
-pub fn status(
-    verification: &Verification,
-    memory: &AccountMemory,
-    before: Option<&CloudAccountStatus>,
-    generation: Option<i64>,
-    cloud_now: Option<Timestamp>,
-    settings: &Settings,
-    now: Moment,
-) -> CloudAccountStatus {
+/// What is seen of an account when its status is written.
+#[derive(Clone, Copy, Debug)]
+pub struct SeenAccount<'a> {
+    /// What the last verification showed.
+    pub verification: &'a Verification,
+    /// What is remembered.
+    pub memory: &'a AccountMemory,
+    /// What was written last.
+    pub before: Option<&'a CloudAccountStatus>,
+    /// Generation of the spec.
+    pub generation: Option<i64>,
+    /// Who needs it; absent while not every object has been seen.
+    pub users: Option<Users>,
+    /// The cloud's time now, by its latest answer.
+    pub cloud_now: Option<Timestamp>,
+    /// The timing flags.
+    pub settings: &'a Settings,
+    /// Now.
+    pub now: Moment,
+}
+
+/// The status after a verification. `lastVerifiedTime` moves only with something else that a verification shows, or once in a verification interval.
+pub fn status(s: &SeenAccount<'_>) -> CloudAccountStatus {
     let fallback = CloudAccountStatus::default();
-    let before = before.unwrap_or(&fallback);
-    let (reason, message) = match verification {
+    let before = s.before.unwrap_or(&fallback);
+    let (reason, message) = match s.verification {
         Ok(Access { project, unverified }) => {
             let to_what = format!("project {} in {}", project.project_id, project.region);
             match unverified {
-                None => (AccountReason::Verified, format!("verified for {to_what}")),
+                None => (AccountReason::Verified, format!("verified for {to_what}{}", s.memory.not_reached())),
                 Some(why) => {
                     (AccountReason::Unverified, format!("used for {to_what} although IAM could not verify it, which it tries again: {why}"))
                 }
@@ -284,22 +188,32 @@ pub fn status(
         }
         Err(error) => (error.reason, error.message.clone()),
     };
-    let grace_over = memory.blocked.is_some_and(|blocked| blocked.grace_left(settings, now).is_zero());
+    let grace_over = s.memory.blocked.is_some_and(|blocked| blocked.grace_left(s.settings, s.now).is_zero());
     let blocked = if grace_over { Blocked::PastGrace } else { Blocked::WithinGrace };
     let verdict = Verdict { kstatus: reason.kstatus(), reason: reason.as_str(), message: &message };
     let mut next = CloudAccountStatus {
-        observed_generation: generation.unwrap_or_default(),
-        project_id: verification.as_ref().ok().map(|access| access.project.project_id.clone()).or(before.project_id.clone()),
+        observed_generation: s.generation.unwrap_or_default(),
+        project_id: s.verification.as_ref().ok().map(|access| access.project.project_id.clone()).or(before.project_id.clone()),
         last_verified_time: before.last_verified_time.clone(),
-        conditions: conditions::conditions(&before.conditions, verdict, blocked, generation, now.wall),
+        used_by: before.used_by,
+        needed_for_deletion: before.needed_for_deletion,
+        conditions: conditions::conditions(&before.conditions, verdict, blocked, s.generation, s.now.wall),
     };
-    next.conditions.extend(clock_skew(&before.conditions, generation, cloud_now, now));
-    let is_old = |time: &Timestamp| now.since_wall(*time) >= settings.resync_interval;
-    let is_verified = verification.as_ref().is_ok_and(|access| access.unverified.is_none());
-    if is_verified && (next != *before || before.last_verified_time.as_ref().is_none_or(|t| is_old(&t.0))) {
-        next.last_verified_time = Some(Time(now.wall));
+    next.conditions.extend(clock_skew(&before.conditions, s.generation, s.cloud_now, s.now));
+    if let Some(verified) = s.memory.verified.filter(|_| s.verification.as_ref().is_ok_and(|access| access.unverified.is_none())) {
+        let is_old = |time: &Time| verified.since_wall(time.0) >= s.settings.verification_interval();
+        if next != *before || before.last_verified_time.as_ref().is_none_or(is_old) {
+            next.last_verified_time = Some(crate::plan::backup::status::stored(verified.wall));
+        }
+    }
+    if let Some(users) = s.users {
+        (next.used_by, next.needed_for_deletion) = (Some(count(users.all)), Some(count(users.for_deletion)));
     }
     next
+}
+
+fn count(users: usize) -> i32 {
+    i32::try_from(users).unwrap_or(i32::MAX)
 }
 
 /// What a backup sees of its account. What a cluster account says of itself is for those who may read it; a backup says what is wrong and where more stands.

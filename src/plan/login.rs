@@ -27,13 +27,37 @@ struct Failure {
     error: AccountError,
 }
 
+impl Failure {
+    /// When it may be tried again for the same scope. After a refusal that is a tenth later than for others, so that these have their turn.
+    fn ends(&self) -> Moment {
+        self.at.plus(if self.is_refusal() { self.pause + self.pause / 10 } else { self.pause })
+    }
+
+    /// When it may be tried for another scope. A refusal counts against the user or the key, whatever was asked for.
+    fn ends_for_others(&self) -> Moment {
+        self.at.plus(if self.is_refusal() { self.pause } else { self.pause / 2 })
+    }
+
+    fn is_refusal(&self) -> bool {
+        self.error.reason == AccountReason::AuthenticationFailed
+    }
+}
+
 impl LoginMemory {
     /// What the latest login came to, if it is not time for another one for this project or region (`scope`).
     pub fn must_wait(&self, scope: &str, now: Moment) -> Option<&AccountError> {
-        let own = self.scopes.get(scope).filter(|failure| now.since(failure.at) < failure.pause);
-        // Half of it: when it is over, another scope comes before the one that failed, and may be what is right.
-        let any = self.credential.as_ref().filter(|failure| now.since(failure.at) < failure.pause / 2);
+        let own = self.scopes.get(scope).filter(|failure| !now.until(failure.ends()).is_zero());
+        // When it is over, another scope comes before the one that failed, and may be what is right.
+        let any = self.credential.as_ref().filter(|failure| !now.until(failure.ends_for_others()).is_zero());
         own.or(any).map(|failure| &failure.error)
+    }
+
+    /// A person asks for another try: pauses that have grown are as short as the first one again, and no shorter.
+    pub fn asked_again(&mut self, settings: &Settings) {
+        for failure in self.scopes.values_mut().chain(&mut self.credential) {
+            failure.count = 1;
+            failure.pause = failure.pause.min(settings.login_retry(1));
+        }
     }
 
     /// A login succeeded: what is refused for other scopes has to do with them.
@@ -47,7 +71,7 @@ impl LoginMemory {
         let failure = |before: Option<&Failure>| {
             let count = before.filter(|before| before.error.reason == error.reason).map_or(0, |before| before.count).saturating_add(1);
             let pause = match error.reason {
-                AccountReason::AuthenticationFailed => settings.blocked_retry(count),
+                AccountReason::AuthenticationFailed => settings.login_retry(count),
                 _ => settings.passing_retry(count),
             };
             Failure { count, at: now, pause: pause.max(retry_after.unwrap_or_default()), error: error.clone() }
@@ -62,7 +86,7 @@ impl LoginMemory {
     /// Whether nothing is remembered that matters any more: whoever comes an hour after the last failure begins anew.
     pub fn is_over(&self, now: Moment) -> bool {
         let failures = self.scopes.values().chain(&self.credential);
-        failures.into_iter().all(|failure| now.since(failure.at) > failure.pause + FORGOTTEN_AFTER)
+        failures.into_iter().all(|failure| now.since(failure.ends()) > FORGOTTEN_AFTER)
     }
 }
 
@@ -83,35 +107,49 @@ mod tests {
 
     /// From which second on a login may be tried.
     fn free_from(memory: &LoginMemory, scope: &str) -> u64 {
-        (0..10_000).find(|second| memory.must_wait(scope, at(*second)).is_none()).unwrap()
+        (0..100_000).find(|second| memory.must_wait(scope, at(*second)).is_none()).unwrap()
     }
 
     #[test]
     fn a_refusal_keeps_every_account_with_the_credential_from_trying_for_a_growing_pause() {
         let mut memory = LoginMemory::default();
         failed(&mut memory, "eu-de", AccountReason::AuthenticationFailed, 0);
-        assert_eq!(free_from(&memory, "eu-de"), 30);
-        failed(&mut memory, "eu-de", AccountReason::AuthenticationFailed, 30);
-        assert_eq!(free_from(&memory, "eu-de"), 90);
+        assert_eq!((free_from(&memory, "eu-nl"), free_from(&memory, "eu-de")), (300, 330));
+        failed(&mut memory, "eu-de", AccountReason::AuthenticationFailed, 330);
+        assert_eq!((free_from(&memory, "eu-nl"), free_from(&memory, "eu-de")), (330 + 600, 330 + 660));
     }
 
     #[test]
     fn one_for_another_project_gets_its_turn_before_the_one_that_was_refused() {
         let mut memory = LoginMemory::default();
         failed(&mut memory, "eu-de", AccountReason::AuthenticationFailed, 0);
-        assert_eq!((free_from(&memory, "p-1"), free_from(&memory, "eu-de")), (15, 30));
+        assert_eq!((free_from(&memory, "p-1"), free_from(&memory, "eu-de")), (300, 330));
         memory.succeeded("p-1");
-        assert_eq!((free_from(&memory, "p-2"), free_from(&memory, "eu-de")), (0, 30), "the credential is good, the scope is not");
+        assert_eq!((free_from(&memory, "p-2"), free_from(&memory, "eu-de")), (0, 330), "the credential is good, the scope is not");
     }
 
     #[test]
     fn many_projects_with_one_wrong_credential_do_not_try_it_without_end() {
         let (mut memory, mut second) = (LoginMemory::default(), 0);
-        for scope in (0..12).map(|n| n.to_string()) {
+        let mut tries = Vec::new();
+        for scope in (0..6).map(|n| n.to_string()) {
             second = second.max(free_from(&memory, &scope));
             failed(&mut memory, &scope, AccountReason::AuthenticationFailed, second);
+            tries.push(second / 60);
         }
-        assert!(second > 3600, "12 tries in {second} s");
+        // A key is locked after more than five wrong signatures in a row; nobody says within what time.
+        assert_eq!(tries, [0, 5, 15, 35, 75, 155]);
+    }
+
+    #[test]
+    fn a_person_who_asks_for_another_try_does_not_wait_for_hours_and_not_less_than_the_cloud_locks_for() {
+        let mut memory = LoginMemory::default();
+        for second in [0, 330, 1000, 3000] {
+            failed(&mut memory, "eu-de", AccountReason::AuthenticationFailed, second);
+        }
+        assert!(free_from(&memory, "eu-de") > 5000);
+        memory.asked_again(&Settings::default());
+        assert_eq!((free_from(&memory, "eu-nl"), free_from(&memory, "eu-de")), (3300, 3330));
     }
 
     #[test]
@@ -143,6 +181,6 @@ mod tests {
         let mut memory = LoginMemory::default();
         assert!(memory.is_over(at(0)));
         failed(&mut memory, "eu-de", AccountReason::AuthenticationFailed, 0);
-        assert!(!memory.is_over(at(3600)) && memory.is_over(at(3631)));
+        assert!(!memory.is_over(at(3930)) && memory.is_over(at(3931)));
     }
 }

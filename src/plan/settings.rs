@@ -53,6 +53,18 @@ impl Settings {
         (self.poll_interval * 2).saturating_mul(1 << failures.saturating_sub(1).min(6)).min(self.poll_interval * 120)
     }
 
+    /// Before a login that was refused is tried again with the same credential, after so many refusals in a row (from 1): the settle delay (5 min), doubling up
+    /// to the verification interval (6 h). Clouds lock a key for 5 minutes after a few wrong signatures in a row, and a user after a few wrong passwords
+    /// within 15 minutes.
+    pub fn login_retry(&self, refusals: u32) -> Duration {
+        self.settle_delay.saturating_mul(1 << refusals.saturating_sub(1).min(16)).min(self.verification_interval().max(self.settle_delay))
+    }
+
+    /// Between two verifications of an account that works: half the resync interval (6 h).
+    pub fn verification_interval(&self) -> Duration {
+        self.resync_interval / 2
+    }
+
     /// Before a failure that may pass is tried again, after so many failures in a row (from 1): a third of a poll, doubling to 4 polls (5 s to 1 min).
     pub fn passing_retry(&self, failures: u32) -> Duration {
         (self.poll_interval / 3).saturating_mul(1 << failures.saturating_sub(1).min(6)).min(self.poll_interval * 4)
@@ -117,6 +129,8 @@ mod tests {
         assert_eq!((0..5).map(|n| s.look_due(n)).collect::<Vec<_>>(), [secs(5), secs(15), secs(60), secs(120), secs(180)]);
         assert_eq!([1, 2, 7, 99].map(|n| s.blocked_retry(n)), [secs(30), secs(60), secs(1800), secs(1800)]);
         assert_eq!([1, 2, 9].map(|n| s.passing_retry(n)), [secs(5), secs(10), secs(60)]);
+        assert_eq!([1, 2, 3, 7, 8, 99].map(|n| s.login_retry(n)), [300, 600, 1200, 19_200, 21_600, 21_600].map(secs));
+        assert_eq!(s.verification_interval(), secs(6 * 3600));
         assert_eq!([1, 2, 3, 10].map(|n| s.attempt_backoff(n)), [secs(60), secs(240), secs(960), secs(960)]);
         assert_eq!((s.poll_after(secs(599)), s.poll_after(secs(600))), (secs(15), secs(60)));
         assert_eq!((s.secret_reread(true), s.secret_reread(false)), (secs(30), secs(300)));

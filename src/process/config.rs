@@ -1,7 +1,10 @@
 //! Every flag, each with its environment variable.
 
 use crate::{
-    cloud::endpoints::{AllowedHosts, EndpointPolicy},
+    cloud::{
+        agent::{AgencyOptions, PodAgent},
+        endpoints::{AllowedHosts, EndpointPolicy},
+    },
     controller::{checks::permissions::LeaseName, context::Options},
     plan::{backup::description::ClusterName, settings::Settings},
 };
@@ -22,8 +25,9 @@ pub struct Cli {
 pub enum Command {
     /// Run the operator.
     Run(Box<Run>),
-    /// Ask the cluster whether everything is there that `run` with the same flags needs: definitions and rights.
-    Check(Box<Run>),
+    /// Ask the cluster whether everything is there that `run` with the same flags needs: definitions and rights. With `--account`, verify that account step by
+    /// step, and print a table. Ends with 0 if all is well, else with 1.
+    Check(Box<Check>),
     /// Print the CustomResourceDefinitions as YAML.
     Crd,
     /// Wait until backups are Completed, with a line for each change. Ends with 0 when all are; 1: an error; 2: wrong arguments; 3: one is Failed, Missing,
@@ -45,6 +49,27 @@ pub struct Wait {
     /// How long to wait for all of them together.
     #[arg(long, env = "DBBACKUP_WAIT_TIMEOUT", default_value = "30m", value_parser = duration)]
     pub timeout: Duration,
+}
+
+/// The arguments of `check`.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// The account to verify: NAMESPACE/NAME of a CloudAccount, or NAME of a ClusterCloudAccount. The flags that say where have to be those of `run`.
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = account_name)]
+    pub account: Option<AccountName>,
+
+    /// Those of `run`.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// An account as it is named on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountName {
+    /// Namespace of a CloudAccount; absent for a ClusterCloudAccount.
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
 }
 
 /// The flags of `run`, and of `check`, which heeds those that say where.
@@ -120,6 +145,10 @@ pub struct Run {
     #[arg(long, env = "DBBACKUP_CA_BUNDLE", value_name = "FILE")]
     pub ca_bundle: Option<PathBuf>,
 
+    /// Where the node's metadata service is, which hands out the keys of the node's agency (`instanceAgency`). No proxy is used for it.
+    #[arg(long, env = "DBBACKUP_METADATA_ENDPOINT", default_value = "http://169.254.169.254", value_name = "URL", value_parser = metadata_endpoint)]
+    pub metadata_endpoint: String,
+
     /// What this cluster is called in the description that a backup gets in the cloud when its object has none: up to 40 printable ASCII characters, none of
     /// `> ! < " & ' =`. Default: the cluster is not named.
     #[arg(long, env = "DBBACKUP_CLUSTER_NAME", default_value = "", hide_default_value = true, value_name = "NAME")]
@@ -161,6 +190,7 @@ impl Run {
                 allow_insecure: self.allow_insecure_endpoints,
                 allowed_hosts: self.allowed_endpoint_hosts.clone(),
             },
+            agencies: AgencyOptions { metadata_endpoint: self.metadata_endpoint.clone(), pod: pod_agent(|name| std::env::var(name).ok()) },
             cluster_name: self.cluster_name.clone(),
         }
     }
@@ -183,6 +213,23 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+/// A URL of a host alone, by http: the metadata service has no certificate.
+fn metadata_endpoint(text: &str) -> Result<String, String> {
+    let url: Option<http::Uri> = text.parse().ok();
+    let is_host_alone =
+        |url: &http::Uri| url.scheme_str() == Some("http") && url.path() == "/" && url.query().is_none() && url.host().is_some();
+    let is_usable = url.as_ref().is_some_and(is_host_alone) && !text.contains('@');
+    let why = || format!("\"{text}\" is no address of a metadata service: write http://HOST or http://HOST:PORT");
+    is_usable.then(|| text.trim_end_matches('/').to_owned()).ok_or_else(why)
+}
+
+/// What CCE Pod Identity puts into the environment of the containers of a Pod (the vendor's SDK, `PodIdentityCredentialProvider`).
+fn pod_agent(variable: impl Fn(&str) -> Option<String>) -> Option<PodAgent> {
+    let uri = variable("HC_CONTAINER_CREDENTIALS_FULL_URI").filter(|uri| !uri.is_empty())?;
+    let token_file = variable("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE").filter(|file| !file.is_empty())?;
+    Some(PodAgent { uri, token_file: token_file.into() })
+}
+
 /// The API keeps whole seconds, and five requests have to fit in.
 fn lease_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
@@ -198,6 +245,15 @@ fn backup_name(text: &str) -> Result<String, String> {
     is_name(name, 253, ".-")
         .then(|| name.to_owned())
         .ok_or_else(|| format!("\"{text}\" is no name of a DatabaseBackup: write NAME or databasebackup/NAME"))
+}
+
+fn account_name(text: &str) -> Result<AccountName, String> {
+    let (namespace, name) = text.split_once('/').map_or((None, text), |(namespace, name)| (Some(namespace), name));
+    let is_named = is_name(name, 253, ".-") && namespace.is_none_or(|namespace| is_name(namespace, 63, "-"));
+    let named = || AccountName { namespace: namespace.map(ToOwned::to_owned), name: name.to_owned() };
+    is_named.then(named).ok_or_else(|| {
+        format!("\"{text}\" is no name of an account: write NAMESPACE/NAME of a CloudAccount, or NAME of a ClusterCloudAccount")
+    })
 }
 
 fn namespace(text: &str) -> Result<String, String> {
@@ -249,6 +305,35 @@ mod tests {
         assert_eq!(named(""), ClusterName::default());
         let error = run("prod & test").unwrap_err().to_string();
         assert!(error.contains("--cluster-name <NAME>") && error.contains("printable ASCII"), "{error}");
+    }
+
+    #[test]
+    fn an_account_is_named_with_its_namespace_or_without_one_and_nothing_else_gets_into_a_selector() {
+        let account = |text: &str| match Cli::try_parse_from(["x", "check", "--account", text])?.command {
+            Command::Check(check) => Ok(check.account),
+            _ => unreachable!("it is check"),
+        };
+        let named = |namespace: Option<&str>, name: &str| Some(AccountName { namespace: namespace.map(Into::into), name: name.into() });
+        assert_eq!(account("shop/default").unwrap(), named(Some("shop"), "default"));
+        assert_eq!(account("otc.shared").unwrap(), named(None, "otc.shared"));
+        for wrong in ["", "/", "a/", "/a", "a/b/c", "a,metadata.name=b", "A"] {
+            assert!(account(wrong).map_err(|error: clap::Error| error.exit_code()).is_err_and(|code| code == 2), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_metadata_service_is_a_host_alone_by_http_and_pod_identity_is_what_the_platform_says() {
+        assert_eq!(metadata_endpoint("http://169.254.169.254/").as_deref(), Ok("http://169.254.169.254"));
+        for wrong in ["169.254.169.254", "https://169.254.169.254", "http://x/path", "http://x?q", "http://a@x", "http://"] {
+            assert!(metadata_endpoint(wrong).is_err(), "{wrong}");
+        }
+        let all = |name: &str| Some(name.to_owned());
+        let agent = pod_agent(all).unwrap();
+        assert_eq!(
+            (agent.uri.as_str(), agent.token_file.to_str()),
+            ("HC_CONTAINER_CREDENTIALS_FULL_URI", Some("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE"))
+        );
+        assert_eq!(pod_agent(|name| all(name).filter(|name| name.ends_with("URI"))), None, "both or none");
     }
 
     #[test]

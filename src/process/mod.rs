@@ -1,5 +1,6 @@
 //! The process: flags, telemetry, HTTP, signals. Everything is wired here and nowhere else.
 
+mod check;
 mod cluster;
 pub mod config;
 mod http;
@@ -13,15 +14,10 @@ mod usage;
 mod wait;
 
 use crate::{
-    cloud::{self, client::authorities::Authorities},
+    cloud::{self, agent::Agents, client::authorities::Authorities},
     controller::{
         self,
-        api_error::explained,
-        checks::{
-            definitions,
-            permissions::{self, LeaseName},
-            readiness::Readiness,
-        },
+        checks::{definitions, permissions::LeaseName, readiness::Readiness},
         clock::Clock,
         context::Context,
         runtime::{ANSWERS, Runtime, events::Events, places::Places},
@@ -31,6 +27,7 @@ use crate::{
         },
     },
 };
+pub use check::check;
 use config::Run;
 use kube::Config;
 use lease::Election;
@@ -68,30 +65,6 @@ pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
     };
     tracing::info!("stopped");
     result
-}
-
-/// Prints whether the cluster has everything that `run` with the same flags needs.
-///
-/// # Errors
-/// Something is missing, or the cluster does not answer.
-pub async fn check(flags: Run) -> Result<(), Box<dyn Error>> {
-    authorities(&flags)?;
-    let config = cluster::config()?;
-    let (options, lease) = (flags.options(config.default_namespace.clone()), flags.lease(&config.default_namespace));
-    let findings = permissions::check(&cluster::client(config, REQUEST_TIMEOUT)?, &options, lease.as_ref()).await;
-    let findings = findings.map_err(|error| format!("the Kubernetes API cannot be asked: {}", explained(&error)))?;
-    for note in &findings.notes {
-        println!("note: {note}");
-    }
-    for problem in &findings.problems {
-        println!("problem: {problem}");
-    }
-    match findings.problems.len() {
-        0 => println!("ok: the definitions of {} are served, and {} rights are granted", env!("CARGO_PKG_VERSION"), findings.granted),
-        1 => return Err("the operator cannot work: see the problem above".into()),
-        several => return Err(format!("the operator cannot work: see the {several} problems above").into()),
-    }
-    Ok(())
 }
 
 async fn work(flags: &Run, config: &Config, ctx: &Arc<Context>, granted: Granted) -> Result<(), Box<dyn Error>> {
@@ -138,6 +111,7 @@ fn context(
     let ctx = Context {
         runtime: Arc::new(runtime),
         cloud: Arc::new(cloud::client::Client::trusting(authorities, metrics)?),
+        agents: Agents::new()?,
         options: flags.options(config.default_namespace.clone()),
         backups: Backups::default(),
         schedules: Schedules::default(),

@@ -1,7 +1,7 @@
 //! By an access key: every request is signed with it (`SDK-HMAC-SHA256`, see [`crate::cloud::sign`]).
 
 use super::{
-    identity::{Identity, Login, LoginError},
+    identity::{Identity, Life, Login, LoginError},
     secret::{SecretInvalid, Values, header, line},
 };
 use secrecy::SecretString;
@@ -15,6 +15,8 @@ pub struct AccessKey {
     pub secret_key: SecretString,
     /// With temporary keys.
     pub security_token: Option<SecretString>,
+    /// How long it is good, where whoever gave it said so.
+    pub life: Option<Life>,
 }
 
 impl AccessKey {
@@ -25,12 +27,19 @@ impl AccessKey {
             access_key: header(values, "accessKey")?,
             secret_key: SecretString::from(line(values, "secretKey")?),
             security_token: security_token.map(SecretString::from),
+            // A Secret does not say.
+            life: None,
         })
     }
 
     /// Tries the key on the list of projects.
     pub(super) async fn open(self, login: &Login<'_>) -> Result<(Identity, String), LoginError> {
-        let Self { access_key, secret_key, security_token } = self;
-        login.find_project(Identity::Keys { access_key, secret_key, security_token }).await
+        login.find_project(self.into()).await
+    }
+}
+
+impl From<AccessKey> for Identity {
+    fn from(AccessKey { access_key, secret_key, security_token, life }: AccessKey) -> Self {
+        Self::Keys { access_key, secret_key, security_token, life }
     }
 }

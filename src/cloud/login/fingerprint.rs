@@ -1,6 +1,6 @@
 //! What tells one credential from another, without showing it.
 
-use super::{Credentials, access_key::AccessKey, password::Password, token::Token};
+use super::{Credentials, access_key::AccessKey, password::Password, token::Token, workload_identity::WorkloadIdentity};
 use crate::cloud::digest::sha256;
 use secrecy::ExposeSecret;
 
@@ -22,11 +22,15 @@ impl Credentials {
             Self::Password(Password { domain_name, username, password }) => {
                 Fingerprint::of(&[iam, "password", domain_name, username, password.expose_secret()])
             }
-            Self::AccessKey(AccessKey { access_key, secret_key, security_token }) => {
+            Self::AccessKey(AccessKey { access_key, secret_key, security_token, .. }) => {
                 let token = security_token.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
                 Fingerprint::of(&[iam, "keys", access_key, secret_key.expose_secret(), token])
             }
             Self::Token(Token { token }) => Fingerprint::of(&[iam, "token", token.expose_secret()]),
+            // Its token is another one each time, and means the same.
+            Self::WorkloadIdentity(WorkloadIdentity { identity_provider, audience, subject, .. }) => {
+                Fingerprint::of(&[iam, "workload identity", identity_provider, audience, subject])
+            }
         }
     }
 
@@ -36,6 +40,9 @@ impl Credentials {
             Self::Password(Password { domain_name, username, .. }) => Fingerprint::of(&[iam, "user", domain_name, username]),
             Self::AccessKey(AccessKey { access_key, .. }) => Fingerprint::of(&[iam, "access key", access_key]),
             Self::Token(Token { token }) => Fingerprint::of(&[iam, "token", token.expose_secret()]),
+            Self::WorkloadIdentity(WorkloadIdentity { identity_provider, subject, .. }) => {
+                Fingerprint::of(&[iam, "federated user", identity_provider, subject])
+            }
         }
     }
 }

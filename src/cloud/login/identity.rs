@@ -51,16 +51,40 @@ impl LoginError {
     }
 }
 
+/// How long something is good that was handed out with an end. It is counted by the monotonic clock from two times of the clock that gave it, so a wrong wall
+/// clock here neither wears it out nor keeps what has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    begun: Age,
+    lifetime: Duration,
+}
+
+impl Life {
+    /// Of something that ends at `end`, where it is `now`; `None` if it has ended.
+    pub fn until(end: Timestamp, now: Timestamp) -> Option<Self> {
+        let lifetime = Duration::try_from(end.duration_since(now)).ok().filter(|lifetime| !lifetime.is_zero())?;
+        Some(Self { begun: Age::begin(), lifetime })
+    }
+
+    /// How long it is still good.
+    pub fn left(&self) -> Duration {
+        self.lifetime.saturating_sub(self.begun.elapsed())
+    }
+
+    /// With how much of its life left it has to be renewed: 40 minutes, as the vendor's SDK does it, or a quarter of it, whichever is less.
+    pub fn margin(&self) -> Duration {
+        (self.lifetime / 4).min(Duration::from_secs(40 * 60))
+    }
+}
+
 /// How requests are authenticated once somebody has logged in. No `Debug`: it holds secrets.
 pub enum Identity {
-    /// A token of its own, and for how long it is good by the cloud's clock.
+    /// A token of its own.
     OwnToken {
         /// The token.
         token: SecretString,
-        /// When it was issued.
-        issued: Age,
-        /// For how long it was good then.
-        lifetime: Duration,
+        /// How long it is good.
+        life: Life,
     },
     /// A token that somebody else keeps fresh.
     GivenToken(SecretString),
@@ -72,15 +96,31 @@ pub enum Identity {
         secret_key: SecretString,
         /// With temporary keys.
         security_token: Option<SecretString>,
+        /// How long they are good, where whoever gave them said so.
+        life: Option<Life>,
     },
 }
 
 impl Identity {
+    /// How long it is good, where that is known.
+    pub fn life(&self) -> Option<&Life> {
+        match self {
+            Self::OwnToken { life, .. } => Some(life),
+            Self::GivenToken(_) => None,
+            Self::Keys { life, .. } => life.as_ref(),
+        }
+    }
+
+    /// Whether requests are signed with it. Clouds lock a key after a few wrong signatures; they lock nobody for a wrong token.
+    pub fn signs(&self) -> bool {
+        matches!(self, Self::Keys { .. })
+    }
+
     /// How a request is authenticated with it; `project_id` once it is known.
     pub fn auth<'a>(&'a self, project_id: Option<&'a str>) -> Auth<'a> {
         match self {
             Self::OwnToken { token, .. } | Self::GivenToken(token) => Auth::Token(token),
-            Self::Keys { access_key, secret_key, security_token } => {
+            Self::Keys { access_key, secret_key, security_token, .. } => {
                 Auth::Keys { access_key, secret_key, security_token: security_token.as_ref(), project_id }
             }
         }
@@ -137,6 +177,22 @@ impl Login<'_> {
         }
         let reply = answer?;
         iam::read_projects(&reply.body, &self.target.region).map_err(|error| unreadable(request, &reply, &error.0).into())
+    }
+
+    /// Trades something for a token, whose answer says which project it is for.
+    pub async fn trade(&self, request: &Request) -> Result<(Identity, String), LoginError> {
+        let reply = self.ask(request, Auth::Nothing).await?;
+        let facts = iam::read_token(&reply.body).map_err(|error| unreadable(request, &reply, &error.0))?;
+        let project_id = self.target.project_id.clone().or(facts.project_id);
+        // Two times of the same clock, where the answer has a date.
+        let life = Life::until(facts.expires_at, reply.date.unwrap_or(self.now));
+        let (request_id, status) = (reply.request_id, reply.status);
+        let unusable = |what| Error::unreadable(request, status, request_id.clone(), what, b"");
+        let token = reply.subject_token.ok_or_else(|| unusable("the answer has no X-Subject-Token header"))?;
+        // It would be renewed without a pause.
+        let life = life.ok_or_else(|| unusable("the token had expired when it came; compare this machine's clock with the cloud's"))?;
+        let project_id = project_id.ok_or(LoginError::ProjectNotFound { found: 0 })?;
+        Ok((Identity::OwnToken { token, life }, project_id))
     }
 
     fn is_skewed(&self) -> bool {

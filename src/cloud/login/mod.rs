@@ -5,6 +5,7 @@
 //! | [`password`] | an IAM user's name and password | a token, which is renewed |
 //! | [`access_key`] | an access key and its secret key | a signature |
 //! | [`token`] | a token that somebody else keeps fresh | that token |
+//! | [`workload_identity`] | the token of a ServiceAccount | a token, which is renewed |
 //!
 //! [`fingerprint`] tells one credential from another; [`secret`] reads a Secret's values.
 
@@ -14,11 +15,13 @@ pub mod identity;
 pub mod password;
 pub mod secret;
 pub mod token;
+pub mod workload_identity;
 
 use access_key::AccessKey;
 use identity::{Identity, Login, LoginError};
 use password::Password;
 use token::Token;
+use workload_identity::WorkloadIdentity;
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub enum Credentials {
     AccessKey(AccessKey),
     /// An IAM token that somebody else keeps fresh.
     Token(Token),
+    /// A ServiceAccount, whose token is traded for one of IAM.
+    WorkloadIdentity(WorkloadIdentity),
 }
 
 impl Credentials {
@@ -41,16 +46,15 @@ impl Credentials {
             Self::Password(password) => password.open(login).await,
             Self::AccessKey(keys) => keys.open(login).await,
             Self::Token(token) => token.open(login).await,
+            Self::WorkloadIdentity(identity) => identity.open(login).await,
         }
     }
 
     /// How requests are authenticated without a login; absent where IAM has to give a token first.
     pub fn without_login(self) -> Option<Identity> {
         match self {
-            Self::Password(_) => None,
-            Self::AccessKey(AccessKey { access_key, secret_key, security_token }) => {
-                Some(Identity::Keys { access_key, secret_key, security_token })
-            }
+            Self::Password(_) | Self::WorkloadIdentity(_) => None,
+            Self::AccessKey(keys) => Some(keys.into()),
             Self::Token(Token { token }) => Some(Identity::GivenToken(token)),
         }
     }

@@ -1,14 +1,24 @@
-//! What services allow each user, beside the rate of the account: RDS takes 60 calls a minute, of whatever kind.
+//! What the cloud allows each user, beside the rate of the account: RDS takes 60 calls a minute, of whatever kind; and a key is locked after a few wrong
+//! signatures in a row.
 //!
 //! The calls are spread over the minute, since a burst that spends it all keeps the next create waiting for the rest of it.
 
 use crate::cloud::api::Api;
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tokio::time::Instant;
+
+/// Calls under way that are signed with one key. Should it have become wrong, they are all refused, and the login that looks into it after them: five in a
+/// row, and a sixth would lock the key for five minutes for everybody who has it (the vendor's page on signing, `devg-apisign`).
+pub const SIGNED_UNDER_WAY: usize = 4;
+/// Before it is asked again whether another account has ended a call that was signed with the same key.
+const KEY_RETRY: Duration = Duration::from_millis(20);
 
 /// Whether a call goes before or after others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +81,19 @@ pub struct Pace {
     /// Since when calls are counted. What an earlier process did is not known.
     counted_since: OnceLock<Instant>,
     limits: Mutex<HashMap<&'static str, Limit>>,
+    signed_under_way: AtomicUsize,
+}
+
+/// A call under way that the user may make. It is over when this is dropped.
+#[derive(Debug)]
+pub(super) struct Begun(Option<Arc<Pace>>);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(pace) = &self.0 {
+            pace.signed_under_way.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The calls of one service.
@@ -98,8 +121,20 @@ impl Pace {
         self.counted_since.get_or_init(|| now);
     }
 
-    /// Begins a call of the service, or answers in how long it allows one. Both at once: another account of the same user may ask at the same moment.
-    pub(super) fn begin(&self, api: &Api, urgency: Urgency, now: Instant) -> Result<(), Duration> {
+    /// Begins a call of the service, or answers in how long it may be allowed. Both at once: another account of the same user may ask at the same moment.
+    pub(super) fn begin(self: &Arc<Self>, api: &Api, signs: bool, urgency: Urgency, now: Instant) -> Result<Begun, Duration> {
+        let begun = if signs { self.begin_signed()? } else { Begun(None) };
+        self.count(api, urgency, now).map(|()| begun)
+    }
+
+    fn begin_signed(self: &Arc<Self>) -> Result<Begun, Duration> {
+        let one_more = |under_way: usize| (under_way < SIGNED_UNDER_WAY).then_some(under_way + 1);
+        let has_begun = self.signed_under_way.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok();
+        has_begun.then(|| Begun(Some(self.clone()))).ok_or(KEY_RETRY)
+    }
+
+    /// Counts a call where the service counts them, or answers in how long it allows one.
+    fn count(&self, api: &Api, urgency: Urgency, now: Instant) -> Result<(), Duration> {
         let Some(calls_per_minute) = api.calls_per_minute else { return Ok(()) };
         let mut limits = self.lock();
         let limit = limits.entry(api.label).or_insert_with(|| Limit::new(calls_per_minute, *self.counted_since.get_or_init(|| now)));

@@ -336,7 +336,7 @@ async fn accounts_of_one_user_share_what_a_service_allows() {
     let mut made = Vec::new();
     for _ in 0..4 {
         let permits = permits(1000);
-        permits.share_pace(pace.clone());
+        permits.share_pace(pace.clone(), false);
         drop(pump(&permits));
         made.push(make_calls(&permits, Urgency::Urgent));
     }
@@ -345,4 +345,26 @@ async fn accounts_of_one_user_share_what_a_service_allows() {
     let all: Vec<Instant> = each.iter().flatten().copied().collect();
     assert!(most_in_a_minute(&all) <= 55 && all.len() >= 500, "{} of {}", most_in_a_minute(&all), all.len());
     assert!(each.iter().all(|calls| calls.len() > 50), "none starves: {:?}", each.iter().map(Vec::len).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_that_sign_with_one_key_have_so_few_calls_under_way_that_it_is_not_locked_should_it_be_wrong() {
+    let pace = Arc::new(Pace::default());
+    let mut all: Vec<_> = (0..12).map(|_| permits(1000)).collect();
+    all.iter().for_each(|permits| permits.share_pace(pace.clone(), true));
+    let take = |permits: &Arc<Permits>, key: &str| match permits.try_urgent(key, SHOP) {
+        Asked::Granted(permit) => Some(permit),
+        Asked::Queued | Asked::Paused => None,
+    };
+    let mut under_way: Vec<_> = all.iter().filter_map(|permits| take(permits, "uid")).collect();
+    assert_eq!(under_way.len(), pace::SIGNED_UNDER_WAY);
+    // One ends: the next account gets its turn although nobody told it.
+    let waiting = all.pop().unwrap();
+    let granting = waiting.clone();
+    let granted = tokio::spawn(async move { granting.granted().await });
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(!granted.is_finished());
+    under_way.pop();
+    assert_eq!(granted.await.unwrap(), "uid");
+    assert!(take(&waiting, "uid").is_some());
 }

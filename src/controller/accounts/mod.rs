@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`kinds`] | what both kinds have in common |
 //! | [`mod@verify`] | one verification: endpoints, credentials, login, project |
+//! | [`mod@check`] | the same by hand, step by step |
 //! | [`refusal`] | what is said of a login that was refused |
 //! | [`credentials`] | where the credentials come from: one file for each source |
 //! | [`namespaces`] | which namespaces may use a cluster account |
 
+pub mod check;
 pub mod credentials;
 pub mod kinds;
 pub mod namespaces;
@@ -17,6 +19,7 @@ pub mod verify;
 use super::{
     context::Context,
     kind::Kind,
+    object::annotations_hash,
     runtime::{
         drive::{Reconciler, drive},
         slots::Slot,
@@ -30,12 +33,12 @@ use crate::{
         account::ClusterCloudAccount,
         conditions::{Kstatus, is_true, types},
     },
-    plan::account::{Access, AccountKey, Verification, events::notices, status},
+    plan::account::{Access, AccountKey, AccountMemory, SeenAccount, Verification, events::notices, left_behind, status},
 };
 use kinds::AccountObject;
 use kube::{Api, api::ListParams, runtime::controller::Action};
 use std::{marker::PhantomData, sync::Arc, time::Duration};
-use verify::verify;
+use verify::{Verified, verify};
 
 /// Between two verifications of an account whatever happens.
 const MIN_PAUSE: Duration = Duration::from_millis(200);
@@ -94,6 +97,10 @@ impl<K: AccountObject> Reconciler for AccountController<K> {
             Change::Deleted(account) => {
                 self.ctx.accounts.forget(&account.key(), self.ctx.now());
                 self.ctx.wake_users_of(&account.key());
+                let notice = self.ctx.users_of(&account.key()).and_then(left_behind);
+                let runtime = self.ctx.runtime.clone();
+                // The watch does not wait for it.
+                tokio::spawn(async move { write::publish(&runtime, &account, notice).await });
             }
             Change::Listed(accounts) => self.listed(&accounts),
         }
@@ -124,17 +131,24 @@ impl<K: AccountObject> AccountController<K> {
 
 /// Verifies an account where that is due, and writes what was found.
 async fn renew<K: AccountObject>(ctx: &Context, account: &K, mut slot: Slot) -> Result<Action, kube::Error> {
-    let (key, before) = (account.key(), account.status());
-    let permits = ctx.accounts.permits(&key, account.spec().rate());
+    let (key, before, settings) = (account.key(), account.status(), &ctx.options.settings);
+    // Known from here on, with its rate.
+    ctx.accounts.permits(&key, account.spec().rate());
     let held = ctx.accounts.held(&key);
-    let verified = verify(ctx, account, &held, permits, &mut slot).await;
-    let (now, settings) = (ctx.now(), &ctx.options.settings);
-    let mut memory = held.memory;
-    memory.note(&verified.verification, before, now);
+    let mut memory = held.memory.clone();
+    let asked_again = memory.is_asked_again(annotations_hash(account));
+    let was_refused = held.session.as_ref().is_some_and(|session| session.refused());
+    let verified = verify(ctx, account, &held, &mut memory, asked_again, &mut slot).await;
+    memory.note(&verified.verification, before, ctx.now());
+    let is_told = before.is_some_and(|before| is_true(&before.conditions, types::READY));
+    try_services(ctx, &verified, &mut memory, asked_again, is_told, &mut slot).await;
+    let now = ctx.now();
     let cloud_now = verified.session.as_ref().and_then(|session| session.cloud_now());
-    let next = status(&verified.verification, &memory, before, account.meta().generation, cloud_now, settings, now);
-    let renew_in = verified.session.as_ref().and_then(|session| session.renew_in());
-    let requeue_after = memory.requeue_after(settings, now);
+    let users = ctx.users_of(&key);
+    let (verification, generation) = (&verified.verification, account.meta().generation);
+    let next = status(&SeenAccount { verification, memory: &memory, before, generation, users, cloud_now, settings, now });
+    let is_untold = verified.verification.is_ok() && memory.services_are_due(settings, now);
+    let again_in = verified.again_in.into_iter().chain(is_untold.then_some(MIN_PAUSE)).chain([memory.requeue_after(settings, now)]).min();
     let is_skewed = is_true(&next.conditions, types::CLOCK_SKEW);
     let is_new = before != Some(&next);
     if is_new {
@@ -144,6 +158,9 @@ async fn renew<K: AccountObject>(ctx: &Context, account: &K, mut slot: Slot) -> 
     if ctx.accounts.keep(&key, held, account.allowed_namespaces().cloned(), is_skewed, now) {
         ctx.wake_users_of(&key);
     }
+    if was_refused {
+        ctx.accounts.recheck_refused();
+    }
     if is_new {
         let notices = notices(K::ACCOUNT_KIND, before, &next);
         // A conflict is no error: the newer version is reconciled anyway.
@@ -151,7 +168,19 @@ async fn renew<K: AccountObject>(ctx: &Context, account: &K, mut slot: Slot) -> 
             write::publish(&ctx.runtime, &account, notices).await;
         }
     }
-    Ok(Action::requeue(renew_in.map_or(requeue_after, |renew_in| renew_in.min(requeue_after)).max(MIN_PAUSE)))
+    Ok(Action::requeue(again_in.unwrap_or_default().max(MIN_PAUSE)))
+}
+
+/// Finds out which services can be reached, where that is due. That may take seconds, so whoever waits for the account is told first that it is ready.
+async fn try_services(ctx: &Context, verified: &Verified, memory: &mut AccountMemory, asked_again: bool, is_told: bool, slot: &mut Slot) {
+    if asked_again {
+        memory.tried_services = None;
+    }
+    let Some(session) = verified.session.as_ref().filter(|_| verified.verification.is_ok() && is_told) else { return };
+    if memory.services_are_due(&ctx.options.settings, ctx.now()) {
+        memory.unreached = slot.outside(session.unreached()).await;
+        memory.tried_services = Some(ctx.now());
+    }
 }
 
 fn log(key: &AccountKey, verification: &Verification, is_old_news: bool) {

@@ -7,6 +7,7 @@ use crate::{
         login::{
             Credentials,
             identity::{LoginError, Target},
+            workload_identity::WorkloadIdentity,
         },
         request::Operation,
     },
@@ -18,6 +19,8 @@ pub struct Attempted {
     region: String,
     names_project: bool,
     is_password: bool,
+    /// Of a workload identity: what IAM has to know.
+    federated: Option<String>,
     blank_edges: Vec<&'static str>,
 }
 
@@ -28,6 +31,12 @@ impl Attempted {
             region: target.region.clone(),
             names_project: target.project_id.is_some(),
             is_password: matches!(obtained.credentials, Credentials::Password(_)),
+            federated: match &obtained.credentials {
+                Credentials::WorkloadIdentity(WorkloadIdentity { identity_provider, audience, subject, .. }) => Some(format!(
+                    "check at IAM the identity provider {identity_provider}, its client id {audience}, its keys, and its rule for {subject}"
+                )),
+                _ => None,
+            },
             blank_edges: obtained.blank_edges.clone(),
         }
     }
@@ -48,9 +57,14 @@ impl Attempted {
         let reason = refused.reason;
         let hints: Vec<String> = match reason {
             // A token is asked for in a project. IAM's own words come with a code; without one the address is wrong.
+            // IAM does not know the provider, or not the project.
+            AccountReason::EndpointMisconfigured if self.federated.is_some() && error.code().is_some() => {
+                return refused.told(AccountReason::AuthenticationFailed, self.federated.as_deref().unwrap_or_default());
+            }
             AccountReason::EndpointMisconfigured if error.operation == Operation::Token && error.code().is_some() => {
                 return refused.told(AccountReason::ProjectNotFound, &self.project());
             }
+            AccountReason::AuthenticationFailed if self.federated.is_some() => self.federated.iter().cloned().collect(),
             AccountReason::AuthenticationFailed => self.blanks().into_iter().chain(self.project_of_a_user()).collect(),
             AccountReason::AccessDenied => self.blanks().into_iter().chain(self.project_to_name()).collect(),
             _ => Vec::new(),
@@ -75,8 +89,13 @@ impl Attempted {
 
     /// Whoever names the project need not list any.
     fn project_to_name(&self) -> Option<String> {
-        let why =
-            if self.is_password { "these credentials may not use the region's project" } else { "these credentials may not list projects" };
+        let why = if self.federated.is_some() {
+            "what the identity provider's rule grants does not reach the region's project"
+        } else if self.is_password {
+            "these credentials may not use the region's project"
+        } else {
+            "these credentials may not list projects"
+        };
         (!self.names_project).then(|| format!("set spec.projectId, since {why}"))
     }
 
@@ -99,7 +118,7 @@ mod tests {
     use http::Method;
 
     fn attempted(is_password: bool, names_project: bool, blank_edges: &[&'static str]) -> Attempted {
-        Attempted { region: "eu-de".into(), names_project, is_password, blank_edges: blank_edges.to_vec() }
+        Attempted { region: "eu-de".into(), names_project, is_password, federated: None, blank_edges: blank_edges.to_vec() }
     }
 
     fn refusal(operation: Operation, status: u16) -> LoginError {

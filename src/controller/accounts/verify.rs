@@ -1,79 +1,174 @@
 //! One verification of an account: its endpoints, its credentials, the login and the project.
 
 use super::{
-    credentials::{self, Obtained},
+    credentials::{self, Obtained, Sources},
     kinds::AccountObject,
     refusal::Attempted,
 };
 use crate::{
     cloud::{
+        agent::Agents,
         endpoints::{EndpointError, Endpoints},
-        login::identity::Target,
+        login::{Credentials, identity::Target},
         permits::Permits,
         session::Session,
     },
-    controller::{context::Context, runtime::slots::Slot, store::accounts::Held},
+    controller::{
+        context::{Context, Options},
+        runtime::slots::Slot,
+        store::accounts::Held,
+    },
     plan::{
-        account::{Access, AccountError, AccountReason, Verification, unverified},
+        account::{Access, AccountError, AccountMemory, AccountReason, Login, Verification, unverified},
+        clock::Moment,
         place::Project,
     },
 };
-use kube::ResourceExt;
-use std::sync::Arc;
+use kube::{Client, ResourceExt};
+use std::{sync::Arc, time::Duration};
 
 /// What a verification came to.
 pub struct Verified {
     /// For status and backups.
     pub verification: Verification,
-    /// Open, if the account is ready.
+    /// Open, if the account is ready; refused, if it has to be left alone for a while.
     pub session: Option<Arc<Session>>,
     /// What the session was opened with, or refused with.
     pub opened_with: Option<String>,
+    /// In how long it has to be looked at again, whatever else.
+    pub again_in: Option<Duration>,
 }
 
-/// Verifies an account. A session stays open while the account, its credentials and the cloud's good will stay the same.
-pub async fn verify<K: AccountObject>(ctx: &Context, account: &K, held: &Held, permits: Arc<Permits>, slot: &mut Slot) -> Verified {
-    let (target, obtained, opened_with) = match prepared(ctx, account).await {
+/// Verifies an account. A session stays open while the account, its credentials and the cloud's good will stay the same. `asked_again`: a person wants it
+/// tried.
+pub async fn verify<K: AccountObject>(
+    ctx: &Context,
+    account: &K,
+    held: &Held,
+    memory: &mut AccountMemory,
+    asked_again: bool,
+    slot: &mut Slot,
+) -> Verified {
+    memory.is_unsettled = false;
+    let prepared = match prepared(&ctx.runtime.client, &ctx.agents, &ctx.options, account, ctx.now()).await {
         Ok(prepared) => prepared,
-        Err(error) => return Verified { verification: Err(error), session: None, opened_with: None },
+        Err(error) => return unprepared(account, held, memory, error),
     };
-    permits.share_pace(ctx.logins.pace(obtained.credentials.user(&target.endpoints.iam.host)));
+    let permits = ctx.accounts.permits(&account.key(), account.spec().rate());
+    let Prepared { target, obtained, opened_with } = prepared;
+    let signs = matches!(obtained.credentials, Credentials::AccessKey(_));
+    permits.share_pace(ctx.logins.pace(obtained.credentials.user(&target.endpoints.iam.host)), signs);
     let is_the_same = held.opened_with.as_ref() == Some(&opened_with);
-    let session = held.session.clone().filter(|session| is_the_same && is_good(session));
-    let (verification, session) = match session {
-        Some(session) if session.is_verified() => (Ok(verified(&session)), Some(session)),
-        session => {
-            let before = held.verification.as_ref();
-            let opened = slot.outside(open(ctx, &target, &obtained, permits.clone())).await.map_err(|error| error.unless_as(before));
-            match opened {
-                Ok(session) => (Ok(verified(&session)), Some(Arc::new(session))),
+    let session = held.session.clone().filter(|_| is_the_same);
+    let before = held.verification.as_ref();
+    let login = session
+        .as_ref()
+        .map_or(Login::Needed, |session| memory.login(session.refused(), session.renew_in(), &ctx.options.settings, ctx.now()));
+    let (verification, session) = match (login, session) {
+        (Login::NotNeeded, Some(session)) if session.is_verified() => (Ok(verified(&session)), Some(session)),
+        (Login::NotBefore(pause), Some(session)) => {
+            let again_in = Some(pause);
+            return Verified {
+                verification: Err(refused_again(&session)),
+                session: Some(session),
+                opened_with: Some(opened_with),
+                again_in,
+            };
+        }
+        (_, session) => {
+            let opened = slot.outside(open(ctx, &target, &obtained, permits.clone(), asked_again)).await;
+            match opened.map_err(|error| error.unless_as(before)) {
+                Ok(opened) => {
+                    let now = ctx.now();
+                    if session.as_ref().is_some_and(|session| session.refused()) {
+                        memory.replaced = Some(now);
+                    }
+                    memory.verified = Some(now);
+                    let session = session.filter(|session| is_as_good(session, &opened)).unwrap_or_else(|| Arc::new(opened));
+                    (Ok(verified(&session)), Some(session))
+                }
+                // It goes on as it was until it ends by itself.
+                Err(error) if error.reason.says_nothing_of_credentials() && session.as_ref().is_some_and(|held| is_proven(held)) => {
+                    memory.is_unsettled = true;
+                    (session.as_ref().map_or(Err(error), |session| Ok(verified(session))), session)
+                }
                 Err(error) => {
-                    let session =
-                        session.or_else(|| Session::unverified(ctx.cloud.clone(), target, obtained.credentials, permits).map(Arc::new));
-                    without_iam(session, error, is_the_same && is_refused(held), before)
+                    let session = session.filter(|session| session.is_usable());
+                    let session = session.or_else(|| without_login(ctx, target, obtained, permits));
+                    let (verification, session) = without_iam(session, error, is_the_same && is_refused(held), before);
+                    memory.is_unsettled = verification.is_ok();
+                    (verification, session)
                 }
             }
         }
     };
-    Verified { verification, session, opened_with: Some(opened_with) }
+    Verified { again_in: session.as_ref().and_then(|session| session.renew_in()), verification, session, opened_with: Some(opened_with) }
+}
+
+/// What an account comes to whose credentials could not be obtained. If nobody said anything of them, what is held goes on.
+fn unprepared<K: AccountObject>(account: &K, held: &Held, memory: &mut AccountMemory, error: AccountError) -> Verified {
+    let is_of_this_spec = held.opened_with.as_ref().is_some_and(|opened_with| opened_with.starts_with(&spec_line(account)));
+    let session = held.session.clone().filter(|session| {
+        is_of_this_spec && error.reason.says_nothing_of_credentials() && session.is_usable() && matches!(held.verification, Some(Ok(_)))
+    });
+    match (session, &held.verification) {
+        (Some(session), Some(verification)) => {
+            memory.is_unsettled = true;
+            Verified { verification: verification.clone(), session: Some(session), opened_with: held.opened_with.clone(), again_in: None }
+        }
+        _ => Verified { verification: Err(error), session: None, opened_with: None, again_in: None },
+    }
+}
+
+/// Whether a session that is held is as good as one that was just opened with the same credentials.
+fn is_as_good(held: &Session, opened: &Session) -> bool {
+    held.shows_credentials() && is_proven(held) && held.project_id() == opened.project_id()
+}
+
+fn is_proven(session: &Session) -> bool {
+    session.is_verified() && session.is_usable()
+}
+
+/// A session for credentials that need no login; absent for those that do, and where nobody has said which project it is.
+fn without_login(ctx: &Context, target: Target, obtained: Obtained, permits: Arc<Permits>) -> Option<Arc<Session>> {
+    let refusals = ctx.logins.refusals(&obtained.credentials.fingerprint(&target.endpoints.iam.host));
+    let session = Session::unverified(ctx.cloud.clone(), target, obtained.credentials, permits)?;
+    Some(Arc::new(session.sharing_refusals(refusals)))
+}
+
+/// What is said of credentials that IAM accepts and a service does not, twice in a row.
+fn refused_again(session: &Session) -> AccountError {
+    let why = session.refusal().unwrap_or_else(|| "another account with the same key was refused".into());
+    let message = format!("IAM accepts the credentials, and a service of the cloud refuses them: {why}");
+    AccountError::new(AccountReason::AuthenticationFailed, message)
 }
 
 /// Logs in, one account at a time with the same credential, and not too soon after a failure: clouds lock keys after a few wrong signatures.
-async fn open(ctx: &Context, target: &Target, obtained: &Obtained, permits: Arc<Permits>) -> Result<Session, AccountError> {
-    let scope = target.project_id.clone().unwrap_or_else(|| target.region.clone());
-    let mut login = ctx.logins.turn(&obtained.credentials.fingerprint(&target.endpoints.iam.host), ctx.now()).await;
-    if let Some(error) = login.must_wait(&scope, ctx.now()) {
+async fn open(
+    ctx: &Context,
+    target: &Target,
+    obtained: &Obtained,
+    permits: Arc<Permits>,
+    asked_again: bool,
+) -> Result<Session, AccountError> {
+    let (scope, credential) =
+        (target.project_id.as_ref().unwrap_or(&target.region), obtained.credentials.fingerprint(&target.endpoints.iam.host));
+    let mut login = ctx.logins.turn(&credential, ctx.now()).await;
+    if asked_again {
+        login.asked_again(&ctx.options.settings);
+    }
+    if let Some(error) = login.must_wait(scope, ctx.now()) {
         return Err(error.clone());
     }
     let opened = Session::open(ctx.cloud.clone(), target.clone(), obtained.credentials.clone(), permits, ctx.now().wall).await;
     match opened {
         Ok(session) => {
-            login.succeeded(&scope);
-            Ok(session)
+            login.succeeded(scope);
+            Ok(session.sharing_refusals(ctx.logins.refusals(&credential)))
         }
         Err(error) => {
             let failed = Attempted::new(target, obtained).failed(&error);
-            login.failed(&scope, &failed, error.retry_after(), &ctx.options.settings, ctx.now());
+            login.failed(scope, &failed, error.retry_after(), &ctx.options.settings, ctx.now());
             Err(failed)
         }
     }
@@ -98,10 +193,6 @@ fn is_refused(held: &Held) -> bool {
     is_said || held.session.as_ref().is_some_and(|session| session.refused())
 }
 
-fn is_good(session: &Session) -> bool {
-    !session.refused() && session.renew_in().is_none_or(|left| !left.is_zero())
-}
-
 fn verified(session: &Session) -> Access {
     Access { project: project(session), unverified: None }
 }
@@ -110,17 +201,41 @@ fn project(session: &Session) -> Project {
     Project { cloud: session.cloud(), region: session.region().to_owned(), project_id: session.project_id().to_owned() }
 }
 
-/// Everything that is needed before the cloud is asked, and a line that changes whenever any of it does.
-async fn prepared<K: AccountObject>(ctx: &Context, account: &K) -> Result<(Target, Obtained, String), AccountError> {
+/// Everything that is needed before the cloud is asked.
+pub struct Prepared {
+    /// Where the account points.
+    pub target: Target,
+    /// Its credentials.
+    pub obtained: Obtained,
+    /// A line that changes whenever any of it does.
+    pub opened_with: String,
+}
+
+/// Finds everything that is needed before the cloud is asked.
+///
+/// # Errors
+/// The addresses cannot be used, or the credentials cannot be had.
+pub async fn prepared<K: AccountObject>(
+    kubernetes: &Client,
+    agents: &Agents,
+    options: &Options,
+    account: &K,
+    now: Moment,
+) -> Result<Prepared, AccountError> {
     let spec = account.spec();
-    let endpoints = Endpoints::resolve(spec.cloud, &spec.region, &account.endpoints(), &ctx.options.endpoint_policy)
-        .map_err(|error| unusable(&error))?;
-    let namespace = account.secret_namespace().unwrap_or_else(|| ctx.options.cluster_resource_namespace.clone());
-    let obtained = credentials::obtain(&ctx.runtime.client, &namespace, &spec.credentials).await?;
-    let generation = account.meta().generation.unwrap_or_default();
-    let opened_with = format!("{}/{generation} {}", account.uid().unwrap_or_default(), obtained.version);
+    let endpoints =
+        Endpoints::resolve(spec.cloud, &spec.region, &account.endpoints(), &options.endpoint_policy).map_err(|error| unusable(&error))?;
+    let namespace = account.secret_namespace().unwrap_or_else(|| options.cluster_resource_namespace.clone());
+    let sources = Sources { kubernetes, agents, agencies: &options.agencies, kind: K::ACCOUNT_KIND, namespace: &namespace, now: now.wall };
+    let obtained = credentials::obtain(sources, &spec.credentials).await?;
+    let opened_with = format!("{}{}", spec_line(account), obtained.version);
     let target = Target { cloud: spec.cloud, region: spec.region.clone(), project_id: spec.project_id.clone(), endpoints };
-    Ok((target, obtained, opened_with))
+    Ok(Prepared { target, obtained, opened_with })
+}
+
+/// Which account it is, and which version of its spec.
+fn spec_line<K: AccountObject>(account: &K) -> String {
+    format!("{}/{} ", account.uid().unwrap_or_default(), account.meta().generation.unwrap_or_default())
 }
 
 fn unusable(error: &EndpointError) -> AccountError {

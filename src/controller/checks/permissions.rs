@@ -158,7 +158,7 @@ async fn is_granted(client: &Client, permission: &Permission) -> Result<bool, ku
 mod tests {
     use super::*;
     use crate::{
-        cloud::endpoints::EndpointPolicy,
+        cloud::{agent::AgencyOptions, endpoints::EndpointPolicy},
         plan::{backup::description::ClusterName, settings::Settings},
     };
     use std::time::Duration;
@@ -176,6 +176,7 @@ mod tests {
             },
             cluster_resource_namespace: "operator".into(),
             endpoint_policy: EndpointPolicy::default(),
+            agencies: AgencyOptions::default(),
             cluster_name: ClusterName::default(),
         }
     }

@@ -188,7 +188,7 @@ impl Accounts {
         let state = self.lock();
         let entry = state.entries.get(key)?;
         entry.verification.as_ref()?.as_ref().ok()?;
-        entry.session.clone()
+        entry.session.clone().filter(|session| !session.refused())
     }
 
     /// Every account, and whether it can be used; sorted.
@@ -203,6 +203,18 @@ impl Accounts {
     /// The generation of the account's credentials: grows with each new session.
     pub fn credentials_generation(&self, key: &AccountKey) -> Option<u64> {
         self.lock().entries.get(key).map(|entry| entry.credentials_generation)
+    }
+
+    /// Has every account verified again soon whose credentials the cloud has refused, by whichever account it was told.
+    pub fn recheck_refused(&self) {
+        let is_refused = |entry: &AccountEntry| {
+            matches!(entry.verification, Some(Ok(_))) && entry.session.as_ref().is_some_and(|session| session.refused())
+        };
+        let refused: Vec<AccountKey> =
+            self.lock().entries.iter().filter(|(_, entry)| is_refused(entry)).map(|(key, _)| key.clone()).collect();
+        for key in &refused {
+            self.recheck(key);
+        }
     }
 
     /// Has an account verified again soon, since the cloud refused its credentials.
@@ -257,11 +269,13 @@ impl Accounts {
             Some(Err(error)) if error.reason == AccountReason::AuthenticationFailed => {}
             Some(Err(_)) | None => state.keep_former(key, &entry, now),
         }
-        let same_session = match (&entry.session, &held.session) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (a, b) => a.is_none() && b.is_none(),
+        // A session that was renewed in time changes nothing for anybody.
+        let is_replaced = match (&entry.session, &held.session) {
+            (Some(before), Some(now)) => before.refused() && !Arc::ptr_eq(before, now),
+            (before, now) => before.is_some() != now.is_some(),
         };
-        let changed = !same_session || entry.verification != held.verification || entry.allowed != allowed;
+        let is_other = entry.opened_with != held.opened_with || entry.verification != held.verification || entry.allowed != allowed;
+        let changed = is_replaced || is_other;
         if changed {
             entry.credentials_generation = credentials_generation;
         }
@@ -314,6 +328,8 @@ impl State {
         let session = entry.session.as_ref();
         let host = session.and_then(|session| session.host(engine)).unwrap_or_default();
         let account = match &entry.verification {
+            // The cloud has refused it since: it is verified again, and nobody tries before that.
+            Some(Ok(_)) if session.is_some_and(|session| session.refused()) => Account::Verifying,
             Some(verification) => {
                 let cloud_now = session.and_then(|session| session.cloud_now());
                 seen_by_backups(verification, key, entry.credentials_generation, host, cloud_now)

@@ -14,7 +14,7 @@ use crate::{
     cloud::{backup::RemoteBackup, engine::Engine},
     controller::object::version,
     plan::{
-        account::AccountKey,
+        account::{AccountKey, Users, needs_for_deletion},
         backup::{
             listing_result::ListingResult,
             memory::Memory,
@@ -245,6 +245,16 @@ impl Backups {
             .collect();
         drop(entries);
         self.waker.wake(&objects);
+    }
+
+    /// How many objects need an account.
+    pub fn users_of(&self, account: &AccountKey) -> Users {
+        let entries = lock(&self.entries);
+        let naming = entries.by_uid.values().filter(|entry| AccountKey::of(&entry.object) == *account);
+        naming.fold(Users::default(), |users, entry| Users {
+            all: users.all + 1,
+            for_deletion: users.for_deletion + usize::from(needs_for_deletion(&entry.object)),
+        })
     }
 
     /// Wakes every unfinished object.

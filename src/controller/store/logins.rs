@@ -6,7 +6,10 @@ use crate::{
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex as Lock, PoisonError, Weak},
+    sync::{
+        Arc, Mutex as Lock, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -15,6 +18,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 pub struct Logins {
     known: Lock<HashMap<Fingerprint, Arc<Mutex<LoginMemory>>>>,
     paces: Lock<HashMap<Fingerprint, Weak<Pace>>>,
+    refusals: Lock<HashMap<Fingerprint, Weak<AtomicBool>>>,
 }
 
 impl Logins {
@@ -33,6 +37,19 @@ impl Logins {
             let pace = Arc::default();
             paces.insert(user, Arc::downgrade(&pace));
             pace
+        })
+    }
+
+    /// What sessions with this credential share that are opened from now on: whether the cloud has refused one of them. Those that it has refused have one of
+    /// their own.
+    pub fn refusals(&self, credential: &Fingerprint) -> Arc<AtomicBool> {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.retain(|_, refused| refused.strong_count() > 0);
+        let known = refusals.get(credential).and_then(Weak::upgrade).filter(|refused| !refused.load(Ordering::Relaxed));
+        known.unwrap_or_else(|| {
+            let refused = Arc::default();
+            refusals.insert(credential.clone(), Arc::downgrade(&refused));
+            refused
         })
     }
 

@@ -40,6 +40,11 @@ impl ScheduleEntry {
     fn reference(&self) -> ObjectRef<DatabaseBackupSchedule> {
         ObjectRef::from_obj(self.object.as_ref())
     }
+
+    fn names(&self, account: &AccountKey) -> bool {
+        let namespace = self.object.namespace().unwrap_or_default();
+        AccountKey::named(&self.object.spec.backup_template.spec.account_ref, &namespace) == *account
+    }
 }
 
 impl Schedules {
@@ -113,11 +118,12 @@ impl Schedules {
 
     /// Wakes the schedules whose template names an account.
     pub fn wake_account(&self, account: &AccountKey) {
-        let of = |entry: &ScheduleEntry| {
-            let namespace = entry.object.namespace().unwrap_or_default();
-            AccountKey::named(&entry.object.spec.backup_template.spec.account_ref, &namespace)
-        };
-        self.wake_where(|entry| of(entry) == *account);
+        self.wake_where(|entry| entry.names(account));
+    }
+
+    /// How many schedules have a template that names an account.
+    pub fn naming(&self, account: &AccountKey) -> usize {
+        self.entries().values().filter(|entry| entry.names(account)).count()
     }
 
     /// Wakes a schedule.

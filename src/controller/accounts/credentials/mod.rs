@@ -3,32 +3,74 @@
 //! | file | fields of `credentials` |
 //! |---|---|
 //! | `secret` | `passwordSecretRef`, `accessKeySecretRef`, `tokenSecretRef` |
+//! | `service_account` | `workloadIdentity` |
+//! | `agency` | `instanceAgency`, `podIdentity` |
 
+mod agency;
 mod obtained;
 mod secret;
+mod service_account;
 
 use crate::{
-    api::account::AccountCredentials,
-    cloud::login::{Credentials, access_key::AccessKey, password::Password, token::Token},
+    api::{account::AccountCredentials, backup::AccountKind},
+    cloud::{
+        agent::{AgencyOptions, Agents},
+        login::{Credentials, access_key::AccessKey, password::Password, token::Token},
+    },
     plan::account::{AccountError, AccountReason},
 };
+use jiff::Timestamp;
 use kube::Client;
 pub use obtained::Obtained;
 
-/// Obtains what an account names; `namespace` is that of its Secrets.
+/// What the sources are asked with.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// For Secrets and tokens of ServiceAccounts.
+    pub kubernetes: &'a Client,
+    /// For agencies.
+    pub agents: &'a Agents,
+    /// Where these are.
+    pub agencies: &'a AgencyOptions,
+    /// The kind of the account.
+    pub kind: AccountKind,
+    /// The namespace of its Secrets and ServiceAccounts.
+    pub namespace: &'a str,
+    /// Now, by the wall clock.
+    pub now: Timestamp,
+}
+
+/// Obtains what an account names.
 ///
 /// # Errors
 /// It is not there, may not be read, or cannot be used.
-pub async fn obtain(client: &Client, namespace: &str, named: &AccountCredentials) -> Result<Obtained, AccountError> {
-    let AccountCredentials { password_secret_ref, access_key_secret_ref, token_secret_ref } = named;
+pub async fn obtain(sources: Sources<'_>, named: &AccountCredentials) -> Result<Obtained, AccountError> {
+    let AccountCredentials {
+        password_secret_ref,
+        access_key_secret_ref,
+        token_secret_ref,
+        workload_identity,
+        instance_agency,
+        pod_identity,
+    } = named;
+    let Sources { kubernetes, namespace, .. } = sources;
     if let Some(reference) = password_secret_ref {
-        return secret::obtain(client, namespace, &reference.name, |values| Password::read(values).map(Credentials::Password)).await;
+        return secret::obtain(kubernetes, namespace, &reference.name, |values| Password::read(values).map(Credentials::Password)).await;
     }
     if let Some(reference) = access_key_secret_ref {
-        return secret::obtain(client, namespace, &reference.name, |values| AccessKey::read(values).map(Credentials::AccessKey)).await;
+        return secret::obtain(kubernetes, namespace, &reference.name, |values| AccessKey::read(values).map(Credentials::AccessKey)).await;
     }
     if let Some(reference) = token_secret_ref {
-        return secret::obtain(client, namespace, &reference.name, |values| Token::read(values).map(Credentials::Token)).await;
+        return secret::obtain(kubernetes, namespace, &reference.name, |values| Token::read(values).map(Credentials::Token)).await;
+    }
+    if let Some(identity) = workload_identity {
+        return service_account::obtain(kubernetes, namespace, identity).await;
+    }
+    if instance_agency.is_some() {
+        return agency::of_instance(sources).await;
+    }
+    if pod_identity.is_some() {
+        return agency::of_pod(sources).await;
     }
     Err(AccountError::new(AccountReason::SecretInvalid, "spec.credentials is empty: set one of its fields"))
 }

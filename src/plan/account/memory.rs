@@ -1,0 +1,109 @@
+//! What this process remembers of an account.
+
+use super::Verification;
+use crate::{
+    api::{
+        account::CloudAccountStatus,
+        conditions::{Kstatus, is_true, types},
+    },
+    cloud::session::Unreached,
+    plan::{backup::memory::BlockedSince, clock::Moment, settings::Settings},
+};
+use std::time::Duration;
+
+/// What this process remembers of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountMemory {
+    /// Whether the last verification failed.
+    pub failed: bool,
+    /// Whether something has still to be asked that could not be: IAM, or where the credentials come from.
+    pub is_unsettled: bool,
+    /// Since when it has been blocked without a break.
+    pub blocked: Option<BlockedSince>,
+    /// When IAM accepted the credentials last.
+    pub verified: Option<Moment>,
+    /// When a session that a service had refused was last replaced by another.
+    pub replaced: Option<Moment>,
+    /// When it was last tried whether the services can be reached.
+    pub tried_services: Option<Moment>,
+    /// Those that could not.
+    pub unreached: Vec<Unreached>,
+    /// The annotations when they were last looked at: a person who changes one asks for another try.
+    pub annotations: Option<u64>,
+}
+
+/// What a verification has to do with IAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// What is held is good.
+    NotNeeded,
+    /// It is time for another one. What is held may be used meanwhile.
+    Due,
+    /// What is held was refused, or there is nothing.
+    Needed,
+    /// A service refused what is held, soon after a service refused what was held before: another login now would end in the same. Not for so long.
+    NotBefore(Duration),
+}
+
+impl AccountMemory {
+    /// Takes note of a verification.
+    pub fn note(&mut self, verification: &Verification, status: Option<&CloudAccountStatus>, now: Moment) {
+        let error = match verification {
+            Ok(_) => {
+                (self.failed, self.blocked) = (false, None);
+                return;
+            }
+            Err(error) => error,
+        };
+        if error.reason.kstatus() == Kstatus::Blocked {
+            let stalled_before = !self.failed && status.is_some_and(|s| is_true(&s.conditions, types::STALLED));
+            self.blocked.get_or_insert(BlockedSince { since: now, stalled_before });
+        } else {
+            self.blocked = None;
+        }
+        // Once it can be used again, whatever was found out before may be otherwise.
+        self.tried_services = None;
+        self.failed = true;
+    }
+
+    /// Takes note of the annotations. Answers whether they have changed since they were last looked at.
+    pub fn is_asked_again(&mut self, annotations: u64) -> bool {
+        self.annotations.replace(annotations).is_some_and(|before| before != annotations)
+    }
+
+    /// Whether to log in. `is_refused`: a service has refused what is held; `renew_in`: in how long it has to be renewed.
+    pub fn login(&self, is_refused: bool, renew_in: Option<Duration>, settings: &Settings, now: Moment) -> Login {
+        if is_refused {
+            let pause = self.replaced.map(|replaced| settings.login_retry(1).saturating_sub(now.since(replaced)));
+            return pause.filter(|pause| !pause.is_zero()).map_or(Login::Needed, Login::NotBefore);
+        }
+        let is_old = self.verified.is_none_or(|verified| now.since(verified) >= settings.verification_interval());
+        if is_old || renew_in.is_some_and(|left| left.is_zero()) { Login::Due } else { Login::NotNeeded }
+    }
+
+    /// Whether it is to be tried now which services can be reached: at first, from time to time, and soon again while one cannot.
+    pub fn services_are_due(&self, settings: &Settings, now: Moment) -> bool {
+        let interval = if self.unreached.is_empty() { settings.verification_interval() } else { settings.secret_reread(false) };
+        self.tried_services.is_none_or(|tried| now.since(tried) >= interval)
+    }
+
+    /// What is said of services that cannot be reached; empty where all can.
+    pub fn not_reached(&self) -> String {
+        let of = |unreached: &Unreached| format!("{} ({})", unreached.engine.as_str(), unreached.why);
+        match self.unreached.as_slice() {
+            [] => String::new(),
+            [one] => format!("; not reached: {}", of(one)),
+            several => {
+                let names: Vec<&str> = several.iter().map(|unreached| unreached.engine.as_str()).collect();
+                format!("; not reached: {}; the first of them: {}", names.join(", "), several[0].why)
+            }
+        }
+    }
+
+    /// When an account is looked at again, at the latest: its Secret may have changed, its grace may be over.
+    pub fn requeue_after(&self, settings: &Settings, now: Moment) -> Duration {
+        let reread = settings.secret_reread(self.failed || self.is_unsettled);
+        let grace = self.blocked.map(|blocked| blocked.grace_left(settings, now)).filter(|left| !left.is_zero());
+        grace.map_or(reread, |grace| grace.min(reread))
+    }
+}
