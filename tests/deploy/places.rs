@@ -153,3 +153,18 @@ fn two_releases_select_pods_of_their_own_and_one_of_before_can_be_kept_without_a
     assert_eq!((selector("a", &[]), selector("b", &[])), (of("a"), of("b")));
     assert_eq!(selector("a", &["--set", "legacySelector=true"]), json!({ "app.kubernetes.io/name": "database-backup-operator" }));
 }
+
+#[test]
+fn the_metadata_service_is_closed_unless_it_is_let_out_and_then_nothing_else_is() {
+    let egress = |args: &[&str]| {
+        let rendered = objects(&[&["--set", "networkPolicy.enabled=true"], args].concat());
+        of_kind(&rendered, "NetworkPolicy")[0]["spec"]["egress"].as_array().expect("rules").clone()
+    };
+    let closed = egress(&[]);
+    assert!(closed.iter().flat_map(|rule| rule["ports"].as_array().expect("ports")).all(|port| port["port"] != 80), "{closed:?}");
+    let mut opened = egress(&["--set", "networkPolicy.instanceMetadata=true"]);
+    let rule = json!({ "ports": [{ "port": 80, "protocol": "TCP" }], "to": [{ "ipBlock": { "cidr": "169.254.169.254/32" } }] });
+    let at = opened.iter().position(|other| *other == rule).unwrap_or_else(|| panic!("{opened:?}"));
+    opened.remove(at);
+    assert_eq!(opened, closed);
+}

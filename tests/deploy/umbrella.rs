@@ -82,3 +82,15 @@ fn a_parent_takes_a_user_id_away_for_openshift() {
     let pod = &of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"];
     assert_eq!(pod["securityContext"], json!({ "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } }));
 }
+
+#[test]
+fn a_parent_names_the_service_accounts_of_workload_identity() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let umbrella = umbrella(folder.path());
+    let objects = rendered(&umbrella, &json!({ PART: { "workloadIdentity": { "serviceAccounts": ["shop/backups"] } } }));
+    let name = format!("platform-{PART}-tokens");
+    let of = |kind: &str| *of_kind(&objects, kind).iter().find(|object| object["metadata"]["name"] == name).expect("one for tokens");
+    assert_eq!((&of("Role")["metadata"]["namespace"], &of("Role")["rules"][0]["resourceNames"]), (&json!("shop"), &json!(["backups"])));
+    let subject = json!({ "kind": "ServiceAccount", "name": format!("platform-{PART}"), "namespace": "platform" });
+    assert_eq!(of("RoleBinding")["subjects"], json!([subject]));
+}
