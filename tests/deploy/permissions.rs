@@ -178,6 +178,26 @@ fn no_rendering_grants_a_token_for_the_whole_cluster_or_of_a_service_account_tha
     assert_eq!(about_tokens(&[planted]), [("ClusterRole".to_owned(), false)], "a planted one is found");
 }
 
+/// Names of digits, and words that YAML may take for a Boolean, are names as good as others.
+#[test]
+fn names_that_look_like_numbers_stay_names() {
+    let set = "operator.watchNamespaces={1e3},workloadIdentity.serviceAccounts={123/456},namespaceOverride=789,serviceAccount.name=10";
+    let rendered = objects(&["--set-string", set, "--set", "crds.enabled=false"]);
+    let mut places = BTreeSet::new();
+    for object in &rendered {
+        places.insert(object["metadata"]["namespace"].as_str().unwrap_or_else(|| panic!("{object}")));
+        for subject in object["subjects"].as_array().into_iter().flatten() {
+            assert_eq!((&subject["name"], &subject["namespace"]), (&json!("10"), &json!("789")), "{object}");
+        }
+    }
+    assert_eq!(places, BTreeSet::from(["123", "1e3", "789"]));
+    for (kind, path) in [("Deployment", "/spec/template/spec/serviceAccountName"), ("Pod", "/spec/serviceAccountName")] {
+        assert_eq!(of_kind(&rendered, kind)[0].pointer(path), Some(&json!("10")), "{kind}");
+    }
+    let tokens = rendered.iter().find(|object| object["kind"] == "Role" && object["metadata"]["namespace"] == "123").expect("a Role");
+    assert_eq!(tokens["rules"][0]["resourceNames"], json!(["456"]));
+}
+
 #[test]
 fn without_rbac_no_token_may_be_requested() {
     let rendered = objects(&["--set", SERVICE_ACCOUNTS, "--set", "rbac.create=false"]);

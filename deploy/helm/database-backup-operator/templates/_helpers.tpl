@@ -63,12 +63,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
-{{/* metadata of an object of the operator's namespace. Call with (dict "context" $ "name" … "namespace" … "labels" … "annotations" …); the last four may be absent. */}}
+{{/*
+metadata of an object of the operator's namespace. Call with (dict "context" $ "name" … "namespace" … "labels" … "annotations" …); the last four may be absent.
+toYaml quotes what would be read as a number or a Boolean: "123" and "on" are names, too.
+*/}}
 {{- define "database-backup-operator.metadata" -}}
 {{- $ := .context -}}
-name: {{ default (include "database-backup-operator.fullname" $) .name }}
+name: {{ default (include "database-backup-operator.fullname" $) .name | toYaml }}
 {{- if ne (default "" .namespace) "-" }}
-namespace: {{ default (include "database-backup-operator.namespace" $) .namespace }}
+namespace: {{ default (include "database-backup-operator.namespace" $) .namespace | toYaml }}
 {{- end }}
 labels:
   {{- merge (dict) (default dict .labels) (include "database-backup-operator.labels" $ | fromYaml) | toYaml | nindent 2 }}

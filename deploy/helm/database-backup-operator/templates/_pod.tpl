@@ -1,6 +1,6 @@
 {{/* The spec of the operator's Pods. */}}
 {{- define "database-backup-operator.podSpec" -}}
-serviceAccountName: {{ include "database-backup-operator.serviceAccountName" . }}
+serviceAccountName: {{ include "database-backup-operator.serviceAccountName" . | toYaml }}
 automountServiceAccountToken: true
 enableServiceLinks: false
 {{- with include "database-backup-operator.imagePullSecrets" . | trim }}
