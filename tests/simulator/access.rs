@@ -7,6 +7,17 @@ use super::{
     state::{Checked, Cloud},
 };
 
+impl Cloud {
+    /// Withdraws the permission of a project's user there, or grants it again.
+    pub fn deny_project(&mut self, project: &str, denied: bool) {
+        if denied {
+            self.denied_projects.insert(project.to_owned());
+        } else {
+            self.denied_projects.remove(project);
+        }
+    }
+}
+
 /// Lets the caller in, or says no with this service's own code.
 pub fn enter(cloud: &mut Cloud, service: Service, request: &Request, project: &str) -> Checked<()> {
     let caller = authenticate(cloud, request).map_err(|refusal| refused(cloud, service, &refusal))?;
@@ -23,7 +34,7 @@ pub fn enter(cloud: &mut Cloud, service: Service, request: &Request, project: &s
     if !allowed {
         return Err(wrong_project(service));
     }
-    if cloud.denied.contains(&service) {
+    if cloud.denied.contains(&service) || cloud.denied_projects.contains(project) {
         return Err(forbidden(service));
     }
     Ok(())

@@ -12,9 +12,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Doors, Endpoints,
+    AgentDoors, Doors, Endpoints,
     backup::{BackupRecord, Given, Kind, Stage},
     faults::{Chaos, Fault},
+    identity::Provider,
     serve::Shared,
     service::Service,
     settings::Settings,
@@ -30,7 +31,11 @@ GET    /backups           POST /backups {engine, instance, text, kind?, stage?, 
 POST   /complete-all      POST /hold {hold}    POST /fail-next {count, engine?}
 GET    /faults            POST /faults {service?, operation?, containing?, times?, kind}    POST /chaos {seed, services?, operations?, percent: [[kind, n]]}    DELETE /faults
 POST   /refuse {service, refuse}    POST /deny {service, deny}    POST /unpublish {service, start}
-POST   /password {password}         POST /tokens {value, project?}    DELETE /tokens    POST /unlock-access-keys    POST /identity-providers {name, audience?}
+POST   /password {password}         POST /tokens {value, project?}    DELETE /tokens    POST /unlock-access-keys    POST /unlock-users    GET /attempts
+POST   /access-keys {access, secret?, disabled?}    POST /deny-project {project, deny}
+GET    /identity-providers           POST /identity-providers {name, audience, issuer, jwks, subjects, domain?}
+DELETE /identity-providers/{name}    DELETE /identity-providers/{name}/tokens
+GET    /agents    DELETE /agents/keys    DELETE /agents/metadata-tokens    POST /agents/pod-token {token}
 GET    /calls             GET /count?operation=create&service=dcs    GET /deletes    GET /busiest-second    GET /rds-pace    DELETE /calls
 kinds of faults: "lose_answer" "cut_before" "hang" "hang_after" {"delay": ms} {"delay_answer": ms} {"throttle": {retry_after?}}
   {"status": {status, code, message?, retry_after?}} {"fail_after": {status, code}} {"huge_body": bytes}
@@ -40,6 +45,7 @@ kinds of faults: "lose_answer" "cut_before" "hang" "hang_after" {"delay": ms} {"
 struct Desk {
     shared: Arc<Shared>,
     doors: Arc<Doors>,
+    agents: Arc<AgentDoors>,
     endpoints: Endpoints,
 }
 
@@ -65,7 +71,7 @@ fn show(value: impl serde::Serialize) -> Answer {
 }
 
 /// The admin application.
-pub fn app(shared: Arc<Shared>, doors: Arc<Doors>, endpoints: Endpoints) -> Router {
+pub fn app(shared: Arc<Shared>, doors: Arc<Doors>, agents: Arc<AgentDoors>, endpoints: Endpoints) -> Router {
     Router::new()
         .route("/", get(|| async { HELP }))
         .route("/endpoints", get(|State(desk): At| async move { show(&desk.endpoints) }))
@@ -91,13 +97,23 @@ pub fn app(shared: Arc<Shared>, doors: Arc<Doors>, endpoints: Endpoints) -> Rout
         .route("/password", post(set_password))
         .route("/tokens", post(add_token).delete(revoke_tokens))
         .route("/unlock-access-keys", post(unlock))
-        .route("/identity-providers", post(trust))
+        .route("/unlock-users", post(unlock_users))
+        .route("/attempts", get(attempts))
+        .route("/access-keys", post(change_key))
+        .route("/deny-project", post(deny_project))
+        .route("/identity-providers", get(|State(desk): At| async move { show(&desk.shared.cloud().identity_providers) }).post(trust))
+        .route("/identity-providers/{name}", delete(distrust))
+        .route("/identity-providers/{name}/tokens", delete(revoke_federated))
+        .route("/agents", get(show_agents))
+        .route("/agents/keys", delete(revoke_agency_keys))
+        .route("/agents/metadata-tokens", delete(expire_metadata_tokens))
+        .route("/agents/pod-token", post(set_pod_token))
         .route("/calls", get(|State(desk): At| async move { show(&desk.shared.cloud().calls) }).delete(reset_calls))
         .route("/count", get(count))
         .route("/deletes", get(|State(desk): At| async move { show(desk.shared.cloud().deletes()) }))
         .route("/busiest-second", get(|State(desk): At| async move { show(json!({ "requests": desk.shared.cloud().busiest_second() })) }))
         .route("/rds-pace", get(rds_pace))
-        .with_state(Arc::new(Desk { shared, doors, endpoints }))
+        .with_state(Arc::new(Desk { shared, doors, agents, endpoints }))
 }
 
 #[derive(Deserialize)]
@@ -152,7 +168,11 @@ async fn change_settings(State(desk): At, Json(wish): Json<BTreeMap<String, Valu
     let mut cloud = desk.shared.cloud();
     let mut all = serde_json::to_value(&cloud.settings).map_err(wrong)?;
     for (name, value) in wish {
-        all[name] = value;
+        // Those of an agent lie one deeper, and only what is named changes.
+        match (all.get_mut(&name), value) {
+            (Some(Value::Object(inner)), Value::Object(wished)) => inner.extend(wished),
+            (_, value) => all[name] = value,
+        }
     }
     let settings: Settings = serde_json::from_value(all).map_err(wrong)?;
     // Letting go is more than the dial: what was held past its time ends now.
@@ -309,18 +329,85 @@ async fn revoke_tokens(State(desk): At) -> Answer {
 }
 
 async fn unlock(State(desk): At) -> Answer {
-    desk.shared.cloud().access_keys.iter_mut().for_each(super::auth::AccessKey::unlock);
+    desk.shared.cloud().ledger.unlock_keys();
+    done()
+}
+
+async fn unlock_users(State(desk): At) -> Answer {
+    desk.shared.cloud().ledger.unlock_users();
+    done()
+}
+
+async fn attempts(State(desk): At) -> Answer {
+    let cloud = desk.shared.cloud();
+    let ledger = &cloud.ledger;
+    show(json!({ "locks": ledger.locks(), "worst_run": ledger.worst_run(), "access_keys": ledger.access_keys, "users": ledger.users }))
+}
+
+#[derive(Deserialize)]
+struct KeyChange {
+    access: String,
+    secret: Option<String>,
+    disabled: Option<bool>,
+}
+
+async fn change_key(State(desk): At, Json(wish): Json<KeyChange>) -> Answer {
+    let mut cloud = desk.shared.cloud();
+    let secret = wish.secret.is_none_or(|secret| cloud.set_secret_key(&wish.access, &secret).is_some());
+    let disabled = wish.disabled.is_none_or(|disabled| cloud.disable_access_key(&wish.access, disabled).is_some());
+    found(secret && disabled)
+}
+
+#[derive(Deserialize)]
+struct DenyProject {
+    project: String,
+    deny: bool,
+}
+
+async fn deny_project(State(desk): At, Json(wish): Json<DenyProject>) -> Answer {
+    desk.shared.cloud().deny_project(&wish.project, wish.deny);
+    done()
+}
+
+async fn trust(State(desk): At, Json(provider): Json<Provider>) -> Answer {
+    desk.shared.cloud().add_identity_provider(provider).map_err(wrong)?;
+    done()
+}
+
+async fn distrust(State(desk): At, Path(name): Path<String>) -> Answer {
+    found(desk.shared.cloud().remove_identity_provider(&name))
+}
+
+async fn revoke_federated(State(desk): At, Path(name): Path<String>) -> Answer {
+    desk.shared.cloud().revoke_federated_tokens(&name);
+    done()
+}
+
+async fn show_agents(State(desk): At) -> Answer {
+    let metadata = desk.agents.metadata.url();
+    let pod_identity = super::pod_identity::uri(&desk.agents.pod_identity);
+    let cloud = desk.shared.cloud();
+    let calls = [cloud.agents.metadata.calls(), cloud.agents.pod_identity.calls()];
+    show(json!({ "metadata": metadata, "pod_identity": pod_identity, "metadata_calls": calls[0], "pod_identity_calls": calls[1] }))
+}
+
+async fn set_pod_token(State(desk): At, Json(wish): Json<PodToken>) -> Answer {
+    desk.shared.cloud().agents.set_pod_token(&wish.token);
     done()
 }
 
 #[derive(Deserialize)]
-struct Provider {
-    name: String,
-    audience: Option<String>,
+struct PodToken {
+    token: String,
 }
 
-async fn trust(State(desk): At, Json(wish): Json<Provider>) -> Answer {
-    desk.shared.cloud().identity_providers.push((wish.name, wish.audience));
+async fn revoke_agency_keys(State(desk): At) -> Answer {
+    desk.shared.cloud().revoke_agency_keys();
+    done()
+}
+
+async fn expire_metadata_tokens(State(desk): At) -> Answer {
+    desk.shared.cloud().agents.expire_metadata_tokens();
     done()
 }
 

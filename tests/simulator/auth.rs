@@ -1,13 +1,12 @@
 //! Who is calling: a token, or a signature made with `SDK-HMAC-SHA256` (`cloud-apis.md` §11.2), checked here by an implementation of its own.
 
-use std::time::{Duration, Instant};
-
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 use super::{
+    keys::AccessKey,
     message::{Request, decode, pairs},
     state::Cloud,
 };
@@ -17,47 +16,6 @@ const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// How far a request's clock may be off.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(15);
-/// Bad signatures in a row that an access key survives.
-const STRIKES: u32 = 5;
-
-/// An access key, permanent or (with a security token) temporary.
-pub struct AccessKey {
-    /// The public half.
-    pub access: String,
-    /// The id of the account whose user has it.
-    pub domain: String,
-    secret: String,
-    security_token: Option<String>,
-    expires: Option<Timestamp>,
-    strikes: u32,
-    locked_until: Option<Instant>,
-}
-
-impl AccessKey {
-    /// A key of the first account that works until `expires`.
-    pub fn new(access: &str, secret: &str, security_token: Option<&str>, expires: Option<Timestamp>) -> Self {
-        Self {
-            access: access.to_owned(),
-            domain: super::DOMAIN_ID.to_owned(),
-            secret: secret.to_owned(),
-            security_token: security_token.map(str::to_owned),
-            expires,
-            strikes: 0,
-            locked_until: None,
-        }
-    }
-
-    /// The same key of another account.
-    pub fn of(self, domain: &str) -> Self {
-        Self { domain: domain.to_owned(), ..self }
-    }
-
-    /// Forgets bad signatures.
-    pub fn unlock(&mut self) {
-        self.strikes = 0;
-        self.locked_until = None;
-    }
-}
 
 /// Who called.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,25 +61,15 @@ pub fn authenticate(cloud: &mut Cloud, request: &Request) -> Result<Caller, Refu
     let Some(authorization) = request.header("authorization") else { return Err(Refusal::Missing) };
     let signed = Signed::parse(authorization).map_err(refuse)?;
     let now = cloud.now();
-    let lock = Duration::from_millis(cloud.settings.access_key_lock_ms);
-    let Some(key) = cloud.access_keys.iter_mut().find(|key| key.access == signed.access) else {
-        return Err(refuse("the AK does not exist"));
-    };
-    match key.locked_until {
-        Some(until) if until > Instant::now() => {
-            return Err(refuse("AK access failed to reach the limit,forbidden"));
-        }
-        Some(_) => key.unlock(),
-        None => {}
+    let key = cloud.access_keys.iter().find(|key| key.access == signed.access);
+    // One that is switched off is told the same (`cloud-apis.md` §11.2.2), and neither counts as a bad signature: nobody's key is guessed at.
+    let Some(key) = key.filter(|key| !key.is_disabled) else { return Err(refuse("the AK does not exist")) };
+    if cloud.ledger.key_is_locked(&key.access) {
+        return Err(refuse("AK access failed to reach the limit,forbidden"));
     }
-    if let Err(wrong) = signed.check(request, key, now) {
-        key.strikes += 1;
-        if key.strikes > STRIKES {
-            key.locked_until = Some(Instant::now() + lock);
-        }
-        return Err(refuse(wrong));
-    }
-    key.strikes = 0;
+    let checked = signed.check(request, key, now);
+    cloud.ledger.signature(&key.access, checked.is_ok(), &cloud.settings);
+    checked.map_err(refuse)?;
     Ok(Caller { domain: key.domain.clone(), by: By::AccessKey })
 }
 

@@ -10,12 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Simulator,
-    auth::AccessKey,
     backup::{BackupRecord, Given, Kind, Order, Progress, Stage},
+    calls::Call,
     faults::Fault,
     service::Service,
     settings::{ListOrder, Settings},
-    state::{Call, Cloud, Instance, Project, Token},
+    state::{Cloud, Instance, Project, Token},
 };
 
 fn millis(duration: Duration) -> u64 {
@@ -54,7 +54,7 @@ impl Cloud {
     /// Adds a token that never expires.
     pub fn add_token(&mut self, value: &str, project: &str) -> Option<()> {
         let Project { domain, id, .. } = self.project(project)?.clone();
-        self.tokens.push(Token { value: value.to_owned(), domain, project: Some(id), expires: None });
+        self.tokens.push(Token { value: value.to_owned(), domain, project: Some(id), provider: None, expires: None });
         Some(())
     }
 
@@ -226,28 +226,6 @@ impl Simulator {
     /// Makes every token that exists invalid.
     pub fn revoke_tokens(&self) {
         self.cloud().tokens.clear();
-    }
-
-    /// Adds an access key; with a security token it is a temporary one.
-    pub fn add_access_key(&self, access: &str, secret: &str, security_token: Option<&str>, expires: Option<Timestamp>) {
-        let mut cloud = self.cloud();
-        cloud.access_keys.retain(|key| key.access != access);
-        cloud.access_keys.push(AccessKey::new(access, secret, security_token, expires));
-    }
-
-    /// Removes an access key.
-    pub fn remove_access_key(&self, access: &str) {
-        self.cloud().access_keys.retain(|key| key.access != access);
-    }
-
-    /// Forgets the bad signatures of all access keys.
-    pub fn unlock_access_keys(&self) {
-        self.cloud().access_keys.iter_mut().for_each(AccessKey::unlock);
-    }
-
-    /// Trusts an OIDC identity provider; its tokens must be meant for this audience.
-    pub fn trust_identity_provider(&self, name: &str, audience: Option<&str>) {
-        self.cloud().identity_providers.push((name.to_owned(), audience.map(str::to_owned)));
     }
 
     /// Withdraws the caller's permission at a service, or grants it again.

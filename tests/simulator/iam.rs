@@ -8,6 +8,7 @@ use super::{
     access,
     auth::{Caller, authenticate},
     geminidb::json_object,
+    identity::Rejection,
     message::{Reply, Request},
     rules,
     service::{Operation, Service},
@@ -76,62 +77,55 @@ fn by_password(cloud: &mut Cloud, request: &Request) -> Checked<Reply> {
     }
     let text =
         |pointer: &str| identity.pointer(pointer).and_then(Value::as_str).ok_or_else(|| bad_request(&format!("{pointer} is missing")));
-    let given = (text("/password/user/domain/name")?, text("/password/user/name")?, text("/password/user/password")?);
-    let known = cloud.tenants.iter().find(|tenant| (&*tenant.domain, &*tenant.user, &*tenant.password) == given);
+    let [domain, name, password] = [text("/password/user/domain/name")?, text("/password/user/name")?, text("/password/user/password")?];
+    let known = cloud.tenants.iter().find(|tenant| (&*tenant.domain, &*tenant.user) == (domain, name));
     let tenant = known.cloned().ok_or_else(unauthorized)?;
-    issue(cloud, request, &body, &tenant, "password")
+    if cloud.ledger.user_is_locked(name) {
+        // The list of error codes has this one; that it comes in this envelope is a guess.
+        return Err(Reply::error(401, "IAM.0061", "Account locked."));
+    }
+    let is_right = tenant.password == password;
+    cloud.ledger.password(name, is_right, &cloud.settings);
+    if !is_right {
+        return Err(unauthorized());
+    }
+    issue(cloud, request, &body, &tenant, None)
 }
 
+/// The errors of this path come in the other envelope, by its page.
 fn by_oidc(cloud: &mut Cloud, request: &Request) -> Checked<Reply> {
-    let body = Value::Object(json_object(request).map_err(bad_request)?);
-    let provider = request.header("x-idp-id").ok_or_else(|| bad_request("X-Idp-Id is missing"))?;
-    let token = body.pointer("/auth/id_token/id").and_then(Value::as_str).ok_or_else(|| bad_request("auth.id_token.id is missing"))?;
-    let known = cloud.identity_providers.iter().find(|(name, _)| name == provider);
-    let Some((_, audience)) = known else { return Err(Reply::iam_error(404, "Not Found", "Could not find identity provider.")) };
-    let claims = claims(token).ok_or_else(|| bad_request("the id token is not a JWT"))?;
-    let meant_for_us = match (&claims["aud"], audience) {
-        (_, None) => true,
-        (Value::Array(all), Some(wanted)) => all.iter().any(|one| one == wanted),
-        (one, Some(wanted)) => one == wanted,
-    };
-    let alive = claims["exp"].as_i64().is_some_and(|end| end > cloud.now().as_second());
-    if !meant_for_us || !alive {
-        return Err(Reply::iam_error(401, "Unauthorized", "The id token is expired or meant for somebody else."));
-    }
-    let tenant = cloud.tenants.first().cloned().ok_or_else(unauthorized)?;
-    issue(cloud, request, &body, &tenant, "mapped")
-}
-
-/// The claims of a JWT. Its signature is not checked: no key of the issuer is here.
-fn claims(token: &str) -> Option<Value> {
-    let mut parts = token.split('.');
-    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-    let mut bits = 0u32;
-    let mut held = 0;
-    let mut bytes = Vec::new();
-    for c in payload.bytes() {
-        let six = match c {
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'-' => 62,
-            b'_' => 63,
-            _ => return None,
+    let invalid = || Reply::error(400, "IAM.0011", "Request body is invalid.");
+    let unauthenticated = || Reply::error(401, "IAM.0001", "The request you have made requires authentication.");
+    // That the wrong Content-Type and the missing header are 400 too is a guess.
+    let body = Value::Object(json_object(request).map_err(|_| invalid())?);
+    let token = body.pointer("/auth/id_token/id").and_then(Value::as_str).ok_or_else(invalid)?;
+    let name = request.header("x-idp-id").filter(|name| !name.is_empty()).ok_or_else(invalid)?;
+    let known = cloud.identity_providers.iter().find(|provider| provider.name == name).cloned();
+    let provider = known.ok_or_else(|| Reply::error(404, "IAM.0004", &format!("Could not find identity_provider: {name}.")))?;
+    provider.verify(token, cloud.now()).map_err(|rejection| match rejection {
+        Rejection::Malformed => invalid(),
+        Rejection::Untrusted(_) => unauthenticated(),
+        // A guess: the page lists 403 as "Access denied", and does not say what a subject without a rule gets.
+        Rejection::Unmapped => Reply::error(403, "IAM.0003", "Policy doesn't allow identity:authenticate to be performed."),
+    })?;
+    let tenant = cloud.tenants.iter().find(|tenant| tenant.id == provider.domain).cloned().ok_or_else(unauthenticated)?;
+    issue(cloud, request, &body, &tenant, Some(&provider.name)).map_err(|refusal| {
+        let code = match refusal.status {
+            400 => "IAM.0011",
+            403 => "IAM.0003",
+            _ => "IAM.0004",
         };
-        bits = bits << 6 | u32::from(six);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from(bits >> held & 0xff).ok()?);
-        }
-    }
-    serde_json::from_slice(&bytes).ok()
+        let message = refusal.body.as_ref().and_then(|body| body.pointer("/error/message")).and_then(Value::as_str);
+        Reply::error(refusal.status, code, message.unwrap_or_default())
+    })
 }
 
-fn issue(cloud: &mut Cloud, request: &Request, body: &Value, tenant: &Tenant, method: &str) -> Checked<Reply> {
+fn issue(cloud: &mut Cloud, request: &Request, body: &Value, tenant: &Tenant, provider: Option<&str>) -> Checked<Reply> {
     let project = scope(cloud, body, tenant)?;
     let domain = json!({ "id": tenant.id, "name": tenant.domain });
-    if cloud.denied.contains(&ME) {
+    let is_denied = project.as_ref().is_some_and(|project| cloud.denied_projects.contains(&project.id));
+    if cloud.denied.contains(&ME) || is_denied {
+        // A guess for a project where the user has no rights: Keystone says 401 there, the vendor's page lists 403.
         return Err(forbidden());
     }
     let issued = cloud.now();
@@ -140,7 +134,7 @@ fn issue(cloud: &mut Cloud, request: &Request, body: &Value, tenant: &Tenant, me
     // As long as real ones: a client that limits header sizes should notice here.
     let value = format!("MIIsim{}", (0..64).map(|_| Uuid::new_v4().simple().to_string()).collect::<String>());
     let mut token = json!({
-        "methods": [method],
+        "methods": [if provider.is_some() { "mapped" } else { "password" }],
         "issued_at": rules::micros_time(issued),
         "expires_at": rules::micros_time(expires),
         "user": { "id": tenant.user_id, "name": tenant.user, "domain": domain, "password_expires_at": "" },
@@ -149,11 +143,14 @@ fn issue(cloud: &mut Cloud, request: &Request, body: &Value, tenant: &Tenant, me
     if request.parameter("nocatalog").is_none() {
         token["catalog"] = json!([]);
     }
+    if let Some(name) = provider {
+        token["user"]["OS-FEDERATION"] = json!({ "identity_provider": { "id": name }, "protocol": { "id": "oidc" }, "groups": [] });
+    }
     if let Some(project) = &project {
         token["project"] = json!({ "id": project.id, "name": project.name, "domain": domain });
     }
     let (domain, project) = (tenant.id.clone(), project.map(|project| project.id));
-    cloud.tokens.push(Token { value: value.clone(), domain, project, expires: Some(expires) });
+    cloud.tokens.push(Token { value: value.clone(), domain, project, provider: provider.map(str::to_owned), expires: Some(expires) });
     let mut reply = Reply::json(201, json!({ "token": token }));
     reply.headers.push(("X-Subject-Token", value));
     Ok(reply)

@@ -92,6 +92,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 fn announce(cloud: &Simulator) -> std::io::Result<()> {
     let mut line = serde_json::to_value(cloud.endpoints())?;
     line["admin"] = cloud.admin_url().into();
+    line["metadata"] = cloud.metadata_url().into();
+    line["pod_identity"] = cloud.pod_identity_uri().into();
     let mut out = stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()

@@ -5,14 +5,17 @@
 //! may block, or stop tokio's clock, without stopping the cloud.
 //!
 //! The parts: [`wire`], [`mod@tls`] and [`door`] are connections and ports, [`serve`] is a request's way through, [`auth`] and [`access`] say who may
-//! call, one file per service answers, [`state`] is what the cloud knows, [`settings`] its dials, [`faults`] is trouble, [`admin`] is all of it for other processes.
+//! call, [`keys`], [`identity`] and [`attempts`] hold what they check, [`agents`] are what a node has beside the cloud, one file per service answers, [`state`] is what the cloud knows, [`settings`] its dials, [`faults`] is trouble, [`admin`] is all of it for other processes.
 
 #![allow(dead_code, reason = "three programs include this, and each uses a part")]
 
 pub mod access;
 pub mod admin;
+pub mod agents;
+pub mod attempts;
 pub mod auth;
 pub mod backup;
+pub mod calls;
 pub mod common;
 pub mod control;
 pub mod dcs;
@@ -22,9 +25,15 @@ pub mod faults;
 pub mod gaussdb;
 pub mod geminidb;
 pub mod iam;
+pub mod identity;
+pub mod issuer;
+pub mod keys;
+pub mod logins;
 pub mod message;
+pub mod metadata;
 pub mod mysql;
 pub mod pace;
+pub mod pod_identity;
 pub mod rds;
 pub mod rules;
 pub mod serve;
@@ -126,12 +135,21 @@ impl Endpoints {
 /// The doors of all services.
 pub type Doors = BTreeMap<Service, Door>;
 
-/// A running simulated cloud; dropping it stops it. Its methods are in [`control`].
+/// The doors of what runs on a node beside the cloud, always over plain http.
+pub struct AgentDoors {
+    /// The metadata service.
+    pub metadata: Door,
+    /// The pod identity agent.
+    pub pod_identity: Door,
+}
+
+/// A running simulated cloud; dropping it stops it. Its methods are in [`control`] and [`logins`].
 pub struct Simulator {
     /// Trouble on demand.
     pub faults: Faults,
     shared: Arc<Shared>,
     doors: Arc<Doors>,
+    agents: Arc<AgentDoors>,
     tls: Option<Tls>,
     endpoints: Endpoints,
     admin_url: String,
@@ -182,7 +200,7 @@ impl Simulator {
         let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("cloud-simulator").enable_all().build()?;
         let handle = runtime.handle().clone();
         let shared = Arc::new(Shared::new());
-        let (doors, admin) = {
+        let (doors, agents, admin) = {
             let _inside = handle.enter();
             let mut doors = Doors::new();
             for service in Service::ALL {
@@ -190,8 +208,12 @@ impl Simulator {
             }
             let doors = Arc::new(doors);
             let endpoints = endpoints(&doors);
-            let admin = Door::open(admin::app(Arc::clone(&shared), Arc::clone(&doors), endpoints), None)?;
-            (doors, admin)
+            let agents = Arc::new(AgentDoors {
+                metadata: Door::open(metadata::app(Arc::clone(&shared)), None)?,
+                pod_identity: Door::open(pod_identity::app(Arc::clone(&shared)), None)?,
+            });
+            let admin = Door::open(admin::app(Arc::clone(&shared), Arc::clone(&doors), Arc::clone(&agents), endpoints), None)?;
+            (doors, agents, admin)
         };
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("cloud-simulator".to_owned()).spawn(move || keep(runtime, stopped))?;
@@ -201,6 +223,7 @@ impl Simulator {
             admin_url: admin.url(),
             shared,
             doors,
+            agents,
             tls,
             handle,
             life: Life { stop: Some(stop), thread: Some(thread) },
@@ -229,14 +252,18 @@ impl Simulator {
     }
 
     /// Refuses connections to a service, cutting those that are open, or listens again on the same port.
-    #[allow(clippy::expect_used, reason = "a test cannot go on without its port")]
     pub fn refuse_connections(&self, service: &str, refuse: bool) {
         let service = Service::expect(service);
         let doors = Arc::clone(&self.doors);
+        self.shut(async move { doors[&service].refuse(refuse).await });
+    }
+
+    /// On the cloud's own runtime, so that the caller's may be any or none.
+    #[allow(clippy::expect_used, reason = "a test cannot go on without its port")]
+    fn shut(&self, door: impl Future<Output = io::Result<()>> + Send + 'static) {
         let (done, result) = mpsc::channel();
-        // On the cloud's own runtime, so that the caller's may be any or none.
         self.handle.spawn(async move {
-            let _ = done.send(doors[&service].refuse(refuse).await);
+            let _ = done.send(door.await);
         });
         result.recv().expect("the simulated cloud has stopped").expect("the port was taken meanwhile");
     }

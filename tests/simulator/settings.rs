@@ -52,6 +52,16 @@ pub struct Settings {
     pub utc_offset_hours: i8,
     /// How long an access key is locked after more than five bad signatures in a row.
     pub access_key_lock_ms: u64,
+    /// How many bad passwords within `user_lock_window_ms` lock a user out; 0 is no lock.
+    pub user_lock_after: usize,
+    /// After how long a bad password is forgotten.
+    pub user_lock_window_ms: u64,
+    /// How long a user is locked out.
+    pub user_lock_ms: u64,
+    /// The metadata service of a node.
+    pub metadata: MetadataDials,
+    /// The pod identity agent of a node.
+    pub pod_identity: PodIdentityDials,
 }
 
 impl Default for Settings {
@@ -79,8 +89,108 @@ impl Default for Settings {
             clock_stands_at: None,
             utc_offset_hours: 0,
             access_key_lock_ms: 300_000,
+            user_lock_after: 5,
+            user_lock_window_ms: 900_000,
+            user_lock_ms: 900_000,
+            metadata: MetadataDials::default(),
+            pod_identity: PodIdentityDials::default(),
         }
     }
+}
+
+/// How the metadata service of a node behaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetadataDials {
+    /// Whether it asks for a token of its own.
+    pub tokens: MetadataTokens,
+    /// What a service without tokens answers when it is asked for one: 404, 405 or 503.
+    pub no_tokens_status: u16,
+    /// The id of the account whose agency the node has; none is a node without one.
+    pub agency: Option<String>,
+    /// How long access keys live that are made from now on. No document says how long real ones do.
+    pub key_lifetime_ms: u64,
+    /// It takes connections and never answers.
+    pub hangs: bool,
+}
+
+impl Default for MetadataDials {
+    fn default() -> Self {
+        Self {
+            tokens: MetadataTokens::Optional,
+            no_tokens_status: 404,
+            agency: Some(super::DOMAIN_ID.to_owned()),
+            key_lifetime_ms: 86_400_000,
+            hangs: false,
+        }
+    }
+}
+
+/// Whether the metadata service asks for a token of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetadataTokens {
+    /// Nothing is told without one.
+    Required,
+    /// It has tokens, and answers without one too.
+    Optional,
+    /// An old service that knows of no tokens.
+    None,
+}
+
+/// How the pod identity agent of a node behaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PodIdentityDials {
+    /// How it spells its fields.
+    pub spelling: Spelling,
+    /// What its fields lie in.
+    pub wrapping: Wrapping,
+    /// The id of the account whose agency the pod's service account has; none where no agency is bound to it.
+    pub agency: Option<String>,
+    /// What is answered where no agency is bound. No document says.
+    pub no_agency_status: u16,
+    /// How long access keys live that are made from now on. No document says how long real ones do.
+    pub key_lifetime_ms: u64,
+    /// It takes connections and never answers.
+    pub hangs: bool,
+}
+
+impl Default for PodIdentityDials {
+    fn default() -> Self {
+        Self {
+            spelling: Spelling::Snake,
+            wrapping: Wrapping::Credential,
+            agency: Some(super::DOMAIN_ID.to_owned()),
+            no_agency_status: 401,
+            key_lifetime_ms: 86_400_000,
+            hangs: false,
+        }
+    }
+}
+
+/// The names of a credential's fields, of which the vendor's SDK reads three sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Spelling {
+    /// `access_key_id`, `secret_access_key`, `security_token`, `expiration`
+    Snake,
+    /// `accessKeyId`, `secretAccessKey`, `securityToken`, `expiration`
+    Camel,
+    /// `access`, `secret`, `securitytoken`, `expires_at`
+    Short,
+}
+
+/// What a credential lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wrapping {
+    /// `{"credential": {…}}`
+    Credential,
+    /// `{"credentials": {…}}`
+    Credentials,
+    /// Nothing: the fields are the object's own.
+    Bare,
 }
 
 /// The order of lists.

@@ -12,12 +12,16 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    auth::AccessKey,
+    agents::Agents,
+    attempts::Ledger,
     backup::{Backup, Kind, Order, Progress},
+    calls::Call,
     faults,
+    identity::Provider,
+    keys::AccessKey,
     message::Reply,
-    pace::{self, Pace},
-    service::{Operation, Service},
+    pace::Pace,
+    service::Service,
     settings::{ListOrder, Settings},
 };
 
@@ -75,27 +79,10 @@ pub struct Token {
     pub domain: String,
     /// The project it is scoped to.
     pub project: Option<String>,
+    /// The identity provider whose ID token bought it.
+    pub provider: Option<String>,
     /// When it ends.
     pub expires: Option<Timestamp>,
-}
-
-/// One request that arrived. Headers and bodies are not kept, so no secret is.
-#[derive(Clone, Debug, Serialize)]
-pub struct Call {
-    /// Where it arrived.
-    pub service: Service,
-    /// What it asked for.
-    pub operation: &'static str,
-    /// HTTP method.
-    pub method: String,
-    /// Path and query as sent.
-    pub path_and_query: String,
-    /// The status that was answered; none while it is open or when the connection was cut.
-    pub status: Option<u16>,
-    /// When it arrived, by our clock.
-    pub at: Timestamp,
-    #[serde(skip)]
-    pub(super) arrived: Instant,
 }
 
 /// The simulated cloud.
@@ -114,8 +101,14 @@ pub struct Cloud {
     pub tokens: Vec<Token>,
     /// Access keys.
     pub access_keys: Vec<AccessKey>,
-    /// OIDC identity providers: name, and the audience a token must have.
-    pub identity_providers: Vec<(String, Option<String>)>,
+    /// OIDC identity providers.
+    pub identity_providers: Vec<Provider>,
+    /// Bad signatures and bad passwords so far.
+    pub ledger: Ledger,
+    /// The metadata service of a node, and the pod identity agent.
+    pub agents: Agents,
+    /// Projects in which their account's user may do nothing.
+    pub denied_projects: BTreeSet<String>,
     /// Services that refuse everything for want of permission.
     pub denied: BTreeSet<Service>,
     /// What is not published: a service and the start of `METHOD /path`.
@@ -160,6 +153,9 @@ impl Cloud {
                 AccessKey::new(super::OTHER_ACCESS_KEY, super::OTHER_SECRET_KEY, None, None).of(super::OTHER_DOMAIN_ID),
             ],
             identity_providers: Vec::new(),
+            ledger: Ledger::default(),
+            agents: Agents::new(),
+            denied_projects: BTreeSet::new(),
             denied: BTreeSet::new(),
             unpublished: Vec::new(),
             doomed: Vec::new(),
@@ -400,42 +396,6 @@ impl Cloud {
                 Service::Iam | Service::GeminiDb | Service::TaurusDb => false,
             };
         }
-    }
-
-    /// Forgets all requests. What RDS counts against its users stays.
-    pub fn reset_calls(&mut self) {
-        self.calls.clear();
-        self.rds_pace.reset();
-    }
-
-    /// Notes a request and answers its number in the log.
-    pub fn note(&mut self, service: Service, operation: Operation, method: &str, target: &str) -> Instant {
-        let arrived = Instant::now();
-        self.calls.push(Call {
-            service,
-            operation: operation.name(),
-            method: method.to_owned(),
-            path_and_query: target.to_owned(),
-            status: None,
-            at: Timestamp::now(),
-            arrived,
-        });
-        arrived
-    }
-
-    /// Notes what was answered to the request that arrived then. (By its moment, not its place: the log may have been reset.)
-    pub fn note_answer(&mut self, arrived: Instant, target: &str, status: u16) {
-        let call = self.calls.iter_mut().rev().find(|call| call.arrived == arrived && call.path_and_query == target);
-        if let Some(call) = call {
-            call.status = Some(status);
-        }
-    }
-
-    /// The most requests that arrived within any one second.
-    pub fn busiest_second(&self) -> usize {
-        let mut arrivals: Vec<Instant> = self.calls.iter().map(|call| call.arrived).collect();
-        arrivals.sort_unstable();
-        pace::busiest(&arrivals, Duration::from_secs(1))
     }
 
     /// Whether this method and path are published here.

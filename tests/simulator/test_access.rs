@@ -8,12 +8,13 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{
-    GEMINI, PROJECT, TOKEN, dcs_line, gemini_list,
+    PROJECT, TOKEN, dcs_line, gemini_list,
     probe::{Answer, Probe, headers},
     simulator::{
         ACCESS_KEY, DOMAIN, OTHER_ACCESS_KEY, OTHER_DOMAIN, OTHER_DOMAIN_ID, OTHER_PASSWORD, OTHER_PROJECTS, OTHER_SECRET_KEY, OTHER_USER,
         PASSWORD, PROJECTS, SECRET_KEY, USER,
-        auth::{AccessKey, Signed, string_to_sign},
+        auth::{Signed, string_to_sign},
+        keys::AccessKey,
         message::Request,
     },
     stage, taurus_list,
@@ -174,7 +175,7 @@ fn sign(probe: &Probe, line: &str, secret: &str, at: Timestamp) -> Probe {
 }
 
 /// The same with another access key.
-fn sign_with(probe: &Probe, line: &str, access: &str, secret: &str, at: Timestamp) -> Probe {
+pub(super) fn sign_with(probe: &Probe, line: &str, access: &str, secret: &str, at: Timestamp) -> Probe {
     let date = at.strftime("%Y%m%dT%H%M%SZ").to_string();
     let (method, target) = line.split_once(' ').unwrap();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -293,7 +294,7 @@ fn password_body(password: &str, scope: &serde_json::Value) -> String {
     body_of([DOMAIN, USER, password], scope)
 }
 
-fn body_of([domain, user, password]: [&str; 3], scope: &serde_json::Value) -> String {
+pub(super) fn body_of([domain, user, password]: [&str; 3], scope: &serde_json::Value) -> String {
     json!({ "auth": {
         "identity": { "methods": ["password"], "password": { "user": { "name": user, "password": password, "domain": { "name": domain } } } },
         "scope": { "project": scope },
@@ -398,38 +399,4 @@ async fn another_account_has_projects_of_the_same_names_and_neither_sees_the_oth
     let token = &stage.iam.ask(line, Some(&body_of(other, &by_name))).await.headers["x-subject-token"];
     let found = stage.iam.clone().token(token).ask(lookup, None).await.json();
     assert_eq!(found["projects"][0]["domain_id"], OTHER_DOMAIN_ID);
-}
-
-#[tokio::test]
-async fn an_oidc_token_for_the_right_audience_buys_a_token() {
-    let stage = stage().await;
-    stage.cloud.trust_identity_provider("kubernetes", Some("the-cloud"));
-    let line = "POST /v3.0/OS-AUTH/id-token/tokens";
-    let jwt = |audience: &str, exp: i64| {
-        let claims = json!({ "aud": [audience], "exp": exp, "sub": "system:serviceaccount:shop:backup" }).to_string();
-        format!("e30.{}.c2ln", base64url(claims.as_bytes()))
-    };
-    let body = |jwt: &str| json!({ "auth": { "id_token": { "id": jwt }, "scope": { "project": { "name": "eu-de" } } } }).to_string();
-    let soon = Timestamp::now().as_second() + 600;
-    let idp = stage.iam.clone().header("X-Idp-Id", "kubernetes");
-    let bought = idp.ask(line, Some(&body(&jwt("the-cloud", soon)))).await;
-    assert_eq!(bought.status, 201, "{bought:?}");
-    let probe = Probe::new(&stage.cloud.endpoints().geminidb).token(&bought.headers["x-subject-token"]);
-    assert_eq!(probe.ask(&gemini_list(&format!("?instance_id={GEMINI}")), None).await.status, 200);
-    assert_eq!(idp.ask(line, Some(&body(&jwt("somebody-else", soon)))).await.status, 401);
-    assert_eq!(idp.ask(line, Some(&body(&jwt("the-cloud", soon - 1200)))).await.status, 401);
-    assert_eq!(idp.ask(line, Some(&body("nonsense"))).await.status, 400);
-    assert_eq!(stage.iam.clone().header("X-Idp-Id", "stranger").ask(line, Some(&body(&jwt("the-cloud", soon)))).await.status, 404);
-}
-
-fn base64url(bytes: &[u8]) -> String {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..=chunk.len() {
-            text.push(char::from(LETTERS[(bits >> (18 - 6 * place) & 63) as usize]));
-        }
-    }
-    text
 }

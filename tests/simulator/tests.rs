@@ -8,11 +8,14 @@ mod simulator;
 mod probe;
 
 mod test_access;
+mod test_agents;
 mod test_backups;
 mod test_control;
 mod test_engines;
 mod test_faults;
 mod test_given;
+mod test_identity;
+mod test_locks;
 mod test_pace;
 mod test_regions;
 mod test_sdk;
