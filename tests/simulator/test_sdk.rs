@@ -44,7 +44,7 @@ fn the_vendors_python_sdk_understands_the_simulator() {
     }
 }
 
-fn here() -> PathBuf {
+pub(super) fn here() -> PathBuf {
     // The crate may be a scratch one that only points here, so the manifest's directory will not do.
     let file = Path::new(file!());
     let file = if file.is_absolute() { file.to_path_buf() } else { Path::new(env!("CARGO_MANIFEST_DIR")).join(file) };

@@ -19,6 +19,7 @@ mod test_locks;
 mod test_pace;
 mod test_regions;
 mod test_sdk;
+mod test_sign;
 
 use probe::{Answer, Probe};
 use serde_json::json;
