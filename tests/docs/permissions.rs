@@ -29,7 +29,11 @@ fn calls(operation: Operation) -> Vec<(&'static str, String)> {
             Some(engine.service().list(project, &ListScope::Instance { instance_id: instance.into(), automatic: false }, 0))
         }),
         Operation::Delete => of_each(&|engine| engine.service().delete(project, instance, backup)),
-        Operation::Token => vec![(iam::API.name, written(iam::token("", "", &String::new().into(), None, "")))],
+        Operation::Token => {
+            let secret = String::new().into();
+            let requests = [iam::token("", "", &secret, None, ""), iam::token_of_id_token("", &secret, None, "")];
+            requests.map(|request| (iam::API.name, written(request))).into()
+        }
         Operation::Projects => [iam::own_projects(), iam::projects("")].map(|request| (iam::API.name, written(request))).into(),
     }
 }
