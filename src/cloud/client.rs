@@ -325,9 +325,9 @@ fn no_answer(endpoint: &Endpoint, request: &Request, error: &reqwest::Error) -> 
     Error::no_answer(api, operation, one_line(message))
 }
 
+pub mod agents;
 pub mod authorities;
 mod body;
 mod connection;
-pub(super) use connection::root_cause;
 #[cfg(test)]
 mod tests;

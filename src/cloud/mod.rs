@@ -17,13 +17,10 @@
 //! | [`permits`] | the calls of an account: how many, and whose turn it is | waits |
 //! | [`digest`] | one hash of several texts | – |
 //! | [`clock`] | the cloud's time, by the dates of its answers | – |
-//! | [`client`] | the only file that sends bytes to the cloud | yes |
-//! | [`agent`] | what hands out keys on the operator's own machine | yes |
+//! | [`client`] | the only file that sends bytes; `agents` asks for keys on the operator's own machine | yes |
 //! | [`login`] | who asks: one file for each way to log in | through `client` |
 //! | [`session`] | one verified account: signs, takes permits, sends, reads | through `client` |
 
-#[cfg(feature = "operator")]
-pub mod agent;
 pub mod api;
 pub mod backup;
 #[cfg(feature = "operator")]

@@ -16,7 +16,6 @@ use super::{
     permits::{CallPermit, Permits, Purpose, Urgency},
     request::{Operation, Reply, Request},
 };
-use futures::future::join_all;
 use jiff::Timestamp;
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -184,15 +183,18 @@ impl Session {
         !matches!(self.identity, Identity::OwnToken { .. })
     }
 
-    /// Which of the services cannot be reached at all, and why; in the order of their names. Nothing of the account is shown to them.
+    /// Which of the services cannot be reached at all, and why; in the order of their names. Nothing of the account is shown to them. They are tried one after
+    /// the other, each with a permit like any call, so that nobody else has to wait for it.
     pub async fn unreached(&self) -> Vec<Unreached> {
-        let found = join_all(Engine::all().filter_map(|engine| self.endpoints.engine(engine).map(|endpoint| (engine, endpoint))).map(
-            async |(engine, endpoint)| {
-                let why = self.client.reach(endpoint).await.err()?;
-                Some(Unreached { engine, host: endpoint.host.clone(), why })
-            },
-        ));
-        found.await.into_iter().flatten().collect()
+        let mut unreached = Vec::new();
+        for engine in Engine::all() {
+            let Some(endpoint) = self.endpoints.engine(engine) else { continue };
+            let Some(_permit) = self.permits.wait(Purpose { namespace: "", api: engine.api() }, Urgency::Poll).await else { break };
+            if let Err(why) = self.client.reach(endpoint).await {
+                unreached.push(Unreached { engine, host: endpoint.host.clone(), why });
+            }
+        }
+        unreached
     }
 
     /// Asks for a backup, once. The caller has its permit in hand before it decides. `check` is asked last before the socket.

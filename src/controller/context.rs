@@ -12,7 +12,7 @@ use crate::{
     api::backup::DatabaseBackup,
     cloud::{
         self,
-        agent::{AgencyOptions, Agents},
+        client::agents::{AgencyOptions, Agents},
         endpoints::EndpointPolicy,
     },
     plan::{

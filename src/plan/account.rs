@@ -4,20 +4,16 @@ pub mod events;
 mod memory;
 mod reason;
 mod users;
+mod verification;
 
-use super::{
-    backup::seen::Account,
-    clock::Moment,
-    place::{Place, Project},
-    settings::Settings,
-};
+use super::{backup::seen::Account, clock::Moment, place::Place, settings::Settings};
 use crate::{
     api::{
         account::CloudAccountStatus,
         backup::{AccountKind, AccountRef, DatabaseBackup},
         conditions::{self, Blocked, Verdict, types},
     },
-    cloud::{codes::Class, errors::Error},
+    cloud::session::Unreached,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -25,6 +21,7 @@ use kube::ResourceExt;
 pub use memory::{AccountMemory, Login};
 pub use reason::AccountReason;
 pub use users::{Users, left_behind, needs_for_deletion};
+pub use verification::{Access, AccountError, Verification, unverified};
 
 /// Which account: its kind, its namespace (of the namespaced kind) and its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,82 +53,6 @@ impl std::fmt::Display for AccountKey {
     }
 }
 
-/// Why an account cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct AccountError {
-    /// The reason to report.
-    pub reason: AccountReason,
-    /// One line that a person can act on.
-    pub message: String,
-    /// What an earlier message of the same error has in it, too; empty where messages do not differ from time to time.
-    token: String,
-}
-
-impl AccountError {
-    /// An error with a reason and what to do about it.
-    pub fn new(reason: AccountReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), token: String::new() }
-    }
-
-    /// The same error as before, if it is: its message holds the id of one request, and another one's is no news to all the backups of the account.
-    #[must_use]
-    pub fn unless_as(self, before: Option<&Verification>) -> Self {
-        match before {
-            Some(Err(before)) if before.reason == self.reason && before.token == self.token && !self.token.is_empty() => before.clone(),
-            _ => self,
-        }
-    }
-}
-
-impl AccountError {
-    /// The same error under a reason, with what to look at first in front of its words, since a message is cut at its end.
-    #[must_use]
-    pub fn told(self, reason: AccountReason, hint: &str) -> Self {
-        Self { reason, message: format!("{hint}: {}", self.message), token: format!("{hint}: {}", self.token) }
-    }
-}
-
-impl From<&Error> for AccountError {
-    fn from(error: &Error) -> Self {
-        let reason = match error.class() {
-            Class::Unauthenticated | Class::Invalid => AccountReason::AuthenticationFailed,
-            Class::Forbidden => AccountReason::AccessDenied,
-            Class::Misconfigured | Class::Unsupported => AccountReason::EndpointMisconfigured,
-            _ => AccountReason::CloudUnavailable,
-        };
-        Self { token: error.token(), ..Self::new(reason, error.to_string()) }
-    }
-}
-
-/// What the account's last verification showed.
-pub type Verification = Result<Access, AccountError>;
-
-/// What an account that can be used gives access to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
-    /// Where it points.
-    pub project: Project,
-    /// Why IAM could not be asked, where the account can be used without; absent once it was.
-    pub unverified: Option<String>,
-}
-
-/// What an account comes to that needs nothing of IAM (keys or a given token, and a project) and that IAM did not verify. It is used all the same where IAM
-/// was not asked, or its answer says nothing of the credentials; not once a service has refused them. The words of `before` stay while it is the same.
-pub fn unverified(project: Project, error: AccountError, refused: bool, before: Option<&Verification>) -> Verification {
-    let says_nothing = matches!(error.reason, AccountReason::CloudUnavailable | AccountReason::EndpointMisconfigured);
-    match before {
-        _ if !says_nothing => Err(error),
-        _ if refused => {
-            let message =
-                format!("a service of the cloud refused the credentials, and IAM could not be asked about them: {}", error.message);
-            Err(AccountError { reason: AccountReason::AuthenticationFailed, message, ..error }.unless_as(before))
-        }
-        Some(Ok(access)) if access.unverified.is_some() => Ok(access.clone()),
-        _ => Ok(Access { project, unverified: Some(error.message) }),
-    }
-}
-
 /// What is said while this machine's clock and the cloud's disagree, by the account and by what is not deleted for it.
 pub const CLOCKS_DISAGREE: &str = "the operator's clock and the cloud's are more than 5 minutes apart: nothing is deleted until they agree; \
                                    set the clock of the operator's node";
@@ -158,6 +79,8 @@ pub struct SeenAccount<'a> {
     pub verification: &'a Verification,
     /// What is remembered.
     pub memory: &'a AccountMemory,
+    /// The services that could not be reached when that was last tried.
+    pub unreached: &'a [Unreached],
     /// What was written last.
     pub before: Option<&'a CloudAccountStatus>,
     /// Generation of the spec.
@@ -180,7 +103,7 @@ pub fn status(s: &SeenAccount<'_>) -> CloudAccountStatus {
         Ok(Access { project, unverified }) => {
             let to_what = format!("project {} in {}", project.project_id, project.region);
             match unverified {
-                None => (AccountReason::Verified, format!("verified for {to_what}{}", s.memory.not_reached())),
+                None => (AccountReason::Verified, format!("verified for {to_what}{}", not_reached(s.unreached))),
                 Some(why) => {
                     (AccountReason::Unverified, format!("used for {to_what} although IAM could not verify it, which it tries again: {why}"))
                 }
@@ -210,6 +133,19 @@ pub fn status(s: &SeenAccount<'_>) -> CloudAccountStatus {
         (next.used_by, next.needed_for_deletion) = (Some(count(users.all)), Some(count(users.for_deletion)));
     }
     next
+}
+
+/// What is said of services that cannot be reached; empty where all can. They keep nobody from using the others.
+fn not_reached(unreached: &[Unreached]) -> String {
+    let named = |service: &Unreached| format!("{} ({})", service.engine.as_str(), service.why);
+    match unreached {
+        [] => String::new(),
+        [one] => format!("; not reached: {}", named(one)),
+        [first, others @ ..] => {
+            let others: Vec<&str> = others.iter().map(|service| service.engine.as_str()).collect();
+            format!("; not reached: {}, and neither {}", named(first), others.join(", "))
+        }
+    }
 }
 
 fn count(users: usize) -> i32 {

@@ -1,9 +1,9 @@
 //! `check`: whether the cluster has everything that the operator needs, or whether an account can be used.
 
-use super::{REQUEST_TIMEOUT, authorities, cluster, config};
+use super::{authorities, cluster, config};
 use crate::{
     api::account::{CloudAccount, ClusterCloudAccount},
-    cloud::{self, agent::Agents, client::Observer},
+    cloud::{self, client::Observer, client::agents::Agents},
     controller::{
         accounts::check::{CheckedStep, Surroundings, check as check_account, is_usable},
         api_error::explained,
@@ -28,9 +28,9 @@ pub async fn check(flags: Check) -> Result<(), Box<dyn Error>> {
 }
 
 async fn cluster_is_ready(flags: &Check, config: Config) -> Result<(), Box<dyn Error>> {
-    authorities(&flags.run)?;
+    authorities::read(flags.run.ca_bundle.as_deref())?;
     let (options, lease) = (flags.run.options(config.default_namespace.clone()), flags.run.lease(&config.default_namespace));
-    let findings = permissions::check(&cluster::client(config, REQUEST_TIMEOUT)?, &options, lease.as_ref()).await;
+    let findings = permissions::check(&cluster::client(config, cluster::REQUEST_TIMEOUT)?, &options, lease.as_ref()).await;
     let findings = findings.map_err(|error| format!("the Kubernetes API cannot be asked: {}", explained(&error)))?;
     for note in &findings.notes {
         println!("note: {note}");
@@ -48,8 +48,8 @@ async fn cluster_is_ready(flags: &Check, config: Config) -> Result<(), Box<dyn E
 
 async fn account_can_be_used(flags: &Check, account: &AccountName, config: Config) -> Result<(), Box<dyn Error>> {
     let options = flags.run.options(config.default_namespace.clone());
-    let kubernetes = cluster::client(config, REQUEST_TIMEOUT)?;
-    let cloud = Arc::new(cloud::client::Client::trusting(&authorities(&flags.run)?, Arc::new(Nobody))?);
+    let kubernetes = cluster::client(config, cluster::REQUEST_TIMEOUT)?;
+    let cloud = Arc::new(cloud::client::Client::trusting(&authorities::read(flags.run.ca_bundle.as_deref())?, Arc::new(Nobody))?);
     let surroundings = Surroundings { kubernetes: &kubernetes, cloud, agents: &Agents::new()?, options: &options };
     let (namespace, now) = (account.namespace.as_deref(), Clock::start().now());
     let steps = match namespace {

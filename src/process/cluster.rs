@@ -11,6 +11,8 @@ use kube::{
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::time::Duration;
 
+/// Answers of the API server to single requests; a reconcile must not wait longer for one.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 const HINT: &str = "in a Pod, mount its ServiceAccount; outside, set KUBECONFIG";
 
 /// By the kubeconfig of `KUBECONFIG` or `~/.kube/config`; where there is none that names a cluster, by the ServiceAccount of this Pod, whose API server is

@@ -2,7 +2,7 @@
 
 use crate::{
     cloud::{
-        agent::{AgencyOptions, PodAgent},
+        client::agents::{AgencyOptions, PodAgent},
         endpoints::{AllowedHosts, EndpointPolicy},
     },
     controller::{checks::permissions::LeaseName, context::Options},

@@ -1,5 +1,6 @@
 //! The process: flags, telemetry, HTTP, signals. Everything is wired here and nowhere else.
 
+mod authorities;
 mod check;
 mod cluster;
 pub mod config;
@@ -14,7 +15,7 @@ mod usage;
 mod wait;
 
 use crate::{
-    cloud::{self, agent::Agents, client::authorities::Authorities},
+    cloud::{self, client::agents::Agents, client::authorities::Authorities},
     controller::{
         self,
         checks::{definitions, permissions::LeaseName, readiness::Readiness},
@@ -37,8 +38,6 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use usage::Usage;
 pub use wait::wait;
 
-/// Answers of the API server to single requests; a reconcile must not wait longer for one.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// A watch is renewed every 120 s.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(150);
 
@@ -54,7 +53,7 @@ pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
     for problem in cluster::unusable_proxies() {
         tracing::warn!(problem, "a proxy of the environment cannot be used");
     }
-    let authorities = authorities(&flags)?;
+    let authorities = authorities::read(flags.ca_bundle.as_deref())?;
     let config = cluster::config()?;
     let (ctx, granted) = context(&flags, &config, &authorities, stop)?;
     let http = AbortOnDropHandle::new(tokio::spawn(http::serve(listener, ctx.clone(), Readiness::new(ctx.clone()))));
@@ -78,15 +77,6 @@ async fn work(flags: &Run, config: &Config, ctx: &Arc<Context>, granted: Granted
     }
 }
 
-/// The authorities in the file that `--ca-bundle` names.
-fn authorities(flags: &Run) -> Result<Authorities, String> {
-    let Some(file) = &flags.ca_bundle else { return Ok(Authorities::default()) };
-    let pem = std::fs::read(file).map_err(|error| format!("--ca-bundle {} cannot be read: {error}", file.display()))?;
-    let authorities = Authorities::from_pem(&pem).map_err(|problem| format!("--ca-bundle {}: {problem}", file.display()))?;
-    tracing::info!(file = %file.display(), certificates = authorities.count(), "authorities are trusted besides the public ones");
-    Ok(authorities)
-}
-
 fn context(
     flags: &Run,
     config: &Config,
@@ -95,9 +85,9 @@ fn context(
 ) -> Result<(Arc<Context>, Granted), Box<dyn Error>> {
     let metrics = Arc::new(Metrics::new().with(Box::new(Usage)));
     let runtime = Runtime {
-        client: cluster::client(config.clone(), REQUEST_TIMEOUT)?,
+        client: cluster::client(config.clone(), cluster::REQUEST_TIMEOUT)?,
         watcher: cluster::client(config.clone(), WATCH_TIMEOUT)?,
-        events: Events::new(cluster::client(config.clone(), REQUEST_TIMEOUT)?, std::env::var("HOSTNAME").ok()),
+        events: Events::new(cluster::client(config.clone(), cluster::REQUEST_TIMEOUT)?, std::env::var("HOSTNAME").ok()),
         clock: Clock::start(),
         concurrency: flags.concurrency,
         answers: Places::new(ANSWERS),

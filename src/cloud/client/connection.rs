@@ -64,7 +64,7 @@ fn certificate_error(error: &reqwest::Error) -> Option<&CertificateError> {
 }
 
 /// The innermost cause: the outer ones repeat the address.
-pub(in crate::cloud) fn root_cause(error: &reqwest::Error) -> String {
+pub(super) fn root_cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;

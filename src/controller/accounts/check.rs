@@ -9,8 +9,8 @@ use crate::{
     api::account::AccountCredentials,
     cloud::{
         self,
-        agent::Agents,
         api::Lists,
+        client::agents::Agents,
         codes::Class,
         engine::Engine,
         login::identity::LoginError,

@@ -33,12 +33,13 @@ use crate::{
         account::ClusterCloudAccount,
         conditions::{Kstatus, is_true, types},
     },
-    plan::account::{Access, AccountKey, AccountMemory, SeenAccount, Verification, events::notices, left_behind, status},
+    cloud::session::Session,
+    plan::account::{Access, AccountKey, SeenAccount, Verification, events::notices, left_behind, status},
 };
 use kinds::AccountObject;
 use kube::{Api, api::ListParams, runtime::controller::Action};
 use std::{marker::PhantomData, sync::Arc, time::Duration};
-use verify::{Verified, verify};
+use verify::verify;
 
 /// Between two verifications of an account whatever happens.
 const MIN_PAUSE: Duration = Duration::from_millis(200);
@@ -130,7 +131,7 @@ impl<K: AccountObject> AccountController<K> {
 }
 
 /// Verifies an account where that is due, and writes what was found.
-async fn renew<K: AccountObject>(ctx: &Context, account: &K, mut slot: Slot) -> Result<Action, kube::Error> {
+async fn renew<K: AccountObject>(ctx: &Arc<Context>, account: &K, mut slot: Slot) -> Result<Action, kube::Error> {
     let (key, before, settings) = (account.key(), account.status(), &ctx.options.settings);
     // Known from here on, with its rate.
     ctx.accounts.permits(&key, account.spec().rate());
@@ -139,22 +140,30 @@ async fn renew<K: AccountObject>(ctx: &Context, account: &K, mut slot: Slot) -> 
     let asked_again = memory.is_asked_again(annotations_hash(account));
     let was_refused = held.session.as_ref().is_some_and(|session| session.refused());
     let verified = verify(ctx, account, &held, &mut memory, asked_again, &mut slot).await;
-    memory.note(&verified.verification, before, ctx.now());
-    let is_told = before.is_some_and(|before| is_true(&before.conditions, types::READY));
-    try_services(ctx, &verified, &mut memory, asked_again, is_told, &mut slot).await;
     let now = ctx.now();
+    memory.note(&verified.verification, before, now);
+    if asked_again || verified.opened_with != held.opened_with {
+        memory.tried_services = None;
+    }
+    if let Some(session) = verified.session.as_ref().filter(|_| verified.verification.is_ok())
+        && memory.services_are_due(&held.unreached, settings, now)
+    {
+        memory.tried_services = Some(now);
+        try_services(ctx, key.clone(), session.clone());
+    }
     let cloud_now = verified.session.as_ref().and_then(|session| session.cloud_now());
     let users = ctx.users_of(&key);
     let (verification, generation) = (&verified.verification, account.meta().generation);
-    let next = status(&SeenAccount { verification, memory: &memory, before, generation, users, cloud_now, settings, now });
-    let is_untold = verified.verification.is_ok() && memory.services_are_due(settings, now);
-    let again_in = verified.again_in.into_iter().chain(is_untold.then_some(MIN_PAUSE)).chain([memory.requeue_after(settings, now)]).min();
+    let unreached = held.unreached.as_slice();
+    let next = status(&SeenAccount { verification, memory: &memory, unreached, before, generation, users, cloud_now, settings, now });
+    let again_in = verified.again_in.into_iter().chain([memory.requeue_after(settings, now)]).min();
     let is_skewed = is_true(&next.conditions, types::CLOCK_SKEW);
     let is_new = before != Some(&next);
     if is_new {
         log(&key, &verified.verification, before.is_some_and(|before| before.conditions == next.conditions));
     }
-    let held = Held { session: verified.session, opened_with: verified.opened_with, verification: Some(verified.verification), memory };
+    let held =
+        Held { session: verified.session, opened_with: verified.opened_with, verification: Some(verified.verification), memory, ..held };
     if ctx.accounts.keep(&key, held, account.allowed_namespaces().cloned(), is_skewed, now) {
         ctx.wake_users_of(&key);
     }
@@ -171,16 +180,13 @@ async fn renew<K: AccountObject>(ctx: &Context, account: &K, mut slot: Slot) -> 
     Ok(Action::requeue(again_in.unwrap_or_default().max(MIN_PAUSE)))
 }
 
-/// Finds out which services can be reached, where that is due. That may take seconds, so whoever waits for the account is told first that it is ready.
-async fn try_services(ctx: &Context, verified: &Verified, memory: &mut AccountMemory, asked_again: bool, is_told: bool, slot: &mut Slot) {
-    if asked_again {
-        memory.tried_services = None;
-    }
-    let Some(session) = verified.session.as_ref().filter(|_| verified.verification.is_ok() && is_told) else { return };
-    if memory.services_are_due(&ctx.options.settings, ctx.now()) {
-        memory.unreached = slot.outside(session.unreached()).await;
-        memory.tried_services = Some(ctx.now());
-    }
+/// Finds out in the background which services can be reached: one that does not answer takes seconds, and the account may have to be verified meanwhile.
+fn try_services(ctx: &Arc<Context>, key: AccountKey, session: Arc<Session>) {
+    let ctx = ctx.clone();
+    tokio::spawn(async move {
+        let unreached = session.unreached().await;
+        ctx.accounts.tried_services(&key, unreached);
+    });
 }
 
 fn log(key: &AccountKey, verification: &Verification, is_old_news: bool) {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     cloud::{
-        agent::Agents,
+        client::agents::Agents,
         endpoints::{EndpointError, Endpoints},
         login::{Credentials, identity::Target},
         permits::Permits,

@@ -158,7 +158,7 @@ async fn is_granted(client: &Client, permission: &Permission) -> Result<bool, ku
 mod tests {
     use super::*;
     use crate::{
-        cloud::{agent::AgencyOptions, endpoints::EndpointPolicy},
+        cloud::{client::agents::AgencyOptions, endpoints::EndpointPolicy},
         plan::{backup::description::ClusterName, settings::Settings},
     };
     use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What this process remembers of an account.
 
-use super::Verification;
+use super::verification::Verification;
 use crate::{
     api::{
         account::CloudAccountStatus,
@@ -26,8 +26,6 @@ pub struct AccountMemory {
     pub replaced: Option<Moment>,
     /// When it was last tried whether the services can be reached.
     pub tried_services: Option<Moment>,
-    /// Those that could not.
-    pub unreached: Vec<Unreached>,
     /// The annotations when they were last looked at: a person who changes one asks for another try.
     pub annotations: Option<u64>,
 }
@@ -82,22 +80,9 @@ impl AccountMemory {
     }
 
     /// Whether it is to be tried now which services can be reached: at first, from time to time, and soon again while one cannot.
-    pub fn services_are_due(&self, settings: &Settings, now: Moment) -> bool {
-        let interval = if self.unreached.is_empty() { settings.verification_interval() } else { settings.secret_reread(false) };
+    pub fn services_are_due(&self, unreached: &[Unreached], settings: &Settings, now: Moment) -> bool {
+        let interval = if unreached.is_empty() { settings.verification_interval() } else { settings.secret_reread(false) };
         self.tried_services.is_none_or(|tried| now.since(tried) >= interval)
-    }
-
-    /// What is said of services that cannot be reached; empty where all can.
-    pub fn not_reached(&self) -> String {
-        let of = |unreached: &Unreached| format!("{} ({})", unreached.engine.as_str(), unreached.why);
-        match self.unreached.as_slice() {
-            [] => String::new(),
-            [one] => format!("; not reached: {}", of(one)),
-            several => {
-                let names: Vec<&str> = several.iter().map(|unreached| unreached.engine.as_str()).collect();
-                format!("; not reached: {}; the first of them: {}", names.join(", "), several[0].why)
-            }
-        }
     }
 
     /// When an account is looked at again, at the latest: its Secret may have changed, its grace may be over.

@@ -1,10 +1,10 @@
 //! From an agency of the machine that the operator runs on: the node's, or the one that is associated with the operator's Pod.
 
-use super::{Obtained, Sources};
+use super::obtained::{Obtained, Sources};
 use crate::{
     api::backup::AccountKind,
     cloud::{
-        agent::{AgentError, PodAgent},
+        client::agents::{AgentError, PodAgent},
         login::{Credentials, access_key::AccessKey},
     },
     plan::account::{AccountError, AccountReason},

@@ -12,33 +12,11 @@ mod secret;
 mod service_account;
 
 use crate::{
-    api::{account::AccountCredentials, backup::AccountKind},
-    cloud::{
-        agent::{AgencyOptions, Agents},
-        login::{Credentials, access_key::AccessKey, password::Password, token::Token},
-    },
+    api::account::AccountCredentials,
+    cloud::login::{Credentials, access_key::AccessKey, password::Password, token::Token},
     plan::account::{AccountError, AccountReason},
 };
-use jiff::Timestamp;
-use kube::Client;
-pub use obtained::Obtained;
-
-/// What the sources are asked with.
-#[derive(Clone, Copy)]
-pub struct Sources<'a> {
-    /// For Secrets and tokens of ServiceAccounts.
-    pub kubernetes: &'a Client,
-    /// For agencies.
-    pub agents: &'a Agents,
-    /// Where these are.
-    pub agencies: &'a AgencyOptions,
-    /// The kind of the account.
-    pub kind: AccountKind,
-    /// The namespace of its Secrets and ServiceAccounts.
-    pub namespace: &'a str,
-    /// Now, by the wall clock.
-    pub now: Timestamp,
-}
+pub use obtained::{Obtained, Sources};
 
 /// Obtains what an account names.
 ///

@@ -1,6 +1,6 @@
 //! From a ServiceAccount: Kubernetes is asked for a token of it (`TokenRequest`), which IAM takes in trade.
 
-use super::Obtained;
+use super::obtained::Obtained;
 use crate::{
     api::account::WorkloadIdentity,
     cloud::login::{self, Credentials},

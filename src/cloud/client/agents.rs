@@ -1,7 +1,8 @@
 //! What hands out temporary keys to whoever runs on a machine of the cloud: the node's metadata service (the vendor's SDK, `MetadataAccessor`), and the agent of
 //! CCE Pod Identity (its `PodIdentityAccessor`). Both are asked by plain http, without any proxy, and are given little time.
 
-use super::{
+use super::connection;
+use crate::cloud::{
     clock,
     json::object,
     login::{access_key::AccessKey, identity::Life},
@@ -125,7 +126,7 @@ impl Answer {
 
 async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, AgentError> {
     let unreachable = |error: reqwest::Error| {
-        let why = if error.is_timeout() { "no answer in time".to_owned() } else { super::client::root_cause(&error) };
+        let why = if error.is_timeout() { "no answer in time".to_owned() } else { connection::root_cause(&error) };
         AgentError::Unreachable(clean(&why, QUOTED_CHARS))
     };
     let mut response = request.send().await.map_err(unreachable)?;
