@@ -136,7 +136,7 @@ fn retry(outcome: Outcome, error: &Error, before: Option<&RetryState>, annotatio
     let delay = error.retry_after().map_or(delay, |asked| asked.max(delay));
     RetryState {
         reason,
-        message: error.to_string(),
+        message: said(reason, error),
         is_final,
         failures,
         retry_at: context.now.plus(delay),
@@ -145,6 +145,15 @@ fn retry(outcome: Outcome, error: &Error, before: Option<&RetryState>, annotatio
         annotations,
         token: error.token(),
     }
+}
+
+/// The error in its own words, behind what to do where the address is wrong. In some regions the vendor's sources disagree about a service's host (the region
+/// files of its SDK and those of its Terraform provider), and one host is TaurusDB's here and GaussDB's there.
+fn said(reason: Reason, error: &Error) -> String {
+    if reason == Reason::EndpointMisconfigured && error.status() == Some(404) {
+        return format!("this host does not serve it: set endpoints.{} of a ClusterCloudAccount: {error}", error.api.label);
+    }
+    error.to_string()
 }
 
 fn failures(before: Option<&RetryState>, reason: Reason) -> u32 {

@@ -157,6 +157,16 @@ fn busy_throttled_and_unauthenticated_spend_no_attempt_and_are_tried_again() {
 }
 
 #[test]
+fn a_host_that_does_not_serve_it_is_answered_by_the_field_that_names_another() {
+    let mut world = World::new();
+    world.write_intent();
+    world.answer(Err(refusal(404, "APIGW.0101")));
+    let message = world.report().status.conditions[0].message.clone();
+    assert!(message.starts_with("this host does not serve it: set endpoints.") && message.contains("of a ClusterCloudAccount: "), "{message}");
+    assert!(message.contains("APIGW.0101") && message.chars().count() <= 256, "{message}");
+}
+
+#[test]
 fn the_cloud_is_not_asked_again_before_it_wants_to_be() {
     let mut world = World::new();
     world.write_intent();
