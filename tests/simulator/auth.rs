@@ -64,11 +64,11 @@ pub fn authenticate(cloud: &mut Cloud, request: &Request) -> Result<Caller, Refu
     let key = cloud.access_keys.iter().find(|key| key.access == signed.access);
     // One that is switched off is told the same (`cloud-apis.md` §11.2.2), and neither counts as a bad signature: nobody's key is guessed at.
     let Some(key) = key.filter(|key| !key.is_disabled) else { return Err(refuse("the AK does not exist")) };
-    if cloud.ledger.key_is_locked(&key.access) {
+    if cloud.ledger.key_is_locked(&key.access, now) {
         return Err(refuse("AK access failed to reach the limit,forbidden"));
     }
     let checked = signed.check(request, key, now);
-    cloud.ledger.signature(&key.access, checked.is_ok(), &cloud.settings);
+    cloud.ledger.signature(&key.access, checked.is_ok(), now, &cloud.settings);
     checked.map_err(refuse)?;
     Ok(Caller { domain: key.domain.clone(), by: By::AccessKey })
 }

@@ -80,12 +80,13 @@ fn by_password(cloud: &mut Cloud, request: &Request) -> Checked<Reply> {
     let [domain, name, password] = [text("/password/user/domain/name")?, text("/password/user/name")?, text("/password/user/password")?];
     let known = cloud.tenants.iter().find(|tenant| (&*tenant.domain, &*tenant.user) == (domain, name));
     let tenant = known.cloned().ok_or_else(unauthorized)?;
-    if cloud.ledger.user_is_locked(name) {
+    let now = cloud.now();
+    if cloud.ledger.user_is_locked(name, now) {
         // The list of error codes has this one; that it comes in this envelope is a guess.
         return Err(Reply::error(401, "IAM.0061", "Account locked."));
     }
     let is_right = tenant.password == password;
-    cloud.ledger.password(name, is_right, &cloud.settings);
+    cloud.ledger.password(name, is_right, now, &cloud.settings);
     if !is_right {
         return Err(unauthorized());
     }

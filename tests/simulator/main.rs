@@ -1,7 +1,7 @@
 //! The simulated cloud as a program of its own: `cargo run --example cloud-simulator -- --any-instance --backup-duration 5`.
 //!
-//! It prints one line of JSON with the URLs of its services and of its admin API, and serves until its standard input closes or it gets
-//! SIGTERM.
+//! It prints one line of JSON with the URLs of its services, of its admin API and of a node's two agents, and serves until its standard
+//! input closes or it gets SIGTERM.
 
 #[path = "mod.rs"]
 mod simulator;

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     DDS, ENGINES, GAUSS, GEMINI, PROJECT, RDS, REDIS, TAURUS,
-    simulator::{ACCESS_KEY, DOMAIN, DOMAIN_ID, PASSWORD, PROJECTS, SECRET_KEY, Simulator, USER},
+    simulator::{ACCESS_KEY, DOMAIN, DOMAIN_ID, PASSWORD, PROJECTS, SECRET_KEY, Simulator, USER, identity::Provider, issuer::Issuer},
 };
 
 #[test]
@@ -40,6 +40,33 @@ fn the_vendors_python_sdk_understands_the_simulator() {
     let output = run(Command::new(&python).arg(here().join("sdk_check.py")).arg(given.to_string()).env("NO_PROXY", "127.0.0.1"));
     let text = String::from_utf8_lossy(&output.stdout);
     for part in ["iam", "project_lookup", "geminidb", "taurusdb", "dcs", "rds", "dds", "gaussdb"] {
+        assert!(text.contains(&format!("ok {part}")), "{part} is missing in: {text}");
+    }
+}
+
+#[test]
+fn the_vendors_python_sdk_logs_in_at_the_agents_and_with_an_id_token() {
+    let python = sdk_python();
+    let cloud = Simulator::launch();
+    let issuer = Issuer::new("https://cluster.example.com", "a-key");
+    let provider = Provider::new("cluster-oidc", "iam-client-id", "https://cluster.example.com", &issuer.jwks());
+    cloud.add_identity_provider(provider.admit("system:serviceaccount:shop:backups"));
+    let jwt = issuer.sign(&issuer.claims("iam-client-id", "shop", "backups", jiff::Timestamp::now().as_second()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, format!("{content}\n")).unwrap();
+        path
+    };
+    let urls = cloud.endpoints();
+    let given = json!({
+        "iam": urls.iam, "taurusdb": urls.taurusdb, "admin": cloud.admin_url(), "metadata": cloud.metadata_url(), "pod_identity": cloud.pod_identity_uri(),
+        "project": PROJECT, "domain_id": DOMAIN_ID, "pod_token_file": file("pod-token", &cloud.pod_identity_token()),
+        "idp": "cluster-oidc", "id_token_file": file("id-token", &jwt),
+    });
+    let output = run(Command::new(&python).arg(here().join("sdk_logins.py")).arg(given.to_string()).env("NO_PROXY", "127.0.0.1"));
+    let text = String::from_utf8_lossy(&output.stdout);
+    for part in ["metadata", "pod_identity", "federation"] {
         assert!(text.contains(&format!("ok {part}")), "{part} is missing in: {text}");
     }
 }

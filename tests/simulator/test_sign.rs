@@ -129,9 +129,8 @@ impl Dice {
     }
 
     fn query(&mut self) -> Vec<(String, String)> {
-        let names: Vec<String> = (0..1 + self.below(4))
-            .map(|_| if self.yes() { self.one(&["limit", "name", "offset"]).to_owned() } else { self.odd(6) })
-            .collect();
+        let names: Vec<String> =
+            (0..=self.below(4)).map(|_| if self.yes() { self.one(&["limit", "name", "offset"]).to_owned() } else { self.odd(6) }).collect();
         // Fewer names than parameters: some come more than once.
         (0..self.below(7)).map(|_| (names[self.below(names.len())].clone(), self.odd(10))).collect()
     }
