@@ -2,7 +2,7 @@
 
 use crate::render::{RELEASE, objects, of_kind, parse, path, template};
 use database_backup_operator::{
-    cloud::endpoints::EndpointPolicy,
+    cloud::{client::agents::AgencyOptions, endpoints::EndpointPolicy},
     controller::{
         checks::permissions::{LeaseName, used},
         context::Options,
@@ -61,6 +61,7 @@ fn needed(namespaces: &[&str], cluster: bool) -> BTreeSet<Grant> {
         },
         cluster_resource_namespace: RELEASE.into(),
         endpoint_policy: EndpointPolicy::default(),
+        agencies: AgencyOptions::default(),
         cluster_name: ClusterName::default(),
     };
     let lease = LeaseName { namespace: RELEASE.into(), name: RELEASE.into() };

@@ -9,15 +9,16 @@ use database_backup_operator::{
     cloud::{
         backup::{ListScope, NewBackup},
         endpoints::{EndpointError, Endpoints},
-        engine::Cloud,
+        engine::{Cloud, Engine},
         errors::Error,
         listing::Gap,
         request::Hints,
-        session::ListError,
+        session::{ListError, Unreached},
     },
     plan::{
         account::{
-            Access, AccountError, AccountKey, AccountMemory, AccountReason, Verification, seen_by_backups, status as account_status,
+            Access, AccountError, AccountKey, AccountMemory, AccountReason, SeenAccount, Verification, seen_by_backups,
+            status as account_status,
         },
         backup::{
             decide::decide,
@@ -266,6 +267,10 @@ pub fn check_account(resolved: &Result<Endpoints, EndpointError>, cloud: Cloud, 
     let (mut memory, settings) = (AccountMemory::default(), Settings::default());
     let now = Moment { wall: Timestamp::UNIX_EPOCH, mono: Duration::ZERO };
     memory.note(&verification, None, now);
-    check_conditions(&account_status(&verification, &memory, None, Some(1), Some(Timestamp::MAX), &settings, now).conditions);
-    assert!(!memory.requeue_after(&settings, now).is_zero(), "no account is verified without a pause");
+    let cloud_now = Some(Timestamp::MAX);
+    let unreached = Engine::all().map(|engine| Unreached { engine, host: region.to_owned(), why: region.to_owned() }).collect::<Vec<_>>();
+    let (verification, memory, unreached, settings) = (&verification, &memory, unreached.as_slice(), &settings);
+    let seen = SeenAccount { verification, memory, unreached, before: None, generation: Some(1), users: None, cloud_now, settings, now };
+    check_conditions(&account_status(&seen).conditions);
+    assert!(!memory.requeue_after(settings, now).is_zero(), "no account is verified without a pause");
 }

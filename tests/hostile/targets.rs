@@ -14,6 +14,7 @@ use database_backup_operator::{
     },
     cloud::{
         backup::{NewBackup, RemoteBackup, RemoteState},
+        client::agents::read_keys,
         codes::Class,
         endpoints::{EndpointPolicy, Endpoints, Overrides},
         engine::{Cloud, Engine},
@@ -196,6 +197,10 @@ fn check_error(error: &Error) {
 
 /// Answers of IAM.
 pub fn iam_answers(body: &[u8]) {
+    match read_keys(body, jiff::Timestamp::UNIX_EPOCH) {
+        Ok(keys) => check_credentials(&Credentials::AccessKey(keys)),
+        Err(error) => check_line(&error.to_string(), 100),
+    }
     if let Ok(facts) = iam::read_token(body) {
         check_time(facts.expires_at);
         if let Some(id) = &facts.project_id {
@@ -236,12 +241,14 @@ fn check_credentials(credentials: &Credentials) {
         Credentials::Password(Password { domain_name, username, password }) => {
             [domain_name, username, password.expose_secret()].map(one_line)
         }
-        Credentials::AccessKey(AccessKey { access_key, secret_key, security_token }) => {
+        Credentials::AccessKey(AccessKey { access_key, secret_key, security_token, .. }) => {
             one_line(secret_key.expose_secret());
             let token = security_token.as_ref().map_or("x", ExposeSecret::expose_secret);
             [access_key, token, access_key].map(header)
         }
         Credentials::Token(Token { token }) => [token.expose_secret(); 3].map(header),
+        // Nothing of it is read from a text.
+        Credentials::WorkloadIdentity(_) => [(); 3],
     };
 }
 

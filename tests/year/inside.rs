@@ -2,7 +2,11 @@
 
 use database_backup_operator::{
     cloud::{
-        client::{Client, authorities::Authorities},
+        client::{
+            Client,
+            agents::{AgencyOptions, Agents},
+            authorities::Authorities,
+        },
         endpoints::EndpointPolicy,
     },
     controller::{
@@ -98,6 +102,7 @@ fn context(config: &kube::Config, now: Timestamp) -> (Context, tokio::sync::mpsc
         settings: settings(),
         cluster_resource_namespace: "operator".into(),
         endpoint_policy: EndpointPolicy { allow_insecure: true, ..EndpointPolicy::default() },
+        agencies: AgencyOptions::default(),
         cluster_name: ClusterName::default(),
     };
     let (accounts, granted) = Accounts::new();
@@ -105,6 +110,7 @@ fn context(config: &kube::Config, now: Timestamp) -> (Context, tokio::sync::mpsc
         runtime: Arc::new(runtime),
         cloud: Arc::new(Client::trusting(&Authorities::default(), metrics).expect("a client of the cloud")),
         options,
+        agents: Agents::new().expect("a client"),
         backups: Backups::default(),
         schedules: Schedules::default(),
         accounts,

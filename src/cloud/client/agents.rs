@@ -98,7 +98,7 @@ impl Agents {
         if let Some(token) = token {
             keys = keys.header(HeaderName::from_static("x-metadata-token"), token);
         }
-        read(answer(keys).await?, now)
+        read(&answer(keys).await?, now)
     }
 
     /// The keys of the agency that is associated with the operator's Pod, from the agent at `uri`, which asks for the content of a token file.
@@ -107,7 +107,8 @@ impl Agents {
     /// As for [`Agents::keys_of_instance`].
     pub async fn keys_of_pod(&self, uri: &str, token: &SecretString, now: Timestamp) -> Result<AccessKey, AgentError> {
         let request = self.http.post(uri).header("content-type", "application/json").body("{}").timeout(POD_TIMEOUT);
-        read(answer(request.header("authorization", secret(token.expose_secret().as_bytes())?)).await?, now)
+        let request = request.header("authorization", secret(token.expose_secret().as_bytes())?);
+        read(&answer(request).await?, now)
     }
 }
 
@@ -147,18 +148,21 @@ fn secret(bytes: &[u8]) -> Result<HeaderValue, AgentError> {
     Ok(value)
 }
 
-fn read(answer: Answer, now: Timestamp) -> Result<AccessKey, AgentError> {
+fn read(answer: &Answer, now: Timestamp) -> Result<AccessKey, AgentError> {
     if answer.status == StatusCode::UNAUTHORIZED && String::from_utf8_lossy(&answer.body).contains(NO_AGENCY) {
         return Err(AgentError::NoAgency);
     }
     if !answer.status.is_success() {
         return Err(answer.unusable());
     }
-    keys(&answer.body, answer.date.unwrap_or(now))
+    read_keys(&answer.body, answer.date.unwrap_or(now))
 }
 
 /// Reads keys in any spelling that the SDK takes: `access`, `accessKeyId` or `access_key_id`, alone or inside `credential` or `credentials`.
-fn keys(body: &[u8], now: Timestamp) -> Result<AccessKey, AgentError> {
+///
+/// # Errors
+/// Something is missing, cannot be sent, or has ended by `now`.
+pub fn read_keys(body: &[u8], now: Timestamp) -> Result<AccessKey, AgentError> {
     let unusable = |what: &str| AgentError::Unusable(what.to_owned());
     let answer = object(body).map_err(|_| unusable("something that is no JSON object"))?;
     let inner = ["credential", "credentials"].iter().find_map(|name| answer.get(*name).and_then(Value::as_object));
@@ -192,7 +196,7 @@ mod tests {
     const NOW: &str = "2026-01-01T00:00:00Z";
 
     fn read(body: &str) -> Result<AccessKey, AgentError> {
-        keys(body.as_bytes(), NOW.parse().unwrap())
+        read_keys(body.as_bytes(), NOW.parse().unwrap())
     }
 
     #[test]

@@ -351,7 +351,9 @@ async fn accounts_of_one_user_share_what_a_service_allows() {
 async fn accounts_that_sign_with_one_key_have_so_few_calls_under_way_that_it_is_not_locked_should_it_be_wrong() {
     let pace = Arc::new(Pace::default());
     let mut all: Vec<_> = (0..12).map(|_| permits(1000)).collect();
-    all.iter().for_each(|permits| permits.share_pace(pace.clone(), true));
+    for permits in &all {
+        permits.share_pace(pace.clone(), true);
+    }
     let take = |permits: &Arc<Permits>, key: &str| match permits.try_urgent(key, SHOP) {
         Asked::Granted(permit) => Some(permit),
         Asked::Queued | Asked::Paused => None,

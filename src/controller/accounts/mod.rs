@@ -185,7 +185,7 @@ fn try_services(ctx: &Arc<Context>, key: AccountKey, session: Arc<Session>) {
     let ctx = ctx.clone();
     tokio::spawn(async move {
         let unreached = session.unreached().await;
-        ctx.accounts.tried_services(&key, unreached);
+        ctx.accounts.tried_services(&key, &unreached);
     });
 }
 

@@ -244,9 +244,12 @@ impl Accounts {
     }
 
     /// It was tried which services an account reaches. Has it looked at soon where that has changed.
-    pub fn tried_services(&self, key: &AccountKey, unreached: Vec<Unreached>) {
-        let is_other =
-            self.lock().entries.get_mut(key).is_some_and(|entry| std::mem::replace(&mut entry.unreached, unreached.clone()) != unreached);
+    pub fn tried_services(&self, key: &AccountKey, unreached: &[Unreached]) {
+        let is_other = self.lock().entries.get_mut(key).is_some_and(|entry| {
+            let is_other = entry.unreached != unreached;
+            entry.unreached = unreached.to_vec();
+            is_other
+        });
         if is_other {
             self.recheck(key);
         }

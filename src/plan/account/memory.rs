@@ -46,12 +46,9 @@ pub enum Login {
 impl AccountMemory {
     /// Takes note of a verification.
     pub fn note(&mut self, verification: &Verification, status: Option<&CloudAccountStatus>, now: Moment) {
-        let error = match verification {
-            Ok(_) => {
-                (self.failed, self.blocked) = (false, None);
-                return;
-            }
-            Err(error) => error,
+        let Err(error) = verification else {
+            (self.failed, self.blocked) = (false, None);
+            return;
         };
         if error.reason.kstatus() == Kstatus::Blocked {
             let stalled_before = !self.failed && status.is_some_and(|s| is_true(&s.conditions, types::STALLED));

@@ -162,7 +162,10 @@ fn a_host_that_does_not_serve_it_is_answered_by_the_field_that_names_another() {
     world.write_intent();
     world.answer(Err(refusal(404, "APIGW.0101")));
     let message = world.report().status.conditions[0].message.clone();
-    assert!(message.starts_with("this host does not serve it: set endpoints.") && message.contains("of a ClusterCloudAccount: "), "{message}");
+    assert!(
+        message.starts_with("this host does not serve it: set endpoints.") && message.contains("of a ClusterCloudAccount: "),
+        "{message}"
+    );
     assert!(message.contains("APIGW.0101") && message.chars().count() <= 256, "{message}");
 }
 
