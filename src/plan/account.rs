@@ -182,6 +182,13 @@ pub fn seen_by_backups(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        api::conditions::{Kstatus, is_true},
+        cloud::engine::{Cloud, Engine},
+        plan::place::Project,
+    };
+    use std::time::Duration;
+    use strum::VariantArray;
 
     fn seen(kind: AccountKind, reason: AccountReason, message: &str) -> String {
         let namespace = (kind == AccountKind::CloudAccount).then(|| "shop".to_owned());
@@ -192,6 +199,71 @@ mod tests {
         }
     }
 
+    /// Moments of a day, by second.
+    fn at(second: u64) -> Moment {
+        Moment { wall: "2026-01-01T00:00:00Z".parse().unwrap(), mono: Duration::ZERO }.plus(Duration::from_secs(second))
+    }
+
+    /// The status of an account that is ready, `second` seconds after it was verified first.
+    fn ready(before: Option<&CloudAccountStatus>, verified: u64, all: usize, unreached: &[Unreached], second: u64) -> CloudAccountStatus {
+        let project = Project { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id: "p-1".into() };
+        let verification = Ok(Access { project, unverified: None });
+        let memory = AccountMemory { verified: Some(at(verified)), ..AccountMemory::default() };
+        let (users, settings) = (Some(Users { all, for_deletion: 1 }), Settings::default());
+        let (verification, memory, settings) = (&verification, &memory, &settings);
+        let now = at(second);
+        status(&SeenAccount { verification, memory, unreached, before, generation: Some(1), users, cloud_now: None, settings, now })
+    }
+
+    #[test]
+    fn the_time_of_the_verification_moves_with_what_it_shows_or_every_six_hours_and_not_with_counts() {
+        let verified = |status: &CloudAccountStatus| status.last_verified_time.as_ref().map(|time| time.0);
+        let first = ready(None, 0, 3, &[], 0);
+        assert_eq!((verified(&first), first.used_by, first.needed_for_deletion), (Some(at(0).wall), Some(3), Some(1)));
+        let counted = ready(Some(&first), 0, 4, &[], 60);
+        assert_eq!((verified(&counted), counted.used_by), (Some(at(0).wall), Some(4)));
+        let soon = ready(Some(&first), 3600, 3, &[], 3600);
+        assert_eq!(soon, first, "verified an hour later, and nothing is written");
+        assert_eq!(verified(&ready(Some(&first), 6 * 3600, 3, &[], 6 * 3600)), Some(at(6 * 3600).wall));
+    }
+
+    #[test]
+    fn services_that_cannot_be_reached_are_named_and_the_account_stays_ready() {
+        let unreached = |engine| Unreached { engine, host: "h".into(), why: "no connection to h: refused".into() };
+        let message = |unreached: &[Unreached]| {
+            let status = ready(None, 0, 0, unreached, 0);
+            assert!(is_true(&status.conditions, types::READY));
+            status.conditions[0].message.clone()
+        };
+        assert_eq!(message(&[]), "verified for project p-1 in eu-de");
+        assert_eq!(message(&[unreached(Engine::DCS)]), "verified for project p-1 in eu-de; not reached: DCS (no connection to h: refused)");
+        assert!(
+            message(&[unreached(Engine::DCS), unreached(Engine::RDS)])
+                .ends_with("not reached: DCS (no connection to h: refused), and neither RDS")
+        );
+    }
+
+    #[test]
+    fn counts_stay_as_they_were_while_not_every_object_has_been_seen() {
+        let first = ready(None, 0, 3, &[], 0);
+        let project = Project { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id: "p-1".into() };
+        let (verification, memory) =
+            (Ok(Access { project, unverified: None }), AccountMemory { verified: Some(at(0)), ..AccountMemory::default() });
+        let (verification, memory, settings, before) = (&verification, &memory, &Settings::default(), Some(&first));
+        let seen = SeenAccount {
+            verification,
+            memory,
+            unreached: &[],
+            before,
+            generation: Some(1),
+            users: None,
+            cloud_now: None,
+            settings,
+            now: at(9),
+        };
+        assert_eq!(status(&seen), first);
+    }
+
     #[test]
     fn a_backup_says_what_its_own_namespaces_account_says() {
         let message = seen(AccountKind::CloudAccount, AccountReason::SecretNotFound, "there is no Secret shop/cloud: create it");
@@ -200,18 +272,7 @@ mod tests {
 
     #[test]
     fn a_backup_of_a_cluster_account_tells_no_tenant_the_platforms_names() {
-        for reason in [
-            AccountReason::SecretNotFound,
-            AccountReason::SecretForbidden,
-            AccountReason::SecretInvalid,
-            AccountReason::AuthenticationFailed,
-            AccountReason::AccessDenied,
-            AccountReason::ProjectNotFound,
-            AccountReason::EndpointInsecure,
-            AccountReason::EndpointMisconfigured,
-            AccountReason::CloudUnavailable,
-            AccountReason::SecretUnavailable,
-        ] {
+        for reason in AccountReason::VARIANTS.iter().copied().filter(|reason| reason.kstatus() != Kstatus::Current) {
             let message = seen(AccountKind::ClusterCloudAccount, reason, "Secret operator/cloud of user backup-user at iam.corp.example");
             assert!(!["operator/cloud", "backup-user", "iam.corp"].iter().any(|name| message.contains(name)), "{message}");
             assert!(message.starts_with(&format!("ClusterCloudAccount cloud is not ready: {}: ", reason.as_str())), "{message}");

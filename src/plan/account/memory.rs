@@ -89,3 +89,74 @@ impl AccountMemory {
         grace.map_or(reread, |grace| grace.min(reread))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cloud::engine::{Cloud, Engine},
+        plan::{
+            account::{Access, AccountError, AccountReason},
+            place::Project,
+        },
+    };
+
+    fn at(second: u64) -> Moment {
+        Moment { wall: "2026-01-01T00:00:00Z".parse().unwrap(), mono: Duration::ZERO }.plus(Duration::from_secs(second))
+    }
+
+    fn login(memory: &AccountMemory, is_refused: bool, renew_in: Option<u64>, second: u64) -> Login {
+        memory.login(is_refused, renew_in.map(Duration::from_secs), &Settings::default(), at(second))
+    }
+
+    const HOUR: u64 = 3600;
+
+    #[test]
+    fn an_account_that_works_is_verified_every_six_hours_and_when_its_token_is_to_be_renewed() {
+        let memory = AccountMemory { verified: Some(at(0)), ..AccountMemory::default() };
+        assert_eq!(login(&memory, false, None, 6 * HOUR - 1), Login::NotNeeded);
+        assert_eq!(login(&memory, false, None, 6 * HOUR), Login::Due);
+        assert_eq!((login(&memory, false, Some(1), 60), login(&memory, false, Some(0), 60)), (Login::NotNeeded, Login::Due));
+        assert_eq!(login(&AccountMemory::default(), false, None, 0), Login::Due, "IAM was never asked");
+    }
+
+    #[test]
+    fn what_a_service_refuses_is_replaced_at_once_and_not_again_for_as_long_as_a_key_is_locked() {
+        let mut memory = AccountMemory { verified: Some(at(0)), ..AccountMemory::default() };
+        assert_eq!(login(&memory, true, None, 10), Login::Needed);
+        memory.replaced = Some(at(10));
+        assert_eq!(login(&memory, true, None, 11), Login::NotBefore(Duration::from_secs(299)));
+        assert_eq!(login(&memory, false, None, 11), Login::NotNeeded, "the other one is not refused");
+        assert_eq!(login(&memory, true, None, 310), Login::Needed);
+    }
+
+    #[test]
+    fn services_are_tried_at_first_from_time_to_time_and_soon_again_while_one_cannot_be_reached() {
+        let unreached = [Unreached { engine: Engine::DCS, host: "dcs".into(), why: "no".into() }];
+        let mut memory = AccountMemory::default();
+        let is_due =
+            |memory: &AccountMemory, unreached: &[Unreached], second| memory.services_are_due(unreached, &Settings::default(), at(second));
+        assert!(is_due(&memory, &[], 0));
+        memory.tried_services = Some(at(0));
+        assert!(!is_due(&memory, &[], 6 * HOUR - 1) && is_due(&memory, &[], 6 * HOUR));
+        assert!(!is_due(&memory, &unreached, 299) && is_due(&memory, &unreached, 300));
+        memory.note(&Err(AccountError::new(AccountReason::SecretNotFound, "no")), None, at(1));
+        assert!(is_due(&memory, &[], 2), "much may have changed");
+    }
+
+    #[test]
+    fn a_person_asks_again_by_changing_an_annotation_and_not_by_having_one() {
+        let mut memory = AccountMemory::default();
+        assert!(!memory.is_asked_again(7) && !memory.is_asked_again(7) && memory.is_asked_again(8));
+    }
+
+    #[test]
+    fn an_account_that_could_not_be_asked_about_is_looked_at_soon_although_it_is_ready() {
+        let project = Project { cloud: Cloud::HuaweiCloud, region: "cn-north-4".into(), project_id: "p-1".into() };
+        let mut memory = AccountMemory { is_unsettled: true, ..AccountMemory::default() };
+        memory.note(&Ok(Access { project, unverified: None }), None, at(0));
+        assert_eq!(memory.requeue_after(&Settings::default(), at(0)), Duration::from_secs(30));
+        memory.is_unsettled = false;
+        assert_eq!(memory.requeue_after(&Settings::default(), at(0)), Duration::from_secs(300));
+    }
+}
