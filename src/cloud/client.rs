@@ -189,6 +189,7 @@ fn builder() -> reqwest::ClientBuilder {
         .http2_max_header_list_size(HEADER_BYTES)
         .http2_keep_alive_interval(PING_INTERVAL)
         .http2_keep_alive_timeout(PING_TIMEOUT)
+        .tls_version_min(reqwest::tls::Version::TLS_1_2)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
 }

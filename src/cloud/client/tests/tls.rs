@@ -10,6 +10,7 @@ use crate::cloud::{
     errors::{Error, Failure, NotSent},
 };
 use std::io;
+use tokio::io::AsyncReadExt;
 
 /// Answers every request.
 async fn willing(mut peer: Peer, _: usize) -> io::Result<()> {
@@ -99,6 +100,25 @@ async fn a_server_without_a_common_protocol_gets_nothing() {
     let endpoint = site.serve(|_, _| async { Ok(()) }).await;
     let error = send(&site.client(), &endpoint, &create("dbb-1")).await.unwrap_err();
     check_not_sent(&error, &endpoint, "no connection to");
+}
+
+#[tokio::test]
+async fn no_version_of_tls_is_offered_that_is_older_than_1_2() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = Endpoint { scheme: http::uri::Scheme::HTTPS, host: listener.local_addr().unwrap().to_string() };
+    let hello = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut hello = vec![0; 4096];
+        let read = socket.read(&mut hello).await.unwrap();
+        hello.truncate(read);
+        hello
+    };
+    let (client, request) = (Site::new().client(), create("dbb-1"));
+    let (hello, error) = tokio::join!(hello, send(&client, &endpoint, &request));
+    error.unwrap_err();
+    // The extension supported_versions (RFC 8446, 4.2.1): 43, its length, that of the list, then 1.3 and 1.2.
+    let offered = [0, 43, 0, 5, 4, 3, 4, 3, 3];
+    assert!(hello.windows(offered.len()).any(|bytes| bytes == offered), "{hello:02x?}");
 }
 
 #[tokio::test]
