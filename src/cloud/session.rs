@@ -163,6 +163,13 @@ impl Session {
         Some(life.left().saturating_sub(margin + margin * self.earlier / 100))
     }
 
+    /// In how long whoever keeps it has to look at it: when it is to be renewed, and if it could not be, a few times more in the rest of its life.
+    pub fn look_in(&self) -> Option<Duration> {
+        let left = self.identity.life()?.left();
+        let renew_in = self.renew_in().filter(|renew_in| !renew_in.is_zero());
+        renew_in.or_else(|| (!left.is_zero()).then_some(left / 4))
+    }
+
     /// Whether it may be used: the cloud has not refused it since it was opened, and it has not come to its end.
     pub fn is_usable(&self) -> bool {
         !self.refused() && self.identity.life().is_none_or(|life| !life.left().is_zero())

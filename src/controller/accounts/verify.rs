@@ -52,7 +52,11 @@ pub async fn verify<K: AccountObject>(
     memory.is_unsettled = false;
     let prepared = match prepared(&ctx.runtime.client, &ctx.agents, &ctx.options, account, ctx.now()).await {
         Ok(prepared) => prepared,
-        Err(error) => return unprepared(account, held, memory, error),
+        Err(error) => {
+            let kept = kept(account, held, &error);
+            memory.is_unsettled = kept.is_some();
+            return kept.unwrap_or(Verified { verification: Err(error), session: None, opened_with: None, again_in: None });
+        }
     };
     let permits = ctx.accounts.permits(&account.key(), account.spec().rate());
     let Prepared { target, obtained, opened_with } = prepared;
@@ -67,34 +71,22 @@ pub async fn verify<K: AccountObject>(
     let (verification, session) = match (login, session) {
         (Login::NotNeeded, Some(session)) if session.is_verified() => (Ok(verified(&session)), Some(session)),
         (Login::NotBefore(pause), Some(session)) => {
-            let again_in = Some(pause);
-            return Verified {
-                verification: Err(refused_again(&session)),
-                session: Some(session),
-                opened_with: Some(opened_with),
-                again_in,
-            };
+            let verification = Err(refused_again(&session));
+            return Verified { verification, session: Some(session), opened_with: Some(opened_with), again_in: Some(pause) };
         }
         (_, session) => {
             let opened = slot.outside(open(ctx, &target, &obtained, permits.clone(), asked_again)).await;
             match opened.map_err(|error| error.unless_as(before)) {
                 Ok(opened) => {
-                    let now = ctx.now();
-                    if session.as_ref().is_some_and(|session| session.refused()) {
-                        memory.replaced = Some(now);
-                    }
-                    memory.verified = Some(now);
-                    let session = session.filter(|session| is_as_good(session, &opened)).unwrap_or_else(|| Arc::new(opened));
+                    let session = accepted(session, opened, memory, ctx.now());
                     (Ok(verified(&session)), Some(session))
                 }
-                // It goes on as it was until it ends by itself.
-                Err(error) if error.reason.says_nothing_of_credentials() && session.as_ref().is_some_and(|held| is_proven(held)) => {
-                    memory.is_unsettled = true;
-                    (session.as_ref().map_or(Err(error), |session| Ok(verified(session))), session)
-                }
                 Err(error) => {
-                    let session = session.filter(|session| session.is_usable());
-                    let session = session.or_else(|| without_login(ctx, target, obtained, permits));
+                    if let Some(kept) = kept(account, held, &error) {
+                        memory.is_unsettled = true;
+                        return kept;
+                    }
+                    let session = without_login(ctx, target, obtained, permits);
                     let (verification, session) = without_iam(session, error, is_the_same && is_refused(held), before);
                     memory.is_unsettled = verification.is_ok();
                     (verification, session)
@@ -102,31 +94,29 @@ pub async fn verify<K: AccountObject>(
             }
         }
     };
-    Verified { again_in: session.as_ref().and_then(|session| session.renew_in()), verification, session, opened_with: Some(opened_with) }
+    Verified { again_in: session.as_ref().and_then(|session| session.look_in()), verification, session, opened_with: Some(opened_with) }
 }
 
-/// What an account comes to whose credentials could not be obtained. If nobody said anything of them, what is held goes on.
-fn unprepared<K: AccountObject>(account: &K, held: &Held, memory: &mut AccountMemory, error: AccountError) -> Verified {
-    let is_of_this_spec = held.opened_with.as_ref().is_some_and(|opened_with| opened_with.starts_with(&spec_line(account)));
-    let session = held.session.clone().filter(|session| {
-        is_of_this_spec && error.reason.says_nothing_of_credentials() && session.is_usable() && matches!(held.verification, Some(Ok(_)))
-    });
-    match (session, &held.verification) {
-        (Some(session), Some(verification)) => {
-            memory.is_unsettled = true;
-            Verified { verification: verification.clone(), session: Some(session), opened_with: held.opened_with.clone(), again_in: None }
-        }
-        _ => Verified { verification: Err(error), session: None, opened_with: None, again_in: None },
+/// What is held, if it may go on: nobody has said anything of the credentials, be they still the same or others, and the account's spec has not changed.
+fn kept<K: AccountObject>(account: &K, held: &Held, error: &AccountError) -> Option<Verified> {
+    let opened_with = held.opened_with.clone().filter(|opened_with| opened_with.starts_with(&spec_line(account)))?;
+    let verification = held.verification.clone().filter(Result::is_ok)?;
+    let session = held.session.clone().filter(|session| session.is_usable() && error.reason.says_nothing_of_credentials())?;
+    Some(Verified { again_in: session.look_in(), verification, session: Some(session), opened_with: Some(opened_with) })
+}
+
+/// The session to go on with after a login that succeeded; `held`: what was open with the same credentials.
+fn accepted(held: Option<Arc<Session>>, opened: Session, memory: &mut AccountMemory, now: Moment) -> Arc<Session> {
+    if held.as_ref().is_some_and(|held| held.refused()) {
+        memory.replaced = Some(now);
     }
+    memory.verified = Some(now);
+    held.filter(|held| is_as_good(held, &opened)).unwrap_or_else(|| Arc::new(opened))
 }
 
 /// Whether a session that is held is as good as one that was just opened with the same credentials.
 fn is_as_good(held: &Session, opened: &Session) -> bool {
-    held.shows_credentials() && is_proven(held) && held.project_id() == opened.project_id()
-}
-
-fn is_proven(session: &Session) -> bool {
-    session.is_verified() && session.is_usable()
+    held.shows_credentials() && held.is_verified() && held.is_usable() && held.project_id() == opened.project_id()
 }
 
 /// A session for credentials that need no login; absent for those that do, and where nobody has said which project it is.
