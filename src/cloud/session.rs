@@ -67,6 +67,8 @@ pub struct Session {
     identity: Identity,
     permits: Arc<Permits>,
     refused: Arc<AtomicBool>,
+    /// A service has refused this session for what says nothing of another one with the same key, such as its project.
+    refused_alone: AtomicBool,
     refusal: OnceLock<String>,
     clock: CloudClock,
     is_verified: bool,
@@ -97,14 +99,29 @@ impl Session {
 
     fn new(client: Arc<Client>, target: Target, identity: Identity, project_id: String, permits: Arc<Permits>, clock: CloudClock) -> Self {
         let Target { cloud, region, endpoints, .. } = target;
-        let refused = Arc::new(AtomicBool::new(false));
+        let (refused, refused_alone) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false));
         let lot = RandomState::new().build_hasher().finish();
         let earlier = u32::try_from(lot % 51).unwrap_or_default();
         let refusal = OnceLock::new();
-        Self { client, cloud, region, endpoints, project_id, identity, permits, refused, refusal, clock, is_verified: false, earlier }
+        let is_verified = false;
+        Self {
+            client,
+            cloud,
+            region,
+            endpoints,
+            project_id,
+            identity,
+            permits,
+            refused,
+            refused_alone,
+            refusal,
+            clock,
+            is_verified,
+            earlier,
+        }
     }
 
-    /// Counts a refusal of these credentials that another session hears as its own, and the other way round: what is signed with one key is refused to all
+    /// Counts a refusal of a signature that another session hears as its own, and the other way round: what is signed with one key is refused to all
     /// that have it, and each would try it a few times more. A token that is refused says nothing of another.
     #[must_use]
     pub fn sharing_refusals(mut self, refused: Arc<AtomicBool>) -> Self {
@@ -177,7 +194,7 @@ impl Session {
 
     /// Whether the cloud has refused its credentials since it was opened.
     pub fn refused(&self) -> bool {
-        self.refused.load(Ordering::Relaxed)
+        self.refused.load(Ordering::Relaxed) || self.refused_alone.load(Ordering::Relaxed)
     }
 
     /// In which words the cloud first refused this session, if it did.
@@ -322,12 +339,19 @@ impl Session {
         match (error.class(), error.retry_after()) {
             (Class::Unauthenticated, _) => {
                 self.refusal.get_or_init(|| error.to_string());
-                self.refused.store(true, Ordering::Relaxed);
+                let refused = if is_about_a_signature(error) { &self.refused } else { &self.refused_alone };
+                refused.store(true, Ordering::Relaxed);
             }
             (Class::Throttled | Class::Unavailable, Some(pause)) => self.permits.pause(error.api.label, pause),
             _ => {}
         }
     }
+}
+
+/// Whether credentials were refused by what checks signatures: the gateway, which says 401. What a service says in its own words (that the project is not the
+/// caller's, for example) came behind that.
+fn is_about_a_signature(error: &Error) -> bool {
+    error.status() == Some(401) && error.code().is_none_or(|code| code.starts_with("APIG"))
 }
 
 /// What a listing comes to that waited for its turn when the account went.

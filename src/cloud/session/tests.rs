@@ -367,6 +367,21 @@ async fn what_is_refused_to_one_that_signs_is_refused_to_all_with_the_key_and_a_
 }
 
 #[tokio::test]
+async fn what_a_service_says_of_a_project_says_nothing_of_another_with_the_same_key() {
+    let gateway = ("401 Unauthorized", "", r#"{"error_code":"APIGW.0301","error_msg":"verify aksk signature fail"}"#);
+    let project = ("400 Bad Request", "", r#"{"error_code":"DBS.280056","error_msg":"The tenant does not match the project."}"#);
+    let unknown = ("401 Unauthorized", "", "");
+    for ((status, headers, body), is_shared) in [(gateway, true), (project, false), (unknown, true)] {
+        let (url, _) = server(vec![("200 OK", "", projects(&["p-1"])), (status, headers, body.to_owned())]).await;
+        let shared = Arc::new(AtomicBool::new(false));
+        let session = open(&url, Some("p-1"), keys()).await.unwrap().sharing_refusals(shared.clone());
+        session.list(Engine::TaurusDB, &everything(), Urgency::Poll, "shop", || at("2025-01-01T00:00:00Z")).await.end.unwrap_err();
+        assert!(session.refused() && session.refusal().is_some(), "{body}");
+        assert_eq!(shared.load(Ordering::Relaxed), is_shared, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_service_that_cannot_be_reached_is_named_and_nobody_is_told_who_asks() {
     let (url, heard) = server(vec![("200 OK", "", projects(&["p-1"])), ("404 Not Found", "", String::new())]).await;
     let session = open(&url, Some("p-1"), given_token()).await.unwrap();
