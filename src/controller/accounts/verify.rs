@@ -9,7 +9,10 @@ use crate::{
     cloud::{
         client::agents::Agents,
         endpoints::{EndpointError, Endpoints},
-        login::{Credentials, identity::Target},
+        login::{
+            Credentials,
+            identity::{LoginError, Target},
+        },
         permits::Permits,
         session::Session,
     },
@@ -150,13 +153,20 @@ async fn open(
     if let Some(error) = login.must_wait(scope, ctx.now()) {
         return Err(error.clone());
     }
-    let opened = Session::open(ctx.cloud.clone(), target.clone(), obtained.credentials.clone(), permits, ctx.now().wall).await;
+    let iam = &target.endpoints.iam.host;
+    // Signed with its time from the start, where the clocks differ: each signature that is refused counts.
+    let time = ctx.logins.time_at(iam).unwrap_or_else(|| ctx.now().wall);
+    let opened = Session::open(ctx.cloud.clone(), target.clone(), obtained.credentials.clone(), permits, time).await;
     match opened {
         Ok(session) => {
+            ctx.logins.heard(iam, session.cloud_now());
             login.succeeded(scope);
             Ok(session.sharing_refusals(ctx.logins.refusals(&credential)))
         }
         Err(error) => {
+            if let LoginError::Cloud(error) = &error {
+                ctx.logins.heard(iam, error.date());
+            }
             let failed = Attempted::new(target, obtained).failed(&error);
             login.failed(scope, &failed, error.retry_after(), &ctx.options.settings, ctx.now());
             Err(failed)

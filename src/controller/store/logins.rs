@@ -1,9 +1,10 @@
 //! Logins by credential: one at a time, and what is remembered of them; and the calls that each user may make of services that count them.
 
 use crate::{
-    cloud::{login::fingerprint::Fingerprint, permits::pace::Pace},
+    cloud::{clock::CloudClock, login::fingerprint::Fingerprint, permits::pace::Pace},
     plan::{clock::Moment, login::LoginMemory},
 };
+use jiff::Timestamp;
 use std::{
     collections::HashMap,
     sync::{
@@ -19,6 +20,8 @@ pub struct Logins {
     known: Lock<HashMap<Fingerprint, Arc<Mutex<LoginMemory>>>>,
     paces: Lock<HashMap<Fingerprint, Weak<Pace>>>,
     refusals: Lock<HashMap<Fingerprint, Weak<AtomicBool>>>,
+    /// What time it is at each IAM, by its host.
+    clocks: Lock<HashMap<String, CloudClock>>,
 }
 
 impl Logins {
@@ -51,6 +54,18 @@ impl Logins {
             refusals.insert(credential.clone(), Arc::downgrade(&refused));
             refused
         })
+    }
+
+    /// An answer of an IAM carried this `Date`.
+    pub fn heard(&self, iam: &str, date: Option<Timestamp>) {
+        if date.is_some() {
+            self.clocks.lock().unwrap_or_else(PoisonError::into_inner).entry(iam.to_owned()).or_default().heard(date);
+        }
+    }
+
+    /// What time it is at an IAM, as far as it has ever answered. A login that signs with another time is refused, which counts towards a lock of the key.
+    pub fn time_at(&self, iam: &str) -> Option<Timestamp> {
+        self.clocks.lock().unwrap_or_else(PoisonError::into_inner).get(iam).and_then(CloudClock::now)
     }
 
     fn of(&self, credential: &Fingerprint, now: Moment) -> Arc<Mutex<LoginMemory>> {
@@ -94,6 +109,17 @@ mod tests {
         drop((one, other));
         drop(pace("one"));
         assert_eq!(logins.paces.lock().expect("the lock").len(), 1, "what nobody has any more is forgotten");
+    }
+
+    #[test]
+    fn the_time_at_an_iam_is_what_it_told_last_and_not_what_another_one_did() {
+        let (logins, told) = (Logins::default(), at(0).wall);
+        logins.heard("iam.example.com", None);
+        assert_eq!(logins.time_at("iam.example.com"), None);
+        logins.heard("iam.example.com", Some(told));
+        logins.heard("iam.example.com", None);
+        assert!(logins.time_at("iam.example.com").is_some_and(|now| now >= told));
+        assert_eq!(logins.time_at("iam.example.org"), None);
     }
 
     #[tokio::test]
