@@ -66,6 +66,10 @@ impl Attempted {
             }
             AccountReason::AuthenticationFailed if self.federated.is_some() => self.federated.iter().cloned().collect(),
             AccountReason::AuthenticationFailed => self.blanks().into_iter().chain(self.project_of_a_user()).collect(),
+            // No rule lets the subject in, or what it grants does not reach the project: IAM's words are the same.
+            AccountReason::AccessDenied if self.federated.is_some() => {
+                self.federated.iter().cloned().chain(self.project_to_name()).collect()
+            }
             AccountReason::AccessDenied => self.blanks().into_iter().chain(self.project_to_name()).collect(),
             _ => Vec::new(),
         };
@@ -89,14 +93,14 @@ impl Attempted {
 
     /// Whoever names the project need not list any.
     fn project_to_name(&self) -> Option<String> {
-        let why = if self.federated.is_some() {
-            "what the identity provider's rule grants does not reach the region's project"
+        let what = if self.federated.is_some() {
+            "or set spec.projectId if it is a sub-project's"
         } else if self.is_password {
-            "these credentials may not use the region's project"
+            "set spec.projectId, since these credentials may not use the region's project"
         } else {
-            "these credentials may not list projects"
+            "set spec.projectId, since these credentials may not list projects"
         };
-        (!self.names_project).then(|| format!("set spec.projectId, since {why}"))
+        (!self.names_project).then(|| what.to_owned())
     }
 
     fn project(&self) -> String {
@@ -176,6 +180,22 @@ mod tests {
             let said = attempted.failed(&error);
             assert!(said.reason == reason && said.message.starts_with(begin) && said.message.ends_with("request r-1)"), "{said:?}");
             assert!(said.message.len() < 200, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_id_token_names_what_iam_has_to_know_of_the_cluster() {
+        use AccountReason::{AccessDenied, AuthenticationFailed};
+        let known = "check at IAM the identity provider p, its client id c, its keys, and its rule for s";
+        let federated = |names_project: bool| Attempted { federated: Some(known.into()), ..attempted(false, names_project, &[]) };
+        for (names_project, status, reason, begin) in [
+            (false, 401, AuthenticationFailed, format!("{known}: IAM")),
+            (false, 404, AuthenticationFailed, format!("{known}: IAM")),
+            (false, 403, AccessDenied, format!("{known}; or set spec.projectId if it is a sub-project's: IAM")),
+            (true, 403, AccessDenied, format!("{known}: IAM")),
+        ] {
+            let said = federated(names_project).failed(&refusal(Operation::Token, status));
+            assert!(said.reason == reason && said.message.starts_with(&begin), "{said:?}");
         }
     }
 
