@@ -9,6 +9,9 @@ PROGRAMS = control-plane control-plane-oldest helm helm-docs prometheus crds act
 # Compiled in a third of the time. Only what goes through millions of decisions, the library's own tests, needs to be as quick as Cargo.toml says.
 QUICK = --config 'profile.dev.package."database-backup-operator".opt-level=0'
 
+# They wait for timers and for control planes more than they compute.
+AT_ONCE = $(shell echo $$(($$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)))
+
 demo: tools ## Show the main job on a control plane and a simulated cloud of its own.
 	@tests/tools/compile 'the operator and the demo' 4 build $(QUICK) --bin database-backup-operator --example demo
 	@cargo run $(QUICK) --quiet --example demo
@@ -17,14 +20,14 @@ test: tools ## Run every test, a core of them on the oldest Kubernetes, too. Con
 	@for group in $(PROGRAMS); do tests/tools/build $$group >/dev/null || exit 1; done
 	@tests/tools/compile 'the library and its own tests' 5 test --lib --no-run
 	@tests/tools/compile 'the operator and the other tests' 4 test $(QUICK) --test '*' --no-run
-	@tests/tools/oldest core $(QUICK)
+	@RUST_TEST_THREADS=$(AT_ONCE) tests/tools/oldest core $(QUICK)
 	cargo test --lib
-	cargo test $(QUICK) --test '*'
+	RUST_TEST_THREADS=$(AT_ONCE) cargo test $(QUICK) --test '*'
 
 test-oldest: tools ## Run every system test on the oldest Kubernetes that the chart takes.
 	@for group in $(PROGRAMS); do tests/tools/build $$group >/dev/null || exit 1; done
 	@tests/tools/compile 'the operator and its system tests' 5 test $(QUICK) --test system --no-run
-	@tests/tools/oldest all $(QUICK)
+	@RUST_TEST_THREADS=$(AT_ONCE) tests/tools/oldest all $(QUICK)
 
 storm: tools ## Run the storm with 1,000 objects and 300 kills (10 minutes); STORM_SEED repeats one.
 	@tests/tools/build control-plane >/dev/null
