@@ -3,26 +3,114 @@
 use crate::{
     simulator::{ACCESS_KEY, DOMAIN, PASSWORD, SECRET_KEY, USER},
     support::eventually,
-    world::{PATIENCE, World, is_true, message},
+    world::{PATIENCE, World, is_true, message, record},
 };
-use database_backup_operator::api::{account::CloudAccountStatus, status::Phase};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use database_backup_operator::api::{
+    account::{CloudAccountStatus, ClusterCloudAccount},
+    backup::DatabaseBackup,
+    status::Phase,
+};
+use futures::StreamExt;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, PostParams},
+};
+use serde_json::json;
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 async fn account(world: &World) -> CloudAccountStatus {
-    world.accounts.get("cloud").await.expect("the account is there").status.unwrap_or_default()
+    world.account_status("cloud").await
 }
 
 async fn until_account(world: &World, reason: &str) -> Condition {
-    eventually(&format!("the account is {reason}"), PATIENCE, || async {
-        let status = account(world).await;
-        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready").cloned();
-        ready.clone().filter(|ready| ready.reason == reason).ok_or(format!("{ready:?}"))
+    until_ready_says(world, "cloud", reason).await
+}
+
+/// The condition Ready of an account; all of it is empty before there is one.
+pub fn ready_of(status: &CloudAccountStatus) -> Condition {
+    let empty = || Condition {
+        last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        message: String::new(),
+        observed_generation: None,
+        reason: String::new(),
+        status: String::new(),
+        type_: "Ready".into(),
+    };
+    status.conditions.iter().find(|condition| condition.type_ == "Ready").cloned().unwrap_or_else(empty)
+}
+
+/// Waits until an account's condition Ready has a reason, and answers with the condition.
+pub async fn until_ready_says(world: &World, name: &str, reason: &str) -> Condition {
+    eventually(&format!("the account {name} is {reason}"), PATIENCE, || async {
+        let ready = ready_of(&world.account_status(name).await);
+        if ready.reason == reason { Ok(ready) } else { Err(format!("{ready:?}\n{}", world.newest_lines())) }
+    })
+    .await
+}
+
+/// Every status of the cluster accounts from now on, oldest first, with the account's name.
+pub struct Told {
+    seen: Arc<Mutex<Vec<ClusterCloudAccount>>>,
+    _watch: AbortOnDropHandle<()>,
+}
+
+impl Told {
+    pub fn by(world: &World) -> Self {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let watch = tokio::spawn(record(world.accounts.clone(), seen.clone()));
+        Self { seen, _watch: AbortOnDropHandle::new(watch) }
+    }
+
+    /// Those of one account, each version once.
+    pub fn of(&self, name: &str) -> Vec<CloudAccountStatus> {
+        let seen = self.seen.lock().expect("nobody panicked with it");
+        let mut versions: Vec<_> = seen.iter().filter(|account| account.name_any() == name).collect();
+        versions.dedup_by_key(|account| account.resource_version());
+        versions.into_iter().map(|account| account.status.clone().unwrap_or_default()).collect()
+    }
+
+    /// The reasons that an account's condition Ready had, each once in a row.
+    pub fn reasons(&self, name: &str) -> Vec<String> {
+        let mut reasons: Vec<String> = self.of(name).iter().map(|status| ready_of(status).reason).collect();
+        reasons.dedup();
+        reasons
+    }
+}
+
+/// A backup object that names a cluster account.
+pub fn backup(name: &str, account: &str, engine: &str, instance: &str) -> DatabaseBackup {
+    let spec = json!({
+        "accountRef": { "kind": "ClusterCloudAccount", "name": account }, "source": { "engine": engine, "instanceId": instance },
+    });
+    DatabaseBackup::new(name, serde_json::from_value(spec).expect("a spec"))
+}
+
+/// Creates objects, some at a time.
+pub async fn create_all(api: &Api<DatabaseBackup>, objects: Vec<DatabaseBackup>) {
+    let creating = futures::stream::iter(objects).for_each_concurrent(8, |object| async move {
+        api.create(&PostParams::default(), &object).await.expect("it is created");
+    });
+    creating.await;
+}
+
+/// Waits until all objects whose name begins like this are in a phase, and answers with them.
+pub async fn until_all(world: &World, begin: &str, phase: Phase) -> Vec<DatabaseBackup> {
+    eventually(&format!("all {begin} are {}", phase.as_str()), PATIENCE, async || {
+        let listed = world.backups.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+        let all: Vec<_> = listed.items.into_iter().filter(|object| object.name_any().starts_with(begin)).collect();
+        let others: Vec<_> = all.iter().filter(|object| object.status.as_ref().and_then(|status| status.phase) != Some(phase)).collect();
+        let first = others.first().map(|object| (object.name_any(), object.status.clone()));
+        match first {
+            None if !all.is_empty() => Ok(all),
+            first => Err(format!("{} of {} are not, such as {first:?}\n{}", others.len(), all.len(), world.newest_lines())),
+        }
     })
     .await
 }
@@ -202,7 +290,7 @@ async fn a_refused_login_names_the_field_to_look_at() {
 }
 
 /// Somebody's server: its address, how many connections it has taken, and what keeps it going.
-async fn collector() -> (String, Arc<AtomicUsize>, AbortOnDropHandle<()>) {
+pub async fn collector() -> (String, Arc<AtomicUsize>, AbortOnDropHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("https://{}", listener.local_addr().expect("an address"));
     let taken = Arc::new(AtomicUsize::new(0));

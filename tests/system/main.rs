@@ -24,6 +24,7 @@ mod argo_cases;
 mod blocked;
 mod brakes;
 mod clients;
+mod credentials;
 mod crowds;
 mod docs;
 mod engines;
