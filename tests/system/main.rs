@@ -52,6 +52,7 @@ mod schedules_objective;
 mod schedules_retention;
 mod secrecy;
 mod services;
+mod tenancy;
 mod tenants;
 mod tls;
 mod trouble;
