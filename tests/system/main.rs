@@ -19,6 +19,7 @@ mod simulator;
 mod support;
 mod world;
 
+mod account_status;
 mod accounts;
 mod argo_cases;
 mod blocked;
