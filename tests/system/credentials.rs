@@ -364,9 +364,9 @@ async fn revoked_keys_withdrawn_permissions_and_wrong_places_are_each_told_and_h
     until_all(&world, "revoked", Phase::Running).await;
     for is_removed in [true, false] {
         if is_removed {
-            world.cloud.remove_access_key(ACCESS_KEY)
+            world.cloud.remove_access_key(ACCESS_KEY);
         } else {
-            world.cloud.disable_access_key(ACCESS_KEY, true)
+            world.cloud.disable_access_key(ACCESS_KEY, true);
         }
         let said = until_ready_says(&world, "keys", "AuthenticationFailed").await.message;
         assert!(said.contains("the AK does not exist"), "{said}");
