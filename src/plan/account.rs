@@ -95,7 +95,8 @@ pub struct SeenAccount<'a> {
     pub now: Moment,
 }
 
-/// The status after a verification. `lastVerifiedTime` moves only with something else that a verification shows, or once in a verification interval.
+/// The status after a verification. `lastVerifiedTime` moves only with something else that a verification shows, or once in a verification interval; counts move
+/// with anything else, or from time to time.
 pub fn status(s: &SeenAccount<'_>) -> CloudAccountStatus {
     let fallback = CloudAccountStatus::default();
     let before = s.before.unwrap_or(&fallback);
@@ -129,7 +130,7 @@ pub fn status(s: &SeenAccount<'_>) -> CloudAccountStatus {
             next.last_verified_time = Some(crate::plan::backup::status::stored(verified.wall));
         }
     }
-    if let Some(users) = s.users {
+    if let Some(users) = s.users.filter(|_| next != *before || s.memory.counts_are_due(s.settings, s.now)) {
         (next.used_by, next.needed_for_deletion) = (Some(count(users.all)), Some(count(users.for_deletion)));
     }
     next
@@ -225,6 +226,22 @@ mod tests {
         let soon = ready(Some(&first), 3600, 3, &[], 3600);
         assert_eq!(soon, first, "verified an hour later, and nothing is written");
         assert_eq!(verified(&ready(Some(&first), 6 * 3600, 3, &[], 6 * 3600)), Some(at(6 * 3600).wall));
+    }
+
+    #[test]
+    fn counts_that_change_all_the_time_are_written_from_time_to_time() {
+        let first = ready(None, 0, 3, &[], 0);
+        let project = Project { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id: "p-1".into() };
+        let verification = Ok(Access { project, unverified: None });
+        let memory = AccountMemory { verified: Some(at(0)), counted: Some(at(0)), ..AccountMemory::default() };
+        let used_by = |generation, second| {
+            let (users, settings) = (Some(Users { all: 7, for_deletion: 1 }), &Settings::default());
+            let (verification, memory, before, now) = (&verification, &memory, Some(&first), at(second));
+            let seen = SeenAccount { verification, memory, unreached: &[], before, generation, users, cloud_now: None, settings, now };
+            status(&seen).used_by
+        };
+        assert_eq!((used_by(Some(1), 299), used_by(Some(1), 300)), (Some(3), Some(7)));
+        assert_eq!(used_by(Some(2), 1), Some(7), "with what is written anyway");
     }
 
     #[test]

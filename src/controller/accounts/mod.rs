@@ -156,6 +156,9 @@ async fn renew<K: AccountObject>(ctx: &Arc<Context>, account: &K, mut slot: Slot
     let (verification, generation) = (&verified.verification, account.meta().generation);
     let unreached = held.unreached.as_slice();
     let next = status(&SeenAccount { verification, memory: &memory, unreached, before, generation, users, cloud_now, settings, now });
+    if before.is_none_or(|before| (before.used_by, before.needed_for_deletion) != (next.used_by, next.needed_for_deletion)) {
+        memory.counted = Some(now);
+    }
     let again_in = verified.again_in.into_iter().chain([memory.requeue_after(settings, now)]).min();
     let is_skewed = is_true(&next.conditions, types::CLOCK_SKEW);
     let is_new = before != Some(&next);

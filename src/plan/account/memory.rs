@@ -26,6 +26,8 @@ pub struct AccountMemory {
     pub replaced: Option<Moment>,
     /// When it was last tried whether the services can be reached.
     pub tried_services: Option<Moment>,
+    /// When other counts of its users were last written.
+    pub counted: Option<Moment>,
     /// The annotations when they were last looked at: a person who changes one asks for another try.
     pub annotations: Option<u64>,
 }
@@ -64,6 +66,12 @@ impl AccountMemory {
     /// Takes note of the annotations. Answers whether they have changed since they were last looked at.
     pub fn is_asked_again(&mut self, annotations: u64) -> bool {
         self.annotations.replace(annotations).is_some_and(|before| before != annotations)
+    }
+
+    /// Whether other counts of its users are worth a write of their own: from time to time. Objects come and go all the time, and each write has the account
+    /// looked at again.
+    pub fn counts_are_due(&self, settings: &Settings, now: Moment) -> bool {
+        self.counted.is_none_or(|counted| now.since(counted) >= settings.secret_reread(false))
     }
 
     /// Whether to log in. `is_refused`: a service has refused what is held; `renew_in`: in how long it has to be renewed.
