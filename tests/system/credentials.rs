@@ -17,7 +17,7 @@ use std::time::Duration;
 const HERE: &str = PROJECTS[0].1;
 
 /// Longer than any of these tests: what heals within it was not waited for.
-const LONG_PAUSE: &str = "--settle-delay=60s";
+const LONG_PAUSE: &str = "--settle-delay=120s";
 
 fn refusal(status: u16, code: &str, message: &str) -> FaultKind {
     FaultKind::Status { status, code: code.into(), message: message.into(), retry_after: None }
