@@ -165,8 +165,11 @@ async fn an_account_counts_who_needs_it_warns_when_it_goes_and_holds_nobody_up()
     assert!(pauses.iter().all(|pause| *pause >= 1), "{pauses:?}");
     assert_eq!(told.reasons("cloud"), ["Verified"]);
     world.kill_operator();
+    let before = world.cloud.count(Some("iam"), "token");
     world.start_operator_with(&[QUICK]);
     world.operator().ready().await;
+    // Both accounts: what is to be remembered of an account, this process has to know first.
+    assert!(world.cloud.wait_until(PATIENCE, |cloud| cloud.count(Some("iam"), "token") >= before + 2), "{}", world.newest_lines());
 
     // It goes at once, with a warning; the other one goes without.
     for name in ["unused", "cloud"] {
