@@ -1,4 +1,4 @@
-//! The cloud's time, by the `Date` of its answers (RFC 9110, section 6.6.1).
+//! The cloud's time, by the `Date` of its answers (RFC 9110, section 6.6.1), and how long something is good by it.
 
 use http::{HeaderMap, header};
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
@@ -25,6 +25,32 @@ impl Age {
     /// How long ago it was.
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
+    }
+}
+
+/// How long something is good that was handed out with an end. It is counted by the monotonic clock from two times of the clock that gave it, so a wrong wall
+/// clock here neither wears it out nor keeps what has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    begun: Age,
+    lifetime: Duration,
+}
+
+impl Life {
+    /// Of something that ends at `end`, where it is `now`; `None` if it has ended.
+    pub fn until(end: Timestamp, now: Timestamp) -> Option<Self> {
+        let lifetime = Duration::try_from(end.duration_since(now)).ok().filter(|lifetime| !lifetime.is_zero())?;
+        Some(Self { begun: Age::begin(), lifetime })
+    }
+
+    /// How long it is still good.
+    pub fn left(&self) -> Duration {
+        self.lifetime.saturating_sub(self.begun.elapsed())
+    }
+
+    /// With how much of its life left it has to be renewed: 40 minutes, as the vendor's SDK does it, or a quarter of it, whichever is less.
+    pub fn margin(&self) -> Duration {
+        (self.lifetime / 4).min(Duration::from_secs(40 * 60))
     }
 }
 

@@ -198,7 +198,7 @@ fn check_error(error: &Error) {
 /// Answers of IAM.
 pub fn iam_answers(body: &[u8]) {
     match read_keys(body, jiff::Timestamp::UNIX_EPOCH) {
-        Ok(keys) => check_credentials(&Credentials::AccessKey(keys)),
+        Ok(keys) => check_credentials(&Credentials::AccessKey(keys.into())),
         Err(error) => check_line(&error.to_string(), 100),
     }
     if let Ok(facts) = iam::read_token(body) {

@@ -3,9 +3,8 @@
 
 use super::connection;
 use crate::cloud::{
-    clock,
+    clock::{self, Life},
     json::object,
-    login::{access_key::AccessKey, identity::Life},
     parse::{clean, time},
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -51,6 +50,19 @@ pub struct Agents {
     http: reqwest::Client,
 }
 
+/// Keys that end.
+#[derive(Debug)]
+pub struct TemporaryKeys {
+    /// The access key (AK).
+    pub access_key: String,
+    /// The secret key (SK).
+    pub secret_key: SecretString,
+    /// The token that goes with them.
+    pub security_token: SecretString,
+    /// How long they are good.
+    pub life: Life,
+}
+
 /// Why there are no keys.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AgentError {
@@ -85,7 +97,7 @@ impl Agents {
     ///
     /// # Errors
     /// It cannot be reached, has no agency, or answers with something else.
-    pub async fn keys_of_instance(&self, metadata: &str, now: Timestamp) -> Result<AccessKey, AgentError> {
+    pub async fn keys_of_instance(&self, metadata: &str, now: Timestamp) -> Result<TemporaryKeys, AgentError> {
         let token = self.http.request(Method::PUT, format!("{metadata}/meta-data/latest/api/token"));
         let token = token.header("x-metadata-token-ttl-seconds", TOKEN_SECONDS).timeout(METADATA_TIMEOUT);
         let token = match answer(token).await? {
@@ -105,7 +117,7 @@ impl Agents {
     ///
     /// # Errors
     /// As for [`Agents::keys_of_instance`].
-    pub async fn keys_of_pod(&self, uri: &str, token: &SecretString, now: Timestamp) -> Result<AccessKey, AgentError> {
+    pub async fn keys_of_pod(&self, uri: &str, token: &SecretString, now: Timestamp) -> Result<TemporaryKeys, AgentError> {
         let request = self.http.post(uri).header("content-type", "application/json").body("{}").timeout(POD_TIMEOUT);
         let request = request.header("authorization", secret(token.expose_secret().as_bytes())?);
         read(&answer(request).await?, now)
@@ -148,7 +160,7 @@ fn secret(bytes: &[u8]) -> Result<HeaderValue, AgentError> {
     Ok(value)
 }
 
-fn read(answer: &Answer, now: Timestamp) -> Result<AccessKey, AgentError> {
+fn read(answer: &Answer, now: Timestamp) -> Result<TemporaryKeys, AgentError> {
     if answer.status == StatusCode::UNAUTHORIZED && String::from_utf8_lossy(&answer.body).contains(NO_AGENCY) {
         return Err(AgentError::NoAgency);
     }
@@ -162,7 +174,7 @@ fn read(answer: &Answer, now: Timestamp) -> Result<AccessKey, AgentError> {
 ///
 /// # Errors
 /// Something is missing, cannot be sent, or has ended by `now`.
-pub fn read_keys(body: &[u8], now: Timestamp) -> Result<AccessKey, AgentError> {
+pub fn read_keys(body: &[u8], now: Timestamp) -> Result<TemporaryKeys, AgentError> {
     let unusable = |what: &str| AgentError::Unusable(what.to_owned());
     let answer = object(body).map_err(|_| unusable("something that is no JSON object"))?;
     let inner = ["credential", "credentials"].iter().find_map(|name| answer.get(*name).and_then(Value::as_object));
@@ -177,11 +189,11 @@ pub fn read_keys(body: &[u8], now: Timestamp) -> Result<AccessKey, AgentError> {
         return Err(unusable("keys that cannot be sent"));
     }
     let life = Life::until(end, now).ok_or_else(|| unusable("keys that had ended already"))?;
-    Ok(AccessKey {
+    Ok(TemporaryKeys {
         access_key: access.to_owned(),
         secret_key: SecretString::from(secret),
-        security_token: Some(SecretString::from(token)),
-        life: Some(life),
+        security_token: SecretString::from(token),
+        life,
     })
 }
 
@@ -195,7 +207,7 @@ mod tests {
 
     const NOW: &str = "2026-01-01T00:00:00Z";
 
-    fn read(body: &str) -> Result<AccessKey, AgentError> {
+    fn read(body: &str) -> Result<TemporaryKeys, AgentError> {
         read_keys(body.as_bytes(), NOW.parse().unwrap())
     }
 
@@ -207,9 +219,9 @@ mod tests {
             r#"{"access_key_id":"AK","secret_access_key":"SK","security_token":"T","expiration":"2026-01-01T06:00:00Z"}"#,
         ] {
             let keys = read(body).unwrap();
-            let token = keys.security_token.as_ref().map(ExposeSecret::expose_secret);
-            assert_eq!((keys.access_key.as_str(), keys.secret_key.expose_secret(), token), ("AK", "SK", Some("T")), "{body}");
-            let left = keys.life.unwrap().left().as_secs();
+            let token = keys.security_token.expose_secret();
+            assert_eq!((keys.access_key.as_str(), keys.secret_key.expose_secret(), token), ("AK", "SK", "T"), "{body}");
+            let left = keys.life.left().as_secs();
             assert!((6 * 3600 - 10..=6 * 3600).contains(&left), "{body}: {left}");
         }
     }

@@ -1,9 +1,10 @@
 //! By an access key: every request is signed with it (`SDK-HMAC-SHA256`, see [`crate::cloud::sign`]).
 
 use super::{
-    identity::{Identity, Life, Login, LoginError},
+    identity::{Identity, Login, LoginError},
     secret::{SecretInvalid, Values, header, line},
 };
+use crate::cloud::{client::agents::TemporaryKeys, clock::Life};
 use secrecy::SecretString;
 
 /// An access key.
@@ -35,6 +36,12 @@ impl AccessKey {
     /// Tries the key on the list of projects.
     pub(super) async fn open(self, login: &Login<'_>) -> Result<(Identity, String), LoginError> {
         login.find_project(self.into()).await
+    }
+}
+
+impl From<TemporaryKeys> for AccessKey {
+    fn from(TemporaryKeys { access_key, secret_key, security_token, life }: TemporaryKeys) -> Self {
+        Self { access_key, secret_key, security_token: Some(security_token), life: Some(life) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cloud::{
     client::{Auth, Client},
-    clock::{Age, CloudClock},
+    clock::{CloudClock, Life},
     codes::Class,
     endpoints::Endpoints,
     engine::Cloud,
@@ -48,32 +48,6 @@ impl LoginError {
             Self::Cloud(error) => error.retry_after(),
             Self::ProjectNotFound { .. } => None,
         }
-    }
-}
-
-/// How long something is good that was handed out with an end. It is counted by the monotonic clock from two times of the clock that gave it, so a wrong wall
-/// clock here neither wears it out nor keeps what has ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Life {
-    begun: Age,
-    lifetime: Duration,
-}
-
-impl Life {
-    /// Of something that ends at `end`, where it is `now`; `None` if it has ended.
-    pub fn until(end: Timestamp, now: Timestamp) -> Option<Self> {
-        let lifetime = Duration::try_from(end.duration_since(now)).ok().filter(|lifetime| !lifetime.is_zero())?;
-        Some(Self { begun: Age::begin(), lifetime })
-    }
-
-    /// How long it is still good.
-    pub fn left(&self) -> Duration {
-        self.lifetime.saturating_sub(self.begun.elapsed())
-    }
-
-    /// With how much of its life left it has to be renewed: 40 minutes, as the vendor's SDK does it, or a quarter of it, whichever is less.
-    pub fn margin(&self) -> Duration {
-        (self.lifetime / 4).min(Duration::from_secs(40 * 60))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
         session::{Session, Unreached},
     },
     controller::{api_error::explained, context::Options},
-    plan::clock::Moment,
+    plan::{account::AccountReason, clock::Moment},
 };
 use kube::{Api, Client, api::ListParams};
 use std::sync::Arc;
@@ -119,10 +119,10 @@ async fn opened<K: AccountObject>(
             let said = attempted.failed(&error);
             if matches!(error, LoginError::ProjectNotFound { .. }) {
                 steps.push(ok("login", "IAM accepts the credentials".into()));
-                steps.push(failed("project", format!("{}: {}", said.reason.as_str(), said.message)));
-            } else {
-                steps.push(failed("login", format!("{}: {}", said.reason.as_str(), said.message)));
             }
+            // A token is asked for in a project: IAM may know the credentials, and not that.
+            let name = if said.reason == AccountReason::ProjectNotFound { "project" } else { "login" };
+            steps.push(failed(name, format!("{}: {}", said.reason.as_str(), said.message)));
             Err(steps)
         }
     }

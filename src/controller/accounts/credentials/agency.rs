@@ -4,8 +4,8 @@ use super::obtained::{Obtained, Sources};
 use crate::{
     api::backup::AccountKind,
     cloud::{
-        client::agents::{AgentError, PodAgent},
-        login::{Credentials, access_key::AccessKey},
+        client::agents::{AgentError, PodAgent, TemporaryKeys},
+        login::Credentials,
     },
     plan::account::{AccountError, AccountReason},
 };
@@ -69,6 +69,6 @@ fn for_cluster_accounts(kind: AccountKind, field: &str) -> Result<(), AccountErr
 }
 
 /// The keys change whenever they are renewed, and only then.
-fn obtained(keys: AccessKey) -> Obtained {
-    Obtained { version: keys.access_key.clone(), credentials: Credentials::AccessKey(keys), blank_edges: Vec::new() }
+fn obtained(keys: TemporaryKeys) -> Obtained {
+    Obtained { version: keys.access_key.clone(), credentials: Credentials::AccessKey(keys.into()), blank_edges: Vec::new() }
 }
