@@ -120,7 +120,7 @@ async fn a_check_of_an_account_says_which_step_fails_and_ends_with_0_where_it_ca
     world.account_in("eu-xx", "no-project", "passwordSecretRef: {name: cloud}", 1000).await;
     let no_project = check(&world, "no-project", &[]);
     no_project.ends_with(1, "the account cannot be used");
-    no_project.has("login", "failed", "ProjectNotFound: set spec.projectId");
+    no_project.has("project", "failed", "ProjectNotFound: set spec.projectId");
     // kubectl waits until the API server has begun to serve a kind.
     world.plane.kubectl_ok(&["get", "cacct", "-A"]).await;
     for (account, what) in [("nowhere", "there is no ClusterCloudAccount nowhere"), ("shop/cloud", "there is no CloudAccount shop/cloud")] {
