@@ -386,7 +386,7 @@ async fn a_service_that_cannot_be_reached_is_named_and_nobody_is_told_who_asks()
     let (url, heard) = server(vec![("200 OK", "", projects(&["p-1"])), ("404 Not Found", "", String::new())]).await;
     let session = open(&url, Some("p-1"), given_token()).await.unwrap();
     // One of the three that are served there gets an answer; after that nobody listens any more.
-    let unreached = session.unreached().await;
+    let unreached = session.unreached(Duration::ZERO).await;
     assert_eq!(unreached.len(), 2, "{unreached:?}");
     assert!(unreached.iter().all(|service| url.ends_with(&service.host) && !service.why.is_empty()), "{unreached:?}");
     assert_eq!(heard.lock().unwrap()[1], "GET / with nothing");
