@@ -3,7 +3,10 @@
 use super::{authorities, cluster, config};
 use crate::{
     api::account::{CloudAccount, ClusterCloudAccount},
-    cloud::{self, client::Observer, client::agents::Agents},
+    cloud::{
+        self,
+        client::{Observer, agents::Agents, authorities::Authorities},
+    },
     controller::{
         accounts::check::{CheckedStep, Surroundings, check as check_account, is_usable},
         api_error::explained,
@@ -20,15 +23,15 @@ use std::{error::Error, sync::Arc};
 /// # Errors
 /// Something is missing, or the cluster does not answer.
 pub async fn check(flags: Check) -> Result<(), Box<dyn Error>> {
+    let authorities = authorities::read(flags.run.ca_bundle.as_deref())?;
     let config = cluster::config()?;
     match &flags.account {
-        Some(account) => account_can_be_used(&flags, account, config).await,
+        Some(account) => account_can_be_used(&flags, account, &authorities, config).await,
         None => cluster_is_ready(&flags, config).await,
     }
 }
 
 async fn cluster_is_ready(flags: &Check, config: Config) -> Result<(), Box<dyn Error>> {
-    authorities::read(flags.run.ca_bundle.as_deref())?;
     let (options, lease) = (flags.run.options(config.default_namespace.clone()), flags.run.lease(&config.default_namespace));
     let findings = permissions::check(&cluster::client(config, cluster::REQUEST_TIMEOUT)?, &options, lease.as_ref()).await;
     let findings = findings.map_err(|error| format!("the Kubernetes API cannot be asked: {}", explained(&error)))?;
@@ -46,10 +49,15 @@ async fn cluster_is_ready(flags: &Check, config: Config) -> Result<(), Box<dyn E
     Ok(())
 }
 
-async fn account_can_be_used(flags: &Check, account: &AccountName, config: Config) -> Result<(), Box<dyn Error>> {
+async fn account_can_be_used(
+    flags: &Check,
+    account: &AccountName,
+    authorities: &Authorities,
+    config: Config,
+) -> Result<(), Box<dyn Error>> {
     let options = flags.run.options(config.default_namespace.clone());
     let kubernetes = cluster::client(config, cluster::REQUEST_TIMEOUT)?;
-    let cloud = Arc::new(cloud::client::Client::trusting(&authorities::read(flags.run.ca_bundle.as_deref())?, Arc::new(Nobody))?);
+    let cloud = Arc::new(cloud::client::Client::trusting(authorities, Arc::new(Nobody))?);
     let surroundings = Surroundings { kubernetes: &kubernetes, cloud, agents: &Agents::new()?, options: &options };
     let (namespace, now) = (account.namespace.as_deref(), Clock::start().now());
     let steps = match namespace {
