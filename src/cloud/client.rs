@@ -10,14 +10,15 @@ use super::{
 };
 use authorities::Authorities;
 use body::{Awaited, Caller};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header, uri::Scheme};
+use hyper_util::client::proxy::matcher::Matcher;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::Semaphore;
+use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 
 /// Before a connection stands.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -90,6 +91,8 @@ pub enum Auth<'a> {
 /// Sends requests.
 pub struct Client {
     http: reqwest::Client,
+    /// Those of the environment, which the library goes by, too.
+    proxies: Matcher,
     room: Semaphore,
     observer: Arc<dyn Observer>,
 }
@@ -106,17 +109,27 @@ impl Client {
     }
 
     fn built(builder: reqwest::ClientBuilder, observer: Arc<dyn Observer>) -> Result<Self, reqwest::Error> {
-        Ok(Self { http: builder.build()?, room: Semaphore::new(ROOM_KB), observer })
+        Ok(Self { http: builder.build()?, proxies: Matcher::from_env(), room: Semaphore::new(ROOM_KB), observer })
     }
 
-    /// Whether a host answers at all, and if not, why. It is shown nothing of whoever asks, and what it says does not matter.
+    /// Whether a host can be connected to, and if not, why. It is sent nothing, unless a proxy is on the way, which has to be asked by a request.
     pub async fn reach(&self, endpoint: &Endpoint) -> Result<(), String> {
         let url = format!("{}://{}/", endpoint.scheme, endpoint.host);
-        match self.http.get(url).timeout(CONNECT_TIMEOUT).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_connect() => Err(clean(&connection::why(&endpoint.host, &error), MESSAGE_CHARS)),
-            Err(_) => Err(format!("{} does not answer", endpoint.host)),
-        }
+        let is_behind_a_proxy = url.parse().is_ok_and(|uri| self.proxies.intercept(&uri).is_some());
+        let why = if is_behind_a_proxy {
+            match self.http.get(url).timeout(CONNECT_TIMEOUT).send().await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_connect() => connection::why(&endpoint.host, &error),
+                Err(_) => format!("{} does not answer", endpoint.host),
+            }
+        } else {
+            match timeout(CONNECT_TIMEOUT, TcpStream::connect(with_port(endpoint))).await {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(error)) => format!("no connection to {}: {error}", endpoint.host),
+                Err(_) => format!("no connection to {} in time", endpoint.host),
+            }
+        };
+        Err(clean(&why, MESSAGE_CHARS))
     }
 
     /// Sends a request and reads its reply, all within one timeout. `check` is asked last before the socket; if it says no, nothing is sent.
@@ -176,6 +189,13 @@ impl Client {
         let subject_token = headers.get("x-subject-token").and_then(|value| value.to_str().ok()).map(SecretString::from);
         Ok(Reply { status, subject_token, request_id: hints.request_id, date: hints.date, body: body? })
     }
+}
+
+/// The host of an endpoint with its port.
+fn with_port(endpoint: &Endpoint) -> String {
+    let has_port = endpoint.host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    let implied = if endpoint.scheme == Scheme::HTTPS { 443 } else { 80 };
+    if has_port { endpoint.host.clone() } else { format!("{}:{implied}", endpoint.host) }
 }
 
 /// A client that follows no redirects and retries nothing: whether a call may be repeated is not for a library to decide. Without `retry`, reqwest sends a
