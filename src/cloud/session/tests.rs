@@ -64,8 +64,19 @@ fn at(time: &str) -> Timestamp {
 
 /// Serves everything but GeminiDB, which no table has in this region.
 async fn open(url: &str, project_id: Option<&str>, credentials: Credentials) -> Result<Session, LoginError> {
-    let given = || Some(url.to_owned());
-    let overrides = Overrides { iam: given(), gaussdbformysql: given(), taurusdb: given(), dcs: given(), ..Overrides::default() };
+    open_with_services_at(url, url, project_id, credentials).await
+}
+
+/// The same with the services elsewhere than IAM.
+async fn open_with_services_at(
+    services: &str,
+    iam: &str,
+    project_id: Option<&str>,
+    credentials: Credentials,
+) -> Result<Session, LoginError> {
+    let given = || Some(services.to_owned());
+    let overrides =
+        Overrides { iam: Some(iam.to_owned()), gaussdbformysql: given(), taurusdb: given(), dcs: given(), ..Overrides::default() };
     let policy = EndpointPolicy { allow_insecure: true, ..EndpointPolicy::default() };
     let endpoints = Endpoints::resolve(Cloud::OpenTelekomCloud, "eu-xx", &overrides, &policy).unwrap();
     let target = Target { cloud: Cloud::OpenTelekomCloud, region: "eu-xx".into(), project_id: project_id.map(Into::into), endpoints };
@@ -383,14 +394,18 @@ async fn what_a_service_says_of_a_project_says_nothing_of_another_with_the_same_
 
 #[tokio::test]
 async fn a_service_that_cannot_be_reached_is_named_and_nobody_is_told_who_asks() {
-    let (url, heard) = server(vec![("200 OK", "", projects(&["p-1"])), ("200 OK", "", String::new())]).await;
+    let nothing = || ("200 OK", "", String::new());
+    let (url, heard) = server(vec![("200 OK", "", projects(&["p-1"])), nothing(), nothing(), nothing()]).await;
     let session = open(&url, Some("p-1"), given_token()).await.unwrap();
     assert_eq!(session.unreached(Duration::ZERO).await, [], "it listens");
     assert!(heard.lock().unwrap()[1..].iter().all(|line| line == " with nothing"), "nothing is sent: {:?}", heard.lock().unwrap());
-    let (url, _) = server(vec![("200 OK", "", projects(&["p-1"]))]).await;
-    let session = open(&url, Some("p-1"), given_token()).await.unwrap();
-    // After the login nobody listens any more.
-    let unreached = session.unreached(Duration::from_millis(50)).await;
+    // A port that is taken, and at which nobody listens.
+    let silent = tokio::net::TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let services = format!("http://{}", silent.local_addr().unwrap());
+    let (iam, _) = server(vec![("200 OK", "", projects(&["p-1"]))]).await;
+    let session = open_with_services_at(&services, &iam, Some("p-1"), given_token()).await.unwrap();
+    let unreached = session.unreached(Duration::ZERO).await;
     assert_eq!(unreached.len(), 3, "{unreached:?}");
-    assert!(unreached.iter().all(|service| url.ends_with(&service.host) && service.why.contains("refused")), "{unreached:?}");
+    assert!(unreached.iter().all(|service| services.ends_with(&service.host) && service.why.contains("refused")), "{unreached:?}");
 }
