@@ -93,7 +93,8 @@ pub fn undeleted(error: &Error, before: Option<&RetryState>, annotations: u64, c
         Outcome::Final(reason) => Outcome::Again(reason),
         again @ Outcome::Again(_) => again,
     };
-    retry(outcome, error, before, annotations, context)
+    // What to do about the object comes behind it, and has to fit in.
+    RetryState { message: error.to_string(), ..retry(outcome, error, before, annotations, context) }
 }
 
 /// The state after a listing that did not hold together.
