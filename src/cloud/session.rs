@@ -207,14 +207,11 @@ impl Session {
         !matches!(self.identity, Identity::OwnToken { .. })
     }
 
-    /// Which of the services cannot be reached at all, and why; in the order of their names. Nothing of the account is shown to them. They are tried one after
-    /// the other, each after a pause and with a permit like any call, so that the first backups of a process do not find the account's rate used up.
-    pub async fn unreached(&self, pause: Duration) -> Vec<Unreached> {
+    /// Which of the services cannot be reached at all, and why; in the order of their names. Nothing is asked of them, so no permit is needed.
+    pub async fn unreached(&self) -> Vec<Unreached> {
         let mut unreached = Vec::new();
         for engine in Engine::all() {
             let Some(endpoint) = self.endpoints.engine(engine) else { continue };
-            tokio::time::sleep(pause).await;
-            let Some(_permit) = self.permits.wait(Purpose { namespace: "", api: engine.api() }, Urgency::Poll).await else { break };
             if let Err(why) = self.client.reach(endpoint).await {
                 unreached.push(Unreached { engine, host: endpoint.host.clone(), why });
             }

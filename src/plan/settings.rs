@@ -70,7 +70,7 @@ impl Settings {
         (self.poll_interval / 3).saturating_mul(1 << failures.saturating_sub(1).min(6)).min(self.poll_interval * 4)
     }
 
-    /// Between two look-ups that one object causes, whatever was decided, and before each try whether a service can be reached: a third of a poll (5 s).
+    /// Between two look-ups that one object causes, whatever was decided: a third of a poll (5 s).
     pub fn look_pause(&self) -> Duration {
         self.poll_interval / 3
     }

@@ -397,7 +397,7 @@ async fn a_service_that_cannot_be_reached_is_named_and_nobody_is_told_who_asks()
     let nothing = || ("200 OK", "", String::new());
     let (url, heard) = server(vec![("200 OK", "", projects(&["p-1"])), nothing(), nothing(), nothing()]).await;
     let session = open(&url, Some("p-1"), given_token()).await.unwrap();
-    assert_eq!(session.unreached(Duration::ZERO).await, [], "it listens");
+    assert_eq!(session.unreached().await, [], "it listens");
     assert!(heard.lock().unwrap()[1..].iter().all(|line| line == " with nothing"), "nothing is sent: {:?}", heard.lock().unwrap());
     // A port that is taken, and at which nobody listens.
     let silent = tokio::net::TcpSocket::new_v4().unwrap();
@@ -405,7 +405,7 @@ async fn a_service_that_cannot_be_reached_is_named_and_nobody_is_told_who_asks()
     let services = format!("http://{}", silent.local_addr().unwrap());
     let (iam, _) = server(vec![("200 OK", "", projects(&["p-1"]))]).await;
     let session = open_with_services_at(&services, &iam, Some("p-1"), given_token()).await.unwrap();
-    let unreached = session.unreached(Duration::ZERO).await;
+    let unreached = session.unreached().await;
     assert_eq!(unreached.len(), 3, "{unreached:?}");
     assert!(unreached.iter().all(|service| services.ends_with(&service.host) && service.why.contains("refused")), "{unreached:?}");
 }

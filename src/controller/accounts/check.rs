@@ -21,7 +21,7 @@ use crate::{
     plan::{account::AccountReason, clock::Moment},
 };
 use kube::{Api, Client, api::ListParams};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 /// One step of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +130,7 @@ async fn opened<K: AccountObject>(
 
 /// One step for each service that the region has.
 async fn services(session: &Session, now: Moment) -> Vec<CheckedStep> {
-    let unreached = session.unreached(Duration::ZERO).await;
+    let unreached = session.unreached().await;
     let mut steps = Vec::new();
     for engine in Engine::all() {
         let Some(host) = session.host(engine) else { continue };

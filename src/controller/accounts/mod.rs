@@ -187,7 +187,7 @@ async fn renew<K: AccountObject>(ctx: &Arc<Context>, account: &K, mut slot: Slot
 fn try_services(ctx: &Arc<Context>, key: AccountKey, session: Arc<Session>) {
     let ctx = ctx.clone();
     tokio::spawn(async move {
-        let unreached = session.unreached(ctx.options.settings.look_pause()).await;
+        let unreached = session.unreached().await;
         ctx.accounts.tried_services(&key, &unreached);
     });
 }

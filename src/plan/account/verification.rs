@@ -69,9 +69,8 @@ pub struct Access {
 /// What an account comes to that needs nothing of IAM (keys or a given token, and a project) and that IAM did not verify. It is used all the same where IAM
 /// was not asked, or its answer says nothing of the credentials; not once a service has refused them. The words of `before` stay while it is the same.
 pub fn unverified(project: Project, error: AccountError, refused: bool, before: Option<&Verification>) -> Verification {
-    let says_nothing = matches!(error.reason, AccountReason::CloudUnavailable | AccountReason::EndpointMisconfigured);
     match before {
-        _ if !says_nothing => Err(error),
+        _ if !error.reason.says_nothing_of_credentials() => Err(error),
         _ if refused => {
             let message =
                 format!("a service of the cloud refused the credentials, and IAM could not be asked about them: {}", error.message);
