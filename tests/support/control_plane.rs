@@ -296,8 +296,10 @@ impl ControlPlane {
     /// Runs kubectl, which must succeed, and answers with what it printed.
     pub async fn kubectl_ok(&self, args: &[&str]) -> String {
         let output = self.kubectl(args).await.expect("kubectl runs");
-        assert!(output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        // What `kubectl diff` has to say is in its output.
+        let [said, complaint] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        assert!(output.status.success(), "kubectl {args:?}: {complaint}{said}");
+        said
     }
 
     /// Runs kubectl, which must fail, and answers with its complaint.
