@@ -21,7 +21,11 @@ use crate::{
         checks::{definitions, permissions::LeaseName, readiness::Readiness},
         clock::Clock,
         context::Context,
-        runtime::{ANSWERS, Runtime, events::Events, places::Places},
+        runtime::{
+            ANSWERS, Runtime,
+            events::{Events, Writer},
+            places::Places,
+        },
         store::{
             accounts::Accounts, backups::Backups, definitions::Definitions, health::Health, leadership::Leadership, logins::Logins,
             metrics::Metrics, refusals::Refusals, revisions::Revisions, schedules::Schedules,
@@ -55,13 +59,15 @@ pub async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
     }
     let authorities = authorities::read(flags.ca_bundle.as_deref())?;
     let config = cluster::config()?;
-    let (ctx, granted) = context(&flags, &config, &authorities, stop)?;
+    let (ctx, granted, events) = context(&flags, &config, &authorities, stop)?;
+    let events = events.start();
     let http = AbortOnDropHandle::new(tokio::spawn(http::serve(listener, ctx.clone(), Readiness::new(ctx.clone()))));
     let _definitions = AbortOnDropHandle::new(tokio::spawn(definitions::watch(ctx.clone())));
     let result = tokio::select! {
         result = work(&flags, &config, &ctx, granted) => result,
         ended = http => Err(format!("a bug: the HTTP server ended by itself: {ended:?}").into()),
     };
+    events.finish().await;
     tracing::info!("stopped");
     result
 }
@@ -82,12 +88,14 @@ fn context(
     config: &Config,
     authorities: &Authorities,
     stop: CancellationToken,
-) -> Result<(Arc<Context>, Granted), Box<dyn Error>> {
+) -> Result<(Arc<Context>, Granted, Writer), Box<dyn Error>> {
+    let client = cluster::client(config.clone(), cluster::REQUEST_TIMEOUT)?;
+    let (events, writer) = Events::new(client, std::env::var("HOSTNAME").ok());
     let metrics = Arc::new(Metrics::new().with(Box::new(Usage)));
     let runtime = Runtime {
         client: cluster::client(config.clone(), cluster::REQUEST_TIMEOUT)?,
         watcher: cluster::client(config.clone(), WATCH_TIMEOUT)?,
-        events: Events::new(cluster::client(config.clone(), cluster::REQUEST_TIMEOUT)?, std::env::var("HOSTNAME").ok()),
+        events,
         clock: Clock::start(),
         concurrency: flags.concurrency,
         answers: Places::new(ANSWERS),
@@ -110,7 +118,7 @@ fn context(
         definitions: Definitions::default(),
         leadership: if flags.leader_elect { Leadership::none() } else { Leadership::always() },
     };
-    Ok((Arc::new(ctx), granted))
+    Ok((Arc::new(ctx), granted, writer))
 }
 
 async fn act(ctx: &Arc<Context>, granted: Granted) -> Result<(), Box<dyn Error>> {

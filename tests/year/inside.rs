@@ -87,7 +87,8 @@ fn context(config: &kube::Config, now: Timestamp) -> (Context, tokio::sync::mpsc
     let runtime = Runtime {
         client: client(),
         watcher: client(),
-        events: Events::new(client(), None),
+        // Nobody reads them.
+        events: Events::new(client(), None).0,
         clock: Clock::driven(Moment { wall: now, mono: Duration::ZERO }),
         concurrency: 16,
         answers: Places::new(ANSWERS),

@@ -99,9 +99,7 @@ impl<K: AccountObject> Reconciler for AccountController<K> {
                 self.ctx.accounts.forget(&account.key(), self.ctx.now());
                 self.ctx.wake_users_of(&account.key());
                 let notice = self.ctx.users_of(&account.key()).and_then(left_behind);
-                let runtime = self.ctx.runtime.clone();
-                // The watch does not wait for it.
-                tokio::spawn(async move { write::publish(&runtime, &account, notice).await });
+                write::publish(&self.ctx.runtime, &account, notice);
             }
             Change::Listed(accounts) => self.listed(&accounts),
         }
@@ -177,7 +175,7 @@ async fn renew<K: AccountObject>(ctx: &Arc<Context>, account: &K, mut slot: Slot
         let notices = notices(K::ACCOUNT_KIND, before, &next);
         // A conflict is no error: the newer version is reconciled anyway.
         if let Written::Stored(account) = write::status(&ctx.runtime, &account.with_status(next)).await? {
-            write::publish(&ctx.runtime, &account, notices).await;
+            write::publish(&ctx.runtime, &account, notices);
         }
     }
     Ok(Action::requeue(again_in.unwrap_or_default().max(MIN_PAUSE)))

@@ -373,7 +373,7 @@ impl<'a> Reconcile<'a> {
                 Now::Gone => return Ok(Next::RequeueAfter(None)),
             }
         }
-        write::publish(&self.ctx.runtime, object.as_ref(), events).await;
+        write::publish(&self.ctx.runtime, object.as_ref(), events);
         Ok(Next::RequeueAfter(report.requeue_after))
     }
 

@@ -1,9 +1,12 @@
-//! Events (`events.k8s.io/v1`); what is said again within six minutes becomes a series of the first. kube's `Recorder` does the same but for one thing: it
-//! puts the whole name of the object into the Event's, which the API server refuses where the two are longer than a name may be.
+//! Events (`events.k8s.io/v1`); what is said again within six minutes becomes a series of the first. kube's `Recorder` does the same but for two things: it
+//! puts the whole name of the object into the Event's, which the API server refuses where the two are longer than a name may be; and whoever says something
+//! waits until it is written. Here it waits in a queue, and reconciles go on.
 
+use super::lanes::{Lanes, Queue, Worker, queue};
 use crate::{
     api::MANAGER,
     cloud::digest::sha256,
+    controller::api_error::explained,
     plan::{clock::Moment, notice::Notice},
 };
 use k8s_openapi::api::{
@@ -18,9 +21,13 @@ use kube::{
 use serde_json::json;
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// For how long a repetition belongs to a series: as long as with kube's `Recorder` and client-go.
 const SERIES: Duration = Duration::from_secs(6 * 60);
@@ -33,76 +40,183 @@ const NOTE_BYTES: usize = 1024;
 /// Longest name of who reports, in bytes: its `ReportingInstanceLengthLimit`.
 const INSTANCE_BYTES: usize = 128;
 
-/// Writes Events.
+/// Events that are written at once. While 64 reconciles write statuses, two more requests take a thirtieth of the API server, and a burst's Events are
+/// written after its statuses.
+const WRITERS: usize = 2;
+/// Events that wait for each writer: together those of a burst of 1,000 backups. One has up to 2 KB (a name, a namespace and a note of the greatest length),
+/// and most have a fifth of that; so 4 MB are waiting at the very most.
+const ROOM: usize = 1000;
+/// Of these, how many places only Warnings may take.
+const FOR_WARNINGS: usize = 250;
+/// How many Events a writer remembers to make a series of their repetitions, in 64 bytes each.
+const REMEMBERED: usize = 1000;
+/// How long the end of the process waits for the Events that were said before it.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// Takes Events in. Nothing waits for one to be written.
 pub struct Events {
+    queue: Queue<Said>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// Writes the Events that were taken in.
+pub struct Writer {
     client: Client,
     instance: String,
-    series: Mutex<HashMap<Key, Series>>,
+    lanes: Lanes<Said>,
+    dropped: Arc<AtomicU64>,
 }
 
-/// What makes two of them the same one again; the text does not count.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    uid: String,
-    reason: &'static str,
-    action: &'static str,
-    is_warning: bool,
+/// A [`Writer`] at work; it ends when this is dropped.
+pub struct Writing {
+    ended: CancellationToken,
+    task: AbortOnDropHandle<()>,
 }
 
-struct Series {
-    name: String,
-    count: i32,
-    last: Moment,
+/// An Event as it waits.
+#[derive(Debug)]
+struct Said {
+    regarding: ObjectReference,
+    notice: Notice,
+    at: Moment,
 }
 
 impl Events {
-    /// Writes Events in the name of this process; `instance` is the name of its Pod or machine.
-    pub fn new(client: Client, instance: Option<String>) -> Self {
+    /// A queue for Events, and who writes them in the name of this process; `instance` is the name of its Pod or machine.
+    pub fn new(client: Client, instance: Option<String>) -> (Self, Writer) {
         let instance = instance.filter(|name| !name.is_empty()).unwrap_or_else(|| MANAGER.into());
-        Self { client, instance: cut(&instance, INSTANCE_BYTES).to_owned(), series: Mutex::default() }
+        let instance = cut(&instance, INSTANCE_BYTES).to_owned();
+        let ((queue, lanes), dropped) = (queue(WRITERS, ROOM), Arc::<AtomicU64>::default());
+        (Self { queue, dropped: dropped.clone() }, Writer { client, instance, lanes, dropped })
     }
 
-    /// Writes one about an object. Those about objects of the cluster go into the namespace `default`, where kubectl looks for them.
-    ///
-    /// # Errors
-    /// The API server refused it, or did not answer.
-    pub async fn publish(&self, regarding: ObjectReference, notice: &Notice, now: Moment) -> Result<(), kube::Error> {
+    /// Has one about an object written. Those about an object are written in the order in which they were said, and tell when that was; should the API server
+    /// be so slow that no more of them have room, the newest are dropped. `now`: when it is said.
+    pub fn publish(&self, regarding: ObjectReference, mut notice: Notice, now: Moment) {
+        if notice.note.len() > NOTE_BYTES {
+            notice.note = cut(&notice.note, NOTE_BYTES).to_owned();
+        }
+        let spare = if notice.is_warning { 0 } else { FOR_WARNINGS };
+        let object = regarding.uid.clone().unwrap_or_default();
+        let is_taken = self.queue.push(&object, Said { regarding, notice, at: now }, spare);
+        if !is_taken && self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!("more Events are said than the Kubernetes API takes: the newest are dropped until there is room");
+        }
+    }
+}
+
+impl Writer {
+    /// Starts to write, in a task of its own.
+    pub fn start(self) -> Writing {
+        let ended = CancellationToken::new();
+        let until = ended.clone();
+        let Self { client, instance, lanes, dropped } = self;
+        let worker =
+            move || Scribe { client: client.clone(), instance: instance.clone(), series: AllSeries::default(), dropped: dropped.clone() };
+        let task = AbortOnDropHandle::new(tokio::spawn(async move { lanes.run(&until, worker).await }));
+        Writing { ended, task }
+    }
+}
+
+impl Writing {
+    /// Writes what was said until now, for a short while at most. Nothing is taken in any more.
+    pub async fn finish(self) {
+        self.ended.cancel();
+        if tokio::time::timeout(FLUSH, self.task).await.is_err() {
+            tracing::warn!("the Events that were said last are not written: the Kubernetes API takes too long");
+        }
+    }
+}
+
+/// Writes the Events of one lane.
+struct Scribe {
+    client: Client,
+    instance: String,
+    series: AllSeries,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Worker<Said> for Scribe {
+    async fn work(&mut self, said: Said, is_last: bool) {
+        let reason = said.notice.reason;
+        if let Err(error) = self.write(said).await {
+            tracing::warn!(error = explained(&error), reason, "an Event could not be written");
+        }
+        if is_last {
+            match self.dropped.swap(0, Ordering::Relaxed) {
+                0 => {}
+                count => tracing::warn!(count, "Events were dropped, and there is room again"),
+            }
+        }
+    }
+}
+
+impl Scribe {
+    /// Writes one. Those about objects of the cluster go into the namespace `default`, where kubectl looks for them.
+    async fn write(&mut self, said: Said) -> Result<(), kube::Error> {
+        let Said { regarding, notice, at } = said;
         let api: Api<Event> = Api::namespaced(self.client.clone(), regarding.namespace.as_deref().unwrap_or("default"));
-        let uid = regarding.uid.clone().unwrap_or_default();
-        let key = Key { uid, reason: notice.reason, action: notice.action, is_warning: notice.is_warning };
-        if let Some((name, count)) = self.again(&key, now) {
-            let patch = json!({ "series": EventSeries { count, last_observed_time: MicroTime(now.wall) } });
-            match api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        let key = key(&regarding, &notice);
+        if let Some((hash, count)) = self.series.again(key, at) {
+            let patch = json!({ "series": EventSeries { count, last_observed_time: MicroTime(at.wall) } });
+            match api.patch(&name(&regarding, hash), &PatchParams::default(), &Patch::Merge(&patch)).await {
                 // It expired, or was deleted: another one begins.
                 Err(kube::Error::Api(refused)) if refused.is_not_found() => {}
                 answer => return answer.map(drop),
             }
         }
-        let event = event(regarding, notice, &self.instance, now);
-        let name = event.metadata.name.clone().unwrap_or_default();
-        api.create(&PostParams::default(), &event).await?;
-        self.all().insert(key, Series { name, count: 1, last: now });
+        let hash = hash(&regarding, &notice, at);
+        api.create(&PostParams::default(), &event(regarding, &notice, hash, &self.instance, at)).await?;
+        self.series.begin(key, hash, at);
         Ok(())
-    }
-
-    /// The Event that this is a repetition of, and how many there are with it.
-    fn again(&self, key: &Key, now: Moment) -> Option<(String, i32)> {
-        let mut all = self.all();
-        all.retain(|_, series| now.since(series.last) < SERIES);
-        let series = all.get_mut(key)?;
-        (series.count, series.last) = (series.count.saturating_add(1), now);
-        Some((series.name.clone(), series.count))
-    }
-
-    fn all(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Series>> {
-        self.series.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn event(regarding: ObjectReference, notice: &Notice, instance: &str, now: Moment) -> Event {
+/// The latest Events, by what makes two of them the same one again.
+#[derive(Default)]
+struct AllSeries(HashMap<u64, Series>);
+
+struct Series {
+    /// What stands behind the object's name in that of the Event.
+    hash: u64,
+    count: i32,
+    last: Moment,
+}
+
+impl AllSeries {
+    /// The Event that this is a repetition of, and how many there are with it.
+    fn again(&mut self, key: u64, now: Moment) -> Option<(u64, i32)> {
+        let series = self.0.get_mut(&key).filter(|series| now.since(series.last) < SERIES)?;
+        (series.count, series.last) = (series.count.saturating_add(1), now);
+        Some((series.hash, series.count))
+    }
+
+    /// An Event was written. Where too many are remembered, all are forgotten, and what is said again is an Event of its own.
+    fn begin(&mut self, key: u64, hash: u64, now: Moment) {
+        if self.0.len() >= REMEMBERED {
+            self.0.retain(|_, series| now.since(series.last) < SERIES);
+        }
+        if self.0.len() >= REMEMBERED {
+            self.0.clear();
+        }
+        self.0.insert(key, Series { hash, count: 1, last: now });
+    }
+}
+
+/// What makes two Events the same one again; the text does not count.
+fn key(regarding: &ObjectReference, notice: &Notice) -> u64 {
+    let weight = if notice.is_warning { "Warning" } else { "Normal" };
+    digest(&[regarding.uid.as_deref().unwrap_or_default(), notice.reason, notice.action, weight])
+}
+
+fn digest(parts: &[&str]) -> u64 {
+    sha256(parts).first_chunk().copied().map(u64::from_be_bytes).unwrap_or_default()
+}
+
+fn event(regarding: ObjectReference, notice: &Notice, hash: u64, instance: &str, now: Moment) -> Event {
     let type_ = if notice.is_warning { "Warning" } else { "Normal" };
     Event {
-        metadata: ObjectMeta { name: Some(name(&regarding, notice, now)), namespace: regarding.namespace.clone(), ..ObjectMeta::default() },
+        metadata: ObjectMeta { name: Some(name(&regarding, hash)), namespace: regarding.namespace.clone(), ..ObjectMeta::default() },
         event_time: Some(MicroTime(now.wall)),
         reporting_controller: Some(MANAGER.into()),
         reporting_instance: Some(instance.to_owned()),
@@ -115,15 +229,18 @@ fn event(regarding: ObjectReference, notice: &Notice, instance: &str, now: Momen
     }
 }
 
-/// `<object's name, cut>.<16 hex>`. The hex comes from all that tells one Event from another: where two long names are cut to the same, their UIDs differ.
-fn name(regarding: &ObjectReference, notice: &Notice, now: Moment) -> String {
+/// What stands behind the object's name. It comes from all that tells one Event from another: where two long names are cut to the same, their UIDs differ.
+fn hash(regarding: &ObjectReference, notice: &Notice, now: Moment) -> u64 {
     let object = regarding.name.as_deref().unwrap_or(MANAGER);
-    let parts = [regarding.uid.as_deref().unwrap_or_default(), object, notice.reason, notice.action, &now.wall.as_nanosecond().to_string()];
-    let mut hash = hex::encode(sha256(&parts));
-    hash.truncate(HASH_CHARS);
+    digest(&[regarding.uid.as_deref().unwrap_or_default(), object, notice.reason, notice.action, &now.wall.as_nanosecond().to_string()])
+}
+
+/// `<object's name, cut>.<16 hex>`.
+fn name(regarding: &ObjectReference, hash: u64) -> String {
+    let object = regarding.name.as_deref().unwrap_or(MANAGER);
     // A part of a name must not end in a hyphen, nor be empty.
     let object = cut(object, NAME_CHARS - HASH_CHARS - 1).trim_end_matches(['-', '.']);
-    format!("{object}.{hash}")
+    format!("{object}.{hash:0HASH_CHARS$x}")
 }
 
 /// The longest beginning of at most so many bytes.
@@ -147,7 +264,12 @@ mod tests {
     }
 
     fn name_for(object: &str, uid: &str) -> String {
-        name(&about(object, uid), &notice(""), NOW)
+        name_at(object, uid, NOW)
+    }
+
+    fn name_at(object: &str, uid: &str, now: Moment) -> String {
+        let about = about(object, uid);
+        name(&about, hash(&about, &notice(""), now))
     }
 
     #[test]
@@ -169,15 +291,87 @@ mod tests {
         let long = "a".repeat(252);
         assert_ne!(name_for(&format!("{long}b"), "u-1"), name_for(&format!("{long}c"), "u-2"));
         assert_ne!(name_for(&long, "u-1"), name_for(&long, "u-2"), "one that was made anew");
-        let later = name(&about(&long, "u-1"), &notice(""), NOW.plus(Duration::from_nanos(1)));
+        let later = name_at(&long, "u-1", NOW.plus(Duration::from_nanos(1)));
         assert_ne!(name_for(&long, "u-1"), later);
     }
 
     #[test]
     fn texts_are_cut_to_what_the_api_server_takes() {
-        let event = event(about("a", "u-1"), &notice(&"ü".repeat(600)), "me", NOW);
+        let event = event(about("a", "u-1"), &notice(&"ü".repeat(600)), 1, "me", NOW);
         assert_eq!(event.note.unwrap().chars().count(), 512);
         assert_eq!(cut("aü", 2), "a");
         assert_eq!(cut("aü", 3), "aü");
+    }
+
+    fn said(reason: &'static str, is_warning: bool) -> Notice {
+        Notice { reason, is_warning, ..notice("") }
+    }
+
+    /// A client of an API server that takes connections and never answers.
+    fn silent() -> (std::net::TcpListener, Client) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut config = kube::Config::new(url.parse().unwrap());
+        config.proxy_url = None;
+        (listener, Client::try_from(config).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_drops_the_newest_and_counts_them_and_a_warning_has_room_when_others_have_none() {
+        let (_listener, client) = silent();
+        let (events, writer) = Events::new(client, None);
+        let dropped = || events.dropped.load(Ordering::Relaxed);
+        let publish = |uid: &str, is_warning| events.publish(about("a", uid), said("Completed", is_warning), NOW);
+        let (normal, all) = (ROOM - FOR_WARNINGS, ROOM);
+        (0..normal).for_each(|_| publish("u-1", false));
+        assert_eq!(dropped(), 0);
+        (0..5).for_each(|_| publish("u-1", false));
+        assert_eq!(dropped(), 5);
+        (normal..all).for_each(|_| publish("u-1", true));
+        assert_eq!(dropped(), 5);
+        publish("u-1", true);
+        assert_eq!(dropped(), 6);
+        publish("u-2", false);
+        assert_eq!(dropped(), 6, "the object of another writer");
+        drop(writer);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_the_process_waits_for_events_for_a_short_while_and_not_for_an_api_server_that_is_silent() {
+        let (_listener, client) = silent();
+        let (events, writer) = Events::new(client, None);
+        let writing = writer.start();
+        for uid in ["u-1", "u-2", "u-3"] {
+            events.publish(about("a", uid), notice("said"), NOW);
+        }
+        let begun = tokio::time::Instant::now();
+        writing.finish().await;
+        assert_eq!(begun.elapsed().as_secs(), FLUSH.as_secs());
+    }
+
+    #[test]
+    fn what_is_said_again_within_six_minutes_is_one_event_and_the_memory_for_that_is_bounded() {
+        let mut series = AllSeries::default();
+        let at = |second| NOW.plus(Duration::from_secs(second));
+        assert_eq!(series.again(1, at(0)), None);
+        series.begin(1, 7, at(0));
+        assert_eq!(series.again(1, at(359)), Some((7, 2)));
+        assert_eq!(series.again(1, at(700)), Some((7, 3)));
+        assert_eq!(series.again(1, at(1060)), None, "six minutes later");
+        for key in 2..5000 {
+            series.begin(key, 7, at(700));
+            assert!(series.0.len() <= REMEMBERED);
+        }
+        assert_eq!(series.again(4999, at(701)), Some((7, 2)));
+    }
+
+    #[test]
+    fn another_text_is_the_same_event_again_and_another_object_reason_or_weight_is_not() {
+        let of = |uid: &str, notice: &Notice| key(&about("a", uid), notice);
+        let first = of("u-1", &notice("one"));
+        assert_eq!(of("u-1", &notice("two")), first);
+        for other in [of("u-2", &notice("")), of("u-1", &said("Failed", false)), of("u-1", &said("Completed", true))] {
+            assert_ne!(other, first);
+        }
     }
 }

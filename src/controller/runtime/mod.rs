@@ -9,10 +9,12 @@
 //! | `readable` | leaves objects alone that cannot be read |
 //! | [`mod@write`] | status and finalizers by compare-and-swap |
 //! | `refusal` | tells of a write that the API server refuses |
-//! | [`events`] | Events |
+//! | [`lanes`] | a bounded queue that nobody waits at, with a few workers behind it |
+//! | [`events`] | Events, written in the background |
 
 pub mod drive;
 pub mod events;
+mod lanes;
 pub mod places;
 mod readable;
 mod refusal;
@@ -39,7 +41,7 @@ pub struct Runtime {
     pub client: Client,
     /// For watches.
     pub watcher: Client,
-    /// Writes Events.
+    /// Takes Events in.
     pub events: Events,
     /// Tells the time.
     pub clock: Clock,

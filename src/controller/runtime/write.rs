@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     api::MANAGER,
-    controller::{api_error::explained, kind::Kind, object::keep},
+    controller::{kind::Kind, object::keep},
     plan::notice::Notice,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -39,7 +39,7 @@ pub async fn status<K: Kind>(runtime: &Runtime, next: &K) -> Result<Written<K>, 
         let _room = room(runtime, next).await;
         next.own_api(runtime.client.clone()).replace_status(&next.name_any(), &params, &body).await
     };
-    written(runtime, next, Part::Status, answer).await
+    written(runtime, next, Part::Status, answer)
 }
 
 /// Which object it is, and which version of it; whatever else a write of a status says of its metadata, the API server ignores.
@@ -73,7 +73,7 @@ pub async fn finalizer<K: Kind>(runtime: &Runtime, object: &K, name: &str, prese
     let patch = json!({ "metadata": { "resourceVersion": object.resource_version(), "finalizers": finalizers } });
     let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
     let answer = api.patch(&object.name_any(), &params, &Patch::Merge(&patch)).await;
-    written(runtime, object, Part::Finalizers, answer).await
+    written(runtime, object, Part::Finalizers, answer)
 }
 
 /// What became of an object that was to be created.
@@ -114,20 +114,20 @@ pub async fn delete<K: Kind>(runtime: &Runtime, object: &K) -> Result<Written<K>
     let _room = room(runtime, object).await;
     match object.own_api(runtime.client.clone()).delete(&object.name_any(), &params).await {
         Ok(answer) => match answer.left() {
-            Some(kept) => written(runtime, object, Part::Object, Ok(kept)).await,
+            Some(kept) => written(runtime, object, Part::Object, Ok(kept)),
             None => Ok(Written::Gone),
         },
-        Err(error) => written(runtime, object, Part::Object, Err(error)).await,
+        Err(error) => written(runtime, object, Part::Object, Err(error)),
     }
 }
 
-async fn written<K: Kind>(runtime: &Runtime, object: &K, part: Part, answer: Result<K, kube::Error>) -> Result<Written<K>, kube::Error> {
+fn written<K: Kind>(runtime: &Runtime, object: &K, part: Part, answer: Result<K, kube::Error>) -> Result<Written<K>, kube::Error> {
     match answer {
         Ok(stored) => Ok(Written::Stored(kept(stored))),
         Err(kube::Error::Api(refused)) if refused.is_conflict() => Ok(Written::Conflict),
         Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(Written::Gone),
         Err(error) => {
-            publish(runtime, object, refusal::note(runtime, object, part, &error)).await;
+            publish(runtime, object, refusal::note(runtime, object, part, &error));
             Err(error)
         }
     }
@@ -149,12 +149,9 @@ fn kept<K: Kind>(mut object: K) -> K {
     object
 }
 
-/// Publishes Events. They are for people: one that cannot be written is logged, and nothing waits for it.
-pub async fn publish<K: Kind>(runtime: &Runtime, object: &K, notices: impl IntoIterator<Item = Notice>) {
-    let reference = object.object_ref(&());
+/// Has Events written after all that was said before of the object. They are for people: nothing waits for them.
+pub fn publish<K: Kind>(runtime: &Runtime, object: &K, notices: impl IntoIterator<Item = Notice>) {
     for notice in notices {
-        if let Err(error) = runtime.events.publish(reference.clone(), &notice, runtime.clock.now()).await {
-            tracing::warn!(error = explained(&error), reason = notice.reason, "an Event could not be written");
-        }
+        runtime.events.publish(object.object_ref(&()), notice, runtime.clock.now());
     }
 }

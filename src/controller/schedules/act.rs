@@ -172,7 +172,7 @@ impl<'a> Reconcile<'a> {
                 Written::Gone => return Ok(Next::End(Action::await_change())),
             }
         }
-        write::publish(&ctx.runtime, object.as_ref(), report.notices).await;
+        write::publish(&ctx.runtime, object.as_ref(), report.notices);
         Ok(Next::Again(stored))
     }
 

@@ -56,7 +56,7 @@ pub(super) async fn supersede(ctx: &Context, schedule: &DatabaseBackupSchedule, 
     if write_status(ctx, &child, next.clone()).await? {
         tracing::info!(name = child.name_any(), newer, "a newer backup takes the place of one that was never asked for");
         ctx.runtime.metrics.written(child.spec.source.engine, &before, &next);
-        write::publish(&ctx.runtime, child.as_ref(), happened).await;
+        write::publish(&ctx.runtime, child.as_ref(), happened);
     }
     ctx.backups.wake(uid);
     Ok(())

@@ -13,7 +13,7 @@ impl Reconcile<'_> {
     /// The cloud holds nothing of the object any more. That is an Event where this operator had something deleted.
     pub(super) async fn release(&self, object: &Arc<DatabaseBackup>) -> Result<Next, Error> {
         if object.status.as_ref().is_some_and(|status| status.delete_reason.is_some()) {
-            self.publish_deletion(object).await;
+            self.publish_deletion(object);
         }
         self.set_finalizer(object, false).await
     }
@@ -24,16 +24,16 @@ impl Reconcile<'_> {
         match self.after(object, written).await? {
             Now::Stored(newer) | Now::Changed(newer) => Ok(Next::Again(newer)),
             Now::Gone => {
-                self.publish_deletion(object).await;
+                self.publish_deletion(object);
                 Ok(Next::RequeueAfter(None))
             }
         }
     }
 
-    async fn publish_deletion(&self, object: &DatabaseBackup) {
+    fn publish_deletion(&self, object: &DatabaseBackup) {
         let note = "the cloud holds nothing of this object any more".to_owned();
         let notice = Notice { reason: "RemoteDeleted", action: "DeleteBackup", is_warning: false, note };
-        write::publish(&self.ctx.runtime, object, vec![notice]).await;
+        write::publish(&self.ctx.runtime, object, vec![notice]);
     }
 
     /// Like a create call it is not sent long after it was decided, nor without the lease: the object may have been let go with its backup since. Nor if
