@@ -6,7 +6,7 @@ mod reason;
 mod users;
 mod verification;
 
-use super::{backup::seen::Account, clock::Moment, place::Place, settings::Settings};
+use super::{backup::seen::Account, clock::Moment, place::Place, settings::Settings, wording};
 use crate::{
     api::{
         account::CloudAccountStatus,
@@ -121,9 +121,13 @@ pub fn status(s: &SeenAccount<'_>) -> CloudAccountStatus {
         last_verified_time: before.last_verified_time.clone(),
         used_by: before.used_by,
         needed_for_deletion: before.needed_for_deletion,
-        conditions: conditions::conditions(&before.conditions, verdict, blocked, s.generation, s.now.wall),
+        conditions: before.conditions.clone(),
     };
-    next.conditions.extend(clock_skew(&before.conditions, s.generation, s.cloud_now, s.now));
+    let mut conditions = conditions::conditions(&before.conditions, verdict, blocked, s.generation, s.now.wall);
+    conditions.extend(clock_skew(&before.conditions, s.generation, s.cloud_now, s.now));
+    if !wording::says_the_same(&before.conditions, &conditions, fact) {
+        next.conditions.clone_from(&conditions);
+    }
     if let Some(verified) = s.memory.verified.filter(|_| s.verification.as_ref().is_ok_and(|access| access.unverified.is_none())) {
         let is_old = |time: &Time| verified.since_wall(time.0) >= s.settings.verification_interval();
         if next != *before || before.last_verified_time.as_ref().is_none_or(is_old) {
@@ -133,7 +137,25 @@ pub fn status(s: &SeenAccount<'_>) -> CloudAccountStatus {
     if let Some(users) = s.users.filter(|_| next != *before || s.memory.counts_are_due(s.settings, s.now)) {
         (next.used_by, next.needed_for_deletion) = (Some(count(users.all)), Some(count(users.for_deletion)));
     }
+    // Other words come with what is written anyway.
+    if next != *before {
+        next.conditions = conditions;
+    }
     next
+}
+
+/// What stands before the services that cannot be reached.
+const NOT_REACHED: &str = "; not reached: ";
+
+/// What the message of a condition says beyond its reason: of an account that is verified, which services cannot be reached.
+fn fact(condition: &Condition) -> Option<&str> {
+    match (condition.type_.as_str(), condition.reason.as_str()) {
+        (types::READY, reason) if reason == AccountReason::Verified.as_str() => {
+            condition.message.split_once(NOT_REACHED).map(|(_, services)| services)
+        }
+        (types::CLOCK_SKEW, _) => None,
+        _ => Some(&condition.message),
+    }
 }
 
 /// What is said of services that cannot be reached; empty where all can. They keep nobody from using the others.
@@ -141,10 +163,10 @@ fn not_reached(unreached: &[Unreached]) -> String {
     let named = |service: &Unreached| format!("{} ({})", service.engine.as_str(), service.why);
     match unreached {
         [] => String::new(),
-        [one] => format!("; not reached: {}", named(one)),
+        [one] => format!("{NOT_REACHED}{}", named(one)),
         [first, others @ ..] => {
             let others: Vec<&str> = others.iter().map(|service| service.engine.as_str()).collect();
-            format!("; not reached: {}, and neither {}", named(first), others.join(", "))
+            format!("{NOT_REACHED}{}, and neither {}", named(first), others.join(", "))
         }
     }
 }
@@ -226,6 +248,21 @@ mod tests {
         let soon = ready(Some(&first), 3600, 3, &[], 3600);
         assert_eq!(soon, first, "verified an hour later, and nothing is written");
         assert_eq!(verified(&ready(Some(&first), 6 * 3600, 3, &[], 6 * 3600)), Some(at(6 * 3600).wall));
+    }
+
+    #[test]
+    fn an_account_is_not_written_for_other_words_alone_and_what_is_written_anyway_brings_them_along() {
+        let words = "in the words of an earlier version";
+        let mut first = ready(None, 0, 3, &[], 0);
+        first.conditions[0].message = words.into();
+        assert_eq!(ready(Some(&first), 1, 3, &[], 1), first);
+        let counted = ready(Some(&first), 1, 4, &[], 1);
+        assert!(counted.conditions[0].message.starts_with("verified for project p-1"), "{counted:?}");
+        let unreached = [Unreached { engine: Engine::DCS, host: "dcs".into(), why: "no".into() }];
+        let not_reached = ready(Some(&first), 1, 3, &unreached, 1);
+        assert!(not_reached.conditions[0].message.ends_with("; not reached: DCS (no)"), "more than words: {not_reached:?}");
+        let reached = ready(Some(&not_reached), 1, 3, &[], 2);
+        assert_eq!(reached.conditions[0].message, "verified for project p-1 in eu-de", "more than words");
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! | [`summary`] | how the backups of an instance are doing, for metrics |
 //! | [`share`] | how much room there is for each under a bound |
 //! | [`notice`] | what is published as an Event, of any kind of object |
+//! | [`wording`] | whether two statuses differ in their words only |
 //! | [`wait`] | what a status means for whoever waits for it, and when a wait is over |
 //! | [`settings`] | every delay, from the timing flags |
 //! | [`clock`] | a moment by both clocks |
@@ -27,3 +28,4 @@ pub mod settings;
 pub mod share;
 pub mod summary;
 pub mod wait;
+pub mod wording;

@@ -47,6 +47,7 @@ mod proxies;
 mod refused;
 mod removal;
 mod restored;
+mod rewording;
 mod scheduled;
 mod schedules;
 mod schedules_crowd;

@@ -93,9 +93,8 @@ impl Events {
     /// Has one about an object written. Those about an object are written in the order in which they were said, and tell when that was; should the API server
     /// be so slow that no more of them have room, the newest are dropped. `now`: when it is said.
     pub fn publish(&self, regarding: ObjectReference, mut notice: Notice, now: Moment) {
-        if notice.note.len() > NOTE_BYTES {
-            notice.note = cut(&notice.note, NOTE_BYTES).to_owned();
-        }
+        notice.note.truncate(cut(&notice.note, NOTE_BYTES).len());
+        notice.note.shrink_to_fit();
         let spare = if notice.is_warning { 0 } else { FOR_WARNINGS };
         let object = regarding.uid.clone().unwrap_or_default();
         let is_taken = self.queue.push(&object, Said { regarding, notice, at: now }, spare);

@@ -63,5 +63,5 @@ fn rebound(o: &Observed<'_>) -> Option<Step> {
     let has_mark = |mark: &String| o.status.backup_name.as_ref() == Some(mark);
     let is_there = latest.record(o.status).is_some() || latest.found.iter().any(|backup| has_mark(&backup.mark));
     let next = DatabaseBackupStatus { endpoint: Some(there.endpoint.clone()), ..restated(o) };
-    is_there.then(|| Step::Report(Box::new(Report { status: next, reason: None, requeue_after: Some(Duration::ZERO) })))
+    is_there.then(|| Step::Report(Box::new(Report { status: next, reason: None, is_settled: false, requeue_after: Some(Duration::ZERO) })))
 }

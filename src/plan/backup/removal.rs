@@ -359,7 +359,12 @@ fn report_on(
         (DeleteReason::Expired, _) => (Reason::Completed, format!("its time is up: {message}")),
         (DeleteReason::ObjectDeleted | DeleteReason::Retention, _) => (reason, message.to_owned()),
     };
-    Step::Report(Box::new(Report { status: conclude(o, next, phase, reason, &message), reason: Some(reason), requeue_after }))
+    Step::Report(Box::new(Report {
+        status: conclude(o, next, phase, reason, &message),
+        reason: Some(reason),
+        is_settled: false,
+        requeue_after,
+    }))
 }
 
 /// A backup that runs while its object waits for something else comes to its end there, too.

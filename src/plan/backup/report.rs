@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Nothing happens to the object any more, but its status names the newest generation.
 pub(super) fn settled(o: &Observed<'_>) -> Step {
-    Step::Report(Box::new(Report { status: restated(o), reason: None, requeue_after: None }))
+    Step::Report(Box::new(Report { status: restated(o), reason: None, is_settled: true, requeue_after: None }))
 }
 
 /// A report with one reason; it is looked at again when `wake`, the grace or the deadline is over, whichever comes first.
@@ -34,7 +34,12 @@ pub(super) fn report(
         _ => None,
     };
     let requeue_after = [requeue_after, timer.filter(|left| !left.is_zero())].into_iter().flatten().min();
-    Step::Report(Box::new(Report { status: conclude(o, next, phase, reason, message), reason: Some(reason), requeue_after }))
+    Step::Report(Box::new(Report {
+        status: conclude(o, next, phase, reason, message),
+        reason: Some(reason),
+        is_settled: false,
+        requeue_after,
+    }))
 }
 
 /// The object stays in its phase and says why it does not get on.

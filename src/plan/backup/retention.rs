@@ -73,6 +73,11 @@ pub(super) fn is_called_off(o: &Observed<'_>) -> bool {
     o.status.phase == Some(Phase::Completed) && !o.object.deleting && o.status.delete_reason.is_some_and(is_kept_from)
 }
 
+/// Whether a message about a Completed backup says that it is to be deleted, or what keeps it from that. Those of earlier versions have the same words.
+pub(super) fn tells_of_deletion(message: &str) -> bool {
+    ["delete", "time is up"].iter().any(|words| message.contains(words))
+}
+
 /// What is said of a Completed backup that somebody keeps from going.
 pub(super) fn kept_by(o: &Observed<'_>, next: &DatabaseBackupStatus) -> Option<&'static str> {
     let keeper = keeper(o)?;

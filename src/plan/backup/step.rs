@@ -4,7 +4,7 @@ use super::{reason::Reason, status::says_the_same};
 use crate::{
     api::status::DatabaseBackupStatus,
     cloud::backup::{ListScope, NewBackup},
-    plan::settings::Settings,
+    plan::{settings::Settings, wording},
 };
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub struct Report {
     pub status: DatabaseBackupStatus,
     /// The reason in its conditions; absent where an earlier one is restated.
     pub reason: Option<Reason>,
+    /// Nothing happens to the object any more, and its message says no more than the rest of the status: in other words it is no news.
+    pub is_settled: bool,
     /// Look again after so long, if nothing happens before.
     pub requeue_after: Option<Duration>,
 }
@@ -54,7 +56,16 @@ pub struct Report {
 impl Report {
     /// Whether writing it would change anything that is worth a write.
     pub fn is_news(&self, stored: &DatabaseBackupStatus, settings: &Settings) -> bool {
-        !says_the_same(stored, &self.status, settings)
+        !says_the_same(stored, &self.status, settings) && !self.is_reworded(stored, settings)
+    }
+
+    /// Whether a settled object would only be told of in other words, as by another version of this program. The next write that is news brings them along.
+    fn is_reworded(&self, stored: &DatabaseBackupStatus, settings: &Settings) -> bool {
+        let conditions = &self.status.conditions;
+        let reworded = || DatabaseBackupStatus { conditions: conditions.clone(), ..stored.clone() };
+        self.is_settled
+            && wording::says_the_same(&stored.conditions, conditions, |_| None)
+            && says_the_same(&reworded(), &self.status, settings)
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     listing_result::OVERLOOKED,
     observed::Observed,
     reason::Reason,
-    report::{hold, message_of, report, settled},
+    report::{hold, message_of, ready_message, report, settled},
     retention,
     status::{conclude, expiration, spend_attempt, take_over, time_left},
     step::{Report, Step},
@@ -132,10 +132,21 @@ pub(super) fn running_message(o: &Observed<'_>, id: &str) -> String {
 
 fn completed(o: &Observed<'_>, next: DatabaseBackupStatus, id: &str) -> Step {
     let source = &o.spec.source;
-    let kept = retention::kept_by(o, &next).unwrap_or_default();
-    let message = format!("{} holds backup {id} of instance {}{kept}", source.engine.as_str(), source.instance_id);
+    let kept = retention::kept_by(o, &next);
+    let message = format!("{} holds backup {id} of instance {}{}", source.engine.as_str(), source.instance_id, kept.unwrap_or_default());
     let expires_in = expires_in(o, &next);
-    report(o, next, Phase::Completed, Reason::Completed, &message, expires_in)
+    let is_settled = kept.is_none() && is_plain(o, &next);
+    match report(o, next, Phase::Completed, Reason::Completed, &message, expires_in) {
+        Step::Report(report) => Step::Report(Box::new(Report { is_settled, ..*report })),
+        step => step,
+    }
+}
+
+/// Whether the status says that the backup is there and no more: not that it is to be deleted, nor what keeps it from that.
+fn is_plain(o: &Observed<'_>, next: &DatabaseBackupStatus) -> bool {
+    let is_due = next.expiration_time.as_ref().is_some_and(|at| at.0 <= o.now.wall);
+    let said = ready_message(o, Reason::Completed);
+    !is_due && said.is_some_and(|said| !retention::tells_of_deletion(said))
 }
 
 /// It was to be deleted, and stays; the status says why.
@@ -217,7 +228,7 @@ fn as_before(o: &Observed<'_>, id: &str) -> Step {
     let message = running_message(o, id);
     let status = conclude(o, o.status.clone(), Phase::Running, Reason::Running, &message);
     let requeue_after = Some(time_left(o)).filter(|left| !left.is_zero());
-    Step::Report(Box::new(Report { status, reason: Some(Reason::Running), requeue_after }))
+    Step::Report(Box::new(Report { status, reason: Some(Reason::Running), is_settled: false, requeue_after }))
 }
 
 /// How a single backup is looked up: by its id where the service can, else among those of its instance.

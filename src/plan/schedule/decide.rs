@@ -41,7 +41,7 @@ pub fn decide(seen: &Seen<'_>, memory: &mut Memory) -> Step {
     }
     let within = protection::assess(seen, memory, &mut draft);
     status::conclude(seen, memory, &mut draft, calendar.as_ref().err(), within);
-    if draft.status != *seen.status || !draft.notices.is_empty() {
+    if status::is_news(seen, &draft) || !draft.notices.is_empty() {
         return Step::Report(Box::new(Report { status: draft.status, notices: draft.notices }));
     }
     retire

@@ -10,11 +10,13 @@ use super::{
 use crate::{
     api::{
         conditions::{self, Blocked, Kstatus, Verdict, condition, conditions, find, types},
+        schedule::DatabaseBackupScheduleStatus,
         status::Phase,
     },
     plan::{
         backup::{memory::BlockedSince, seen::Account, status::stored},
         notice::ready,
+        wording,
     },
 };
 use jiff::Timestamp;
@@ -41,6 +43,30 @@ pub(super) fn conclude(s: &Seen<'_>, memory: &mut Memory, draft: &mut Draft, inv
     draft.status.observed_generation = s.generation.unwrap_or_default();
 }
 
+/// Whether the draft says anything new. Other words, as of another version of this program, are no news: the next write brings them along.
+pub(super) fn is_news(s: &Seen<'_>, draft: &Draft) -> bool {
+    let (stored, next) = (&s.status.conditions, &draft.status.conditions);
+    draft.status != *s.status
+        && !(wording::says_the_same(stored, next, fact)
+            && draft.status == DatabaseBackupScheduleStatus { conditions: next.clone(), ..s.status.clone() })
+}
+
+/// What the message of a condition says beyond its reason and the rest of the status.
+fn fact(condition: &Condition) -> Option<&str> {
+    let message = condition.message.as_str();
+    match (condition.type_.as_str(), condition.reason.as_str()) {
+        // What it waits for.
+        (types::READY, "Scheduled" | "Suspended") => Some(message).filter(|message| message.contains(WAITS)),
+        // Which backup it is.
+        (types::LAST_BACKUP_SUCCEEDED, _) => message.split(':').next(),
+        (types::WITHIN_OBJECTIVE, "Fresh" | "TooOld" | "NotRestorable" | "NoBackup" | "NotCheckedYet") => None,
+        _ => Some(message),
+    }
+}
+
+/// In every message that says what a schedule waits for.
+const WAITS: &str = " waits";
+
 fn verdict(s: &Seen<'_>, memory: &Memory, draft: &Draft, invalid: Option<&InvalidSchedule>) -> (Kstatus, &'static str, String) {
     if let Some(invalid) = invalid {
         return (Kstatus::Failed, "InvalidSchedule", invalid.to_string());
@@ -62,7 +88,7 @@ fn verdict(s: &Seen<'_>, memory: &Memory, draft: &Draft, invalid: Option<&Invali
     }
     let next = draft.status.next_schedule_time.as_ref().map(|next| next.0);
     let message = match (&draft.waits_for, next) {
-        (Some(child), _) => format!("the next backup waits for {child} to come to its end"),
+        (Some(child), _) => format!("the next backup{WAITS} for {child} to come to its end"),
         (None, Some(next)) => format!("the next slot is at {next}"),
         (None, None) => "there is no slot any more".to_owned(),
     };
@@ -79,7 +105,7 @@ fn unverified(s: &Seen<'_>) -> Option<String> {
 }
 
 fn note(memory: &Memory) -> String {
-    memory.retention_note.as_ref().map(|why| format!("; retention waits: {why}")).unwrap_or_default()
+    memory.retention_note.as_ref().map(|why| format!("; retention{WAITS}: {why}")).unwrap_or_default()
 }
 
 fn blocked(s: &Seen<'_>, memory: &mut Memory, draft: &mut Draft, kstatus: Kstatus) -> Blocked {

@@ -8,6 +8,7 @@ mod submit;
 mod superseded;
 mod unknown;
 mod watch;
+mod wording;
 
 use super::{
     decide::decide,

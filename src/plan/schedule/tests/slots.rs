@@ -386,3 +386,45 @@ fn a_backup_may_be_taken_for_as_long_as_its_deadline_says_and_a_late_one_has_an_
     assert_eq!(child::take_before(slot, None, slot), at("2026-01-02T02:00:00Z"));
     assert_eq!(child::take_before(slot, None, at("2026-01-05T00:00:00Z")), at("2026-01-05T01:00:00Z"));
 }
+
+#[test]
+fn a_schedule_is_not_written_for_other_words_alone_and_what_is_written_anyway_brings_them_along() {
+    let mut world = hourly("2026-01-01T00:30:00Z");
+    world.spec.objective = Some(serde_json::from_value(json!({ "maxAgeSeconds": 86_400 })).expect("an objective"));
+    world.run();
+    world.run_at("2026-01-01T01:00:00Z");
+    world.run_at("2026-01-01T01:10:00Z");
+    world.end("202601010100", Phase::Completed);
+    world.run();
+    let words = "in the words of an earlier version";
+    for condition in &mut world.status.conditions {
+        let backup = condition.message.split_once(':').filter(|_| condition.type_ == types::LAST_BACKUP_SUCCEEDED);
+        condition.message = backup.map_or_else(|| words.to_owned(), |(name, _)| format!("{name}: {words}"));
+    }
+    let (before, writes) = (world.status.clone(), world.writes);
+    assert_eq!(before.conditions.len(), 3);
+    world.restart();
+    world.run();
+    assert_eq!((&world.status, world.writes), (&before, writes));
+    world.run_at("2026-01-01T02:00:00Z");
+    assert!(
+        world.status.conditions.iter().all(|condition| condition.type_ == types::WITHIN_OBJECTIVE || !condition.message.contains(words))
+    );
+}
+
+#[test]
+fn what_a_schedule_waits_for_is_more_than_words() {
+    let mut world = hourly("2026-01-01T00:30:00Z");
+    world.run();
+    world.run_at("2026-01-01T01:00:00Z");
+    world.run_at("2026-01-01T02:00:00Z");
+    let ready = |world: &World| find(&world.status.conditions, types::READY).map(|ready| ready.message.clone()).expect("a condition");
+    assert!(ready(&world).contains("waits for nightly-202601010100"), "{}", ready(&world));
+    let waits = world.status.clone();
+    for condition in &mut world.status.conditions {
+        condition.message = "the next slot is at some time".into();
+    }
+    world.restart();
+    world.run();
+    assert_eq!(world.status, waits);
+}
