@@ -46,6 +46,7 @@ mod process;
 mod proxies;
 mod refused;
 mod removal;
+mod requests;
 mod restored;
 mod rewording;
 mod scheduled;
