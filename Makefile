@@ -1,5 +1,5 @@
 # `make demo` and `make test` do everything on a fresh machine with Rust, Go and Python 3.
-.PHONY: help demo test test-oldest model storm year fuzz figures lint generate image package licences advisories
+.PHONY: help demo test test-oldest model storm year fuzz bench lint generate image package licences advisories
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,9 +61,9 @@ lint: tools ## Check formatting, clippy and documentation.
 model: tools ## Check every interleaving with more faults than `make test` does (a quarter of an hour, 3 GB).
 	MODEL=deep cargo test --release --lib plan::backup::model -- --test-threads 1
 
-figures: tools ## Measure speed, memory and calls with a thousand objects, and many of RDS (20 minutes).
-	@tests/tools/compile 'the operator and the measurements' 10 build --release --bin database-backup-operator --example figures
-	@cargo run --quiet --release --example figures
+bench: tools ## Measure the operator beside its peers, into docs/benchmarks.md (2 hours); STEPS and PEERS choose some.
+	@tests/tools/compile 'the operator' 10 build --release --bin database-backup-operator
+	@bench/run "$(PEERS)" "$(STEPS)"
 
 generate: tools ## Write anew what is made from something else: crds/, the chart's README, plain manifests, snapshots, docs.
 	BLESS=1 cargo test $(QUICK) --lib api::crds

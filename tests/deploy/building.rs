@@ -70,7 +70,7 @@ fn whoever_waits_for_cargo_hears_what_for_and_that_it_goes_on_and_gets_its_exit_
     assert!(said.starts_with("building the demo: about 4 min on 2 cores the first time"), "{said}");
     let goes_on = |line: &str| line.starts_with("still building the demo, ") && line.ends_with(" s so far");
     assert!(said.lines().any(goes_on), "{said}");
-    for target in ["demo", "test", "test-oldest", "figures"] {
+    for target in ["demo", "test", "test-oldest", "bench"] {
         let makefile = read("Makefile");
         let (_, recipe) = makefile.split_once(&format!("\n{target}: tools ")).expect("the target");
         let before = recipe.split("\tcargo ").next().and_then(|recipe| recipe.split("\t@cargo ").next()).expect("a recipe");

@@ -1,0 +1,3 @@
+module dbbackup.dev/bench/tools
+
+go 1.26
