@@ -42,7 +42,7 @@ def relist(lab, peer):
     lab.restart_api_server()
     ready = time.time()
     while not lab.listed(mark):
-        if time.time() - ready > 300:
+        if time.time() - ready > 600:
             raise RuntimeError("nothing was listed anew after the restart of the API server")
         time.sleep(0.2)
     listing = time.time() - ready

@@ -98,7 +98,7 @@ class Lab:
     """etcd, kube-apiserver with a record of requests, the definitions and the cloud; all new, all gone afterwards."""
 
     def __init__(self, peer, accounts=0, rate=1000):
-        self.own, self.accounts, self.rate = peer == "O", accounts, rate
+        self.name, self.own, self.accounts, self.rate = peer, peer == "O", accounts, rate
         self.etcd_port, self.etcd_peer_port, self.api_port, self.cloud_port, self.rds_port, self.listen_port = free_ports(6)
         self.api, self.cloud = f"https://127.0.0.1:{self.api_port}", f"http://127.0.0.1:{self.cloud_port}"
         self.dir = WORK / "lab"
@@ -118,6 +118,8 @@ class Lab:
     def start(self):
         shutil.rmtree(self.dir, ignore_errors=True)
         self.dir.mkdir(parents=True)
+        for log in ("cloud", "etcd", "kube-apiserver", f"peer-{self.name}"):
+            (LOGS / f"{log}.log").unlink(missing_ok=True)
         (self.dir / "tokens.csv").write_text(TOKENS)
         (self.dir / "audit.yaml").write_text(AUDIT)
         (self.dir / "sa.key").write_bytes(subprocess.run([BIN / "load", "key"], check=True, capture_output=True).stdout)
@@ -151,7 +153,7 @@ class Lab:
             "--audit-policy-file", "audit.yaml", "--audit-log-path", "audit.log", "--audit-log-mode", "batch"], cwd=self.dir)
         # An API server that has much to read says that it is ready before it serves that.
         kinds = "/apis/dbbackup.dev/v1alpha1/databasebackups?limit=1&resourceVersion=0"
-        deadline = time.time() + 120
+        deadline = time.time() + 600
         while not (self.answers("/readyz") and (first or self.answers(kinds))):
             if time.time() > deadline or self.api_server.p.poll() is not None:
                 raise RuntimeError(f"the API server does not get ready: see {self.api_server.log.name}")
@@ -222,7 +224,7 @@ class Lab:
         return {**json.loads(r.stdout), "lab_cpu_s": round(spent() - before, 1)}
 
     def ask_cloud(self, path, method="GET"):
-        with urllib.request.urlopen(urllib.request.Request(f"{self.cloud}/_admin/{path}", method=method), timeout=90) as answer:
+        with urllib.request.urlopen(urllib.request.Request(f"{self.cloud}/_admin/{path}", method=method), timeout=900) as answer:
             return answer.read()
 
     def set_cloud(self, **what):

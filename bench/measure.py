@@ -4,6 +4,7 @@
 usage: measure.py PEERS STEPS     results are merged into target/bench/results.json; empty means all
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -64,8 +65,12 @@ def machine():
     }
 
 
-def commit():
-    return said("git", "describe", "--always", "--dirty", "--exclude=*")
+def build():
+    """What was measured: a commit, with a mark where the sources differ from it, or the beginning of the binary's digest if it is another one."""
+    if os.environ.get("OPERATOR_IS_ANOTHER"):
+        return "binary " + hashlib.sha256(pathlib.Path(labs.OPERATOR).read_bytes()).hexdigest()[:12]
+    changed = said("git", "status", "--porcelain", "--", "../src", "../Cargo.toml", "../Cargo.lock")
+    return said("git", "rev-parse", "--short", "HEAD") + (" and changes" if changed else "")
 
 
 def is_there(name):
@@ -104,7 +109,7 @@ def main():
                 results[name].append(turn(step, name))
                 print(time.strftime("%H:%M:%S"), name, step, json.dumps(results[name][-1]), flush=True)
         for name in taking_part:
-            of = {"date": time.strftime("%Y-%m-%d"), "turns": results[name], **({"commit": commit()} if name == "O" else {})}
+            of = {"date": time.strftime("%Y-%m-%d"), "turns": results[name], **({"build": build()} if name == "O" else {})}
             book.setdefault(name, {})[step] = of
         BOOK.write_text(json.dumps(book, indent=1))
 

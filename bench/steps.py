@@ -150,7 +150,7 @@ def catch_up(lab, name, prefix):
     """Starts the peer when all of its running backups have ended in the cloud."""
     calls = lab.calls()
     peer = lab.peer(name)
-    got = lab.load("wait", n=MANY, prefix=prefix, timeout="6m")
+    got = lab.load("wait", n=MANY, prefix=prefix, timeout="15m")
     took, now = time.time() - peer.started, lab.calls()
     peer.stop()
     return {"caught_up_s": round(took, 2) if got["ok"] else None, "caught_up_lists": now["list"] - calls["list"], "duplicates": now["duplicates"]}
@@ -193,5 +193,6 @@ def large(lab, name):
 def size(_lab, name):
     """What is shipped, in MiB."""
     path = {"O": labs.OPERATOR, "G": labs.BIN / "peer-go", "P": labs.WORK / "venv/lib"}[name]
-    files = [os.path.join(folder, file) for folder, _, files in os.walk(path) for file in files] if os.path.isdir(path) else [path]
-    return {"mib": round(sum(os.path.getsize(file) for file in files if "__pycache__" not in str(file)) / (1 << 20), 1)}
+    files = [os.path.join(folder, file) for folder, _, files in os.walk(path) for file in files] or [path]
+    installers = ("__pycache__", "/site-packages/pip", "/site-packages/setuptools")
+    return {"mib": round(sum(os.path.getsize(file) for file in files if not any(part in str(file) for part in installers)) / (1 << 20), 1)}

@@ -51,13 +51,22 @@ def verdict(goal, of):
     return words, "met" if statistics.median(of["O"]) <= most + 1e-9 else "**not met**"
 
 
+def loads(peer, step):
+    """Cores that others used during each turn."""
+    return found(peer, step, lambda turn: turn["others_cpu_s"] / turn["turn_s"])
+
+
+def noise(step):
+    return cell([statistics.median(loads("O", step))], 2) if loads("O", step) else ""
+
+
 def table(rows):
-    lines = ["| | " + " | ".join(COLUMNS) + " | O ÷ G | O ÷ floor | goal | |", "|---" * (len(COLUMNS) + 5) + "|"]
+    lines = ["| | " + " | ".join(COLUMNS) + " | O ÷ G | O ÷ floor | goal | | noise |", "|---" * (len(COLUMNS) + 6) + "|"]
     for title, step, value, digits, goal in rows:
         of = {peer: found(peer, step, value) for peer in (*COLUMNS, "G+lookup", "P+lookup")}
         if any(of.values()):
             lines.append(f"| {title} | " + " | ".join([*(cell(of[peer], digits) for peer in COLUMNS), ratio(of["O"], of["G"]),
-                                                       ratio(of["O"], of["floor"]), *verdict(goal, of)]) + " |")
+                                                       ratio(of["O"], of["floor"]), *verdict(goal, of), noise(step)]) + " |")
     return "\n".join(lines)
 
 
@@ -121,11 +130,12 @@ CALLS = [
 
 def facts(rows):
     """A table of figures of the operator alone."""
-    lines = ["| | O | goal | |", "|---|---|---|---|"]
+    lines = ["| | O | goal | | noise |", "|---|---|---|---|---|"]
     for title, step, value, digits, goal in rows:
         figures = found("O", step, value)
         if figures:
-            lines.append(f"| {title} | {cell(figures, digits)} | " + " | ".join(verdict(goal, {"O": figures})) + " |")
+            title = title.replace("MOST", ", ".join(f"{most:,}" for most in found("O", "scale", lambda t: max(map(int, t["sizes"])))))
+            lines.append(f"| {title} | {cell(figures, digits)} | " + " | ".join([*verdict(goal, {"O": figures}), noise(step)]) + " |")
     return "\n".join(lines)
 
 
@@ -135,7 +145,7 @@ def largest(*path):
 
 
 FLEETS = [
-    ("the most settled objects of the scale: memory, MiB", "scale", largest("rss_mib"), 0, 128),
+    ("MOST settled objects: memory, MiB", "scale", largest("rss_mib"), 0, 128),
     ("… listed anew, since the API server forgot: memory at most ÷ before", "scale",
      lambda t: t["relist"]["peak_mib"] / t["relist"]["steady_mib"], 2, 1.5),
     ("… API server ready → calm, s", "scale", key("relist", "ready_to_calm_s"), 1, None),
@@ -204,16 +214,13 @@ def lookups():
 def origin():
     of = book["machine"]
     dates = sorted({step["date"] for peer in COLUMNS for step in book.get(peer, {}).values()})
-    commits = sorted({step.get("commit", "?") for step in book.get("O", {}).values()})
-    loads = [(t["others_cpu_s"] / t["turn_s"], peer, step) for peer in COLUMNS for step, of_step in book.get(peer, {}).items()
-             for t in of_step["turns"] if t.get("turn_s")]
-    lines = ["| | |", "|---|---|", f"| date | {' – '.join(sorted({dates[0], dates[-1]}))} |", f"| operator | {', '.join(commits)}, rustc {of['rustc']} |",
+    builds = sorted({step["build"] for step in book.get("O", {}).values()})
+    lines = ["| | |", "|---|---|", f"| date | {' – '.join(sorted({dates[0], dates[-1]}))} |", f"| operator | {', '.join(builds)}, rustc {of['rustc']} |",
              f"| machine | {of['machine']} |", f"| Kubernetes, etcd | {of['Kubernetes']}, {of['etcd']}, fsync off |",
              f"| G | {of['G']}, {of['Go']} |", f"| P | {of['P']}, Python {of['Python']} |"]
-    if loads:
-        shares = [share for share, _, _ in loads]
-        worst = max(loads)
-        lines.append(f"| others on the machine meanwhile (noise) | {statistics.median(shares):.2f} cores (median of the turns), at most {worst[0]:.2f} (in {worst[2]} of {worst[1]}) |")
+    shares = [share for peer in COLUMNS for step in book.get(peer, {}) for share in loads(peer, step)]
+    if shares:
+        lines.append(f"| noise, in all turns | {cell(shares, 2)} cores |")
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@
 //	POST /_admin/set?lose=0.1&building=5m&latency=100ms   lose: share of create calls that are carried out and not answered
 //	POST /_admin/seed?n=1000&from=0&prefix=a&age=3h   that many completed backups, so old, with the ids that `load seed` writes
 //	GET  /_admin/stats                 counts of calls; backups, and how many of them have a name that another one has
-//	GET  /_admin/wait?name=…           unix nanoseconds when the first create for that name arrived (waits up to 60 s)
+//	GET  /_admin/wait?name=…           unix nanoseconds when the first create for that name arrived (waits up to 10 minutes)
 //
 // An instance whose id begins with `unknown-` does not exist.
 package main
@@ -236,7 +236,7 @@ func (c *cloud) admin(w http.ResponseWriter, r *http.Request) {
 		select {
 		case t := <-ch:
 			fmt.Fprintln(w, t)
-		case <-time.After(60 * time.Second):
+		case <-time.After(10 * time.Minute):
 			http.Error(w, "no create came", http.StatusGatewayTimeout)
 		}
 	case "stats":
