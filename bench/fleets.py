@@ -108,7 +108,7 @@ def schedules(lab, name):
     time.sleep(2)
     peer.stop()
     yearly = "---\n".join(SCHEDULE.format(name=f"i-{i}", when="0 0 1 1 *") for i in range(count))
-    lab.kubectl("apply", "-f", "-", text=yearly)
+    lab.kubectl("create", "-f", "-", text=yearly)
     seeded = lab.load("seed", n=count * children, prefix="i", like=like, children=children, workers=32)["seed_s"]
     # The first start writes what each schedule is at.
     first = start_settled(lab, name)

@@ -136,7 +136,7 @@ class Lab:
         self.kubectl("wait", "--for=condition=Established", "crd", "--all")
         if self.own:
             names = [f"cloud-{i}" for i in range(self.accounts)] or ["cloud"]
-            self.kubectl("apply", "-f", "-", text="\n---\n".join(self.account(name) for name in names))
+            self.kubectl("create", "-f", "-", text="\n---\n".join(self.account(name) for name in names))
         time.sleep(2)  # the first requests to new definitions are slow
         return self
 

@@ -160,7 +160,8 @@ FLEETS = [
     ("… memory, MiB", "accounts", key("rss_mib"), 1, None),
     ("… a restart: until calm, s", "accounts", key("restart", "calm_s"), 1, None),
     ("… a restart: CPU for it, s", "accounts", key("restart", "cpu_to_calm_s"), 2, None),
-    ("… a restart: writes", "accounts", writes(of=["restart"]), 0, 0),
+    ("… a restart: writes to backups", "accounts", writes(of=["restart"]), 0, 0),
+    ("… a restart: writes to accounts, which are verified anew", "accounts", writes("accounts", of=["restart"]), 0, None),
     ("100 schedules with 100 backups each: start until calm, s", "schedules", key("calm_s"), 1, None),
     ("… CPU for it, s", "schedules", key("cpu_to_calm_s"), 2, None),
     ("… writes", "schedules", writes(), 0, 0),
@@ -207,8 +208,9 @@ def scale():
 
 
 def lookups():
-    twice = [f"{peer} {cell(found(peer, 'duplicates', key('duplicates')), 0)}" for peer in ("G+lookup", "P+lookup") if found(peer, "duplicates", key("duplicates"))]
-    return f"\nPeers that look an unanswered create up by name before they send it again: {', '.join(twice)} backups twice.\n" if twice else ""
+    twice = {peer: cell(found(peer, "duplicates", key("duplicates")), 0) for peer in ("G+lookup", "P+lookup")}
+    words = ", ".join(f"{peer.split('+')[0]} {count}" for peer, count in twice.items() if count)
+    return f"Backups twice by peers that look an unanswered create call up by name before they repeat it: {words}." if words else ""
 
 
 def origin():
@@ -226,7 +228,7 @@ def origin():
 
 def main():
     parts = [origin(), "### Speed\n\n" + table(SPEED), "### CPU seconds\n\n" + table(CPU), "### Memory and size, MiB\n\n" + table(MEMORY),
-             "### Writes and calls\n\n" + table(CALLS) + "\n" + lookups(), "### Scale\n\nBeside a thousand running backups.\n\n" + scale(),
+             "### Writes and calls\n\n" + table(CALLS) + "\n\n" + lookups(), "### Scale\n\nBeside a thousand running backups.\n\n" + scale(),
              "### Fleets, and the operator alone\n\n" + facts(FLEETS)]
     page = PAGE.read_text()
     head, rest = page.split(BEGIN)

@@ -3,7 +3,7 @@
 //	POST /v3/{project}/backups/create  TaurusDB: 201, the backup is BUILDING, -building later COMPLETED
 //	POST /v3/{project}/backups         RDS, on the address -rds: the same
 //	GET  /v3/{project}/backups?instance_id=&backup_id=&name=&begin_time=&end_time=&offset=&limit=   200, paged, newest first
-//	GET  /v3/projects?name=            200, IAM: one project
+//	GET  /v3/projects?name=            200, IAM: the project of the access key
 //	POST /_admin/set?lose=0.1&building=5m&latency=100ms   lose: share of create calls that are carried out and not answered
 //	POST /_admin/seed?n=1000&from=0&prefix=a&age=3h   that many completed backups, so old, with the ids that `load seed` writes
 //	GET  /_admin/stats                 counts of calls; backups, and how many of them have a name that another one has
@@ -53,7 +53,8 @@ func (b *backup) view(now time.Time, building time.Duration) backup {
 
 type cloud struct {
 	mu                sync.Mutex
-	all               []*backup // oldest first
+	backups           int
+	byProject         map[string][]*backup // oldest first
 	byID              map[string]*backup
 	byName, byInst    map[string][]*backup
 	arrived           map[string]chan int64
@@ -66,6 +67,9 @@ type cloud struct {
 
 // An operator may add a hash to the name; who waits does not know it.
 var hash = regexp.MustCompile(`-[0-9a-f]{20}$`)
+
+// Access keys that end in a number have a project each, others share one.
+var numbered = regexp.MustCompile(`-[0-9]+\b`)
 
 func (c *cloud) arrival(name string) chan int64 {
 	name = hash.ReplaceAllString(name, "")
@@ -94,6 +98,7 @@ func refuse(w http.ResponseWriter, code int, word, message string) {
 }
 
 func (c *cloud) index(b *backup) {
+	c.backups++
 	c.byID[b.ID] = b
 	c.byName[b.Name] = append(c.byName[b.Name], b)
 	c.byInst[b.InstanceID] = append(c.byInst[b.InstanceID], b)
@@ -114,7 +119,7 @@ func (c *cloud) create(w http.ResponseWriter, r *http.Request) {
 	id := fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64())
 	b := &backup{ID: id, Name: in.Name, Description: in.Description, InstanceID: in.InstanceID, Type: "manual",
 		Status: "BUILDING", BeginTime: now.UTC().Format(stamp), born: now}
-	unknown := strings.HasPrefix(in.InstanceID, "unknown-")
+	unknown, project := strings.HasPrefix(in.InstanceID, "unknown-"), r.PathValue("project")
 	c.mu.Lock()
 	c.creates++
 	cut := !unknown && rand.Float64() < c.lose
@@ -122,7 +127,7 @@ func (c *cloud) create(w http.ResponseWriter, r *http.Request) {
 		c.lost++
 	}
 	if !unknown {
-		c.all = append(c.all, b)
+		c.byProject[project] = append(c.byProject[project], b)
 		c.index(b)
 		select {
 		case c.arrival(b.Name) <- now.UnixNano():
@@ -170,7 +175,7 @@ func (c *cloud) list(w http.ResponseWriter, r *http.Request) {
 	c.pause()
 	c.mu.Lock()
 	c.lists++
-	from := c.all
+	from := c.byProject[r.PathValue("project")]
 	switch {
 	case q.Get("backup_id") != "":
 		from = nil
@@ -203,8 +208,9 @@ func (c *cloud) seed(prefix string, from, n int, age time.Duration) {
 			Status: "COMPLETED", BeginTime: at, EndTime: at, Size: 4096, born: born}
 		c.index(old[i])
 	}
-	seeded := sort.Search(len(c.all), func(i int) bool { return c.all[i].born.After(born) })
-	c.all = slices.Insert(c.all, seeded, old...)
+	all := c.byProject["project"]
+	younger := sort.Search(len(all), func(i int) bool { return all[i].born.After(born) })
+	c.byProject["project"] = slices.Insert(all, younger, old...)
 }
 
 func (c *cloud) admin(w http.ResponseWriter, r *http.Request) {
@@ -241,8 +247,8 @@ func (c *cloud) admin(w http.ResponseWriter, r *http.Request) {
 		}
 	case "stats":
 		c.mu.Lock()
-		answer(w, 200, map[string]int{"create": c.creates, "list": c.lists, "other": c.others, "lost": c.lost, "backups": len(c.all),
-			"duplicates": len(c.all) - len(c.byName), "rds_refused": c.pace.refused, "rds_busiest_minute": c.pace.busiest})
+		answer(w, 200, map[string]int{"create": c.creates, "list": c.lists, "other": c.others, "lost": c.lost, "backups": c.backups,
+			"duplicates": c.backups - len(c.byName), "rds_refused": c.pace.refused, "rds_busiest_minute": c.pace.busiest})
 		c.mu.Unlock()
 	default:
 		http.NotFound(w, r)
@@ -253,7 +259,7 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:27700", "loopback address")
 	rds := flag.String("rds", "127.0.0.1:27701", "loopback address of RDS")
 	flag.Parse()
-	c := &cloud{building: 20 * time.Second, byID: map[string]*backup{}, byName: map[string][]*backup{}, byInst: map[string][]*backup{},
+	c := &cloud{building: 20 * time.Second, byProject: map[string][]*backup{}, byID: map[string]*backup{}, byName: map[string][]*backup{}, byInst: map[string][]*backup{},
 		arrived: map[string]chan int64{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v3/{project}/backups/create", c.create)
@@ -262,7 +268,7 @@ func main() {
 		c.mu.Lock()
 		c.others++
 		c.mu.Unlock()
-		answer(w, 200, map[string]any{"projects": []map[string]any{{"id": "project", "name": r.URL.Query().Get("name"), "enabled": true}}})
+		answer(w, 200, map[string]any{"projects": []map[string]any{{"id": "project" + numbered.FindString(r.Header.Get("Authorization")), "name": r.URL.Query().Get("name"), "enabled": true}}})
 	})
 	mux.HandleFunc("/_admin/", c.admin)
 	paced := http.NewServeMux()
