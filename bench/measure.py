@@ -27,7 +27,7 @@ STEPS = {
     "running": (steps.running, "O,G,P", 1, {}),
     "idle": (steps.idle, "O,G,P", 1, {}),
     "duplicates": (steps.duplicates, "O,G,P,G+lookup,P+lookup", 1, {}),
-    "large": (steps.large, "O,G,P", 1, {}),
+    "large": (steps.large, "O,G", 1, {}),
     "upgrade": (fleets.upgrade, "O", 1, {}),
     "tenants": (fleets.tenants, "O", 1, {"rate": 5}),
     "accounts": (fleets.accounts, "O", 1, {"accounts": 300, "rate": 5}),
