@@ -67,7 +67,7 @@ def table(rows):
         if any(of.values()):
             lines.append(f"| {title} | " + " | ".join([*(cell(of[peer], digits) for peer in COLUMNS), ratio(of["O"], of["G"]),
                                                        ratio(of["O"], of["floor"]), *verdict(goal, of), noise(step)]) + " |")
-    return "\n".join(lines)
+    return "\n".join(lines) if len(lines) > 2 else ""
 
 
 def key(*path):
@@ -136,7 +136,7 @@ def facts(rows):
         if figures:
             title = title.replace("MOST", ", ".join(f"{most:,}" for most in found("O", "scale", lambda t: max(map(int, t["sizes"])))))
             lines.append(f"| {title} | {cell(figures, digits)} | " + " | ".join([*verdict(goal, {"O": figures}), noise(step)]) + " |")
-    return "\n".join(lines)
+    return "\n".join(lines) if len(lines) > 2 else ""
 
 
 def largest(*path):
@@ -227,12 +227,12 @@ def origin():
 
 
 def main():
-    parts = [origin(), "### Speed\n\n" + table(SPEED), "### CPU seconds\n\n" + table(CPU), "### Memory and size, MiB\n\n" + table(MEMORY),
-             "### Writes and calls\n\n" + table(CALLS) + "\n\n" + lookups(), "### Scale\n\nBeside a thousand running backups.\n\n" + scale(),
-             "### Fleets, and the operator alone\n\n" + facts(FLEETS)]
+    bodies = {"### Speed": table(SPEED), "### CPU seconds": table(CPU), "### Memory and size, MiB": table(MEMORY), "### Writes and calls": table(CALLS),
+              "": lookups(), "### Scale: settled objects beside a thousand running ones": scale(), "### Fleets, and the operator alone": facts(FLEETS)}
+    parts = [origin(), *(f"{head}\n\n{body}".strip() for head, body in bodies.items() if body)]
     page = PAGE.read_text()
     head, rest = page.split(BEGIN)
-    PAGE.write_text(head + BEGIN + "\n" + "\n\n".join(part.strip() for part in parts) + "\n\n" + END + rest.split(END)[1])
+    PAGE.write_text(head + BEGIN + "\n" + "\n\n".join(parts) + "\n\n" + END + rest.split(END)[1])
 
 
 if __name__ == "__main__":
