@@ -134,6 +134,7 @@ def rds(lab, name):
     lab.kubectl("wait", "--for=condition=Ready", "ccacct", "--all", "--timeout=60s")
     lab.load("apply", n=200, prefix="q", engine="RDS")
     asked = lab.load("wait", n=200, prefix="q", **{"for": "ids"}, timeout="20m")
+    time.sleep(420)  # every one of them has been looked at at least once
     lab.set_cloud(building="0s")
     noticed = lab.load("wait", n=200, prefix="q", timeout="20m")
     peer.stop()
