@@ -36,13 +36,18 @@ pub enum Whereabouts {
 impl Project {
     /// Whether a status says that its backup is, or will be, in this project; so it does as long as it names none.
     pub fn holds(&self, status: &DatabaseBackupStatus) -> bool {
-        match (status.cloud.as_deref(), status.region.as_deref(), status.project_id.as_deref()) {
-            (Some(cloud), Some(region), Some(project_id)) => {
-                cloud == self.cloud.as_str() && region == self.region && project_id == self.project_id
-            }
-            _ => true,
-        }
+        recorded(status).is_none_or(|words| self.is(words))
     }
+
+    /// Whether it is the one of this cloud, region and project id.
+    pub fn is(&self, [cloud, region, project_id]: [&str; 3]) -> bool {
+        cloud == self.cloud.as_str() && region == self.region && project_id == self.project_id
+    }
+}
+
+/// Cloud, region and project id where a status says that its backup is, or will be; absent as long as it names none.
+pub fn recorded(status: &DatabaseBackupStatus) -> Option<[&str; 3]> {
+    Some([status.cloud.as_deref()?, status.region.as_deref()?, status.project_id.as_deref()?])
 }
 
 impl Place {

@@ -15,7 +15,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZero};
 
 /// An instance, as backups of a namespace name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,44 +60,104 @@ pub const MOST: usize = 1000;
 /// What stands in the place of an instance's id, or an account's name, for all that do not stand by themselves. No cloud has such an id.
 pub const OTHER: &str = "other";
 
-/// How the backups of each instance stand, or of several together.
-pub fn summaries<'a>(objects: impl Iterator<Item = &'a DatabaseBackup>) -> BTreeMap<Instance, Summary> {
+/// A time in whole seconds since 1970, as series have it: a third of the room of a [`Timestamp`], of which there are three for each object.
+type Second = NonZero<i64>;
+
+fn second(time: Timestamp) -> Option<Second> {
+    Second::new(time.as_second())
+}
+
+fn timestamp(second: Second) -> Option<Timestamp> {
+    Timestamp::from_second(second.get()).ok()
+}
+
+/// What one object says of its instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub struct Standing {
+    /// Its phase; absent before its first status.
+    pub phase: Option<Phase>,
+    /// When it was created.
+    created: Option<Second>,
+    /// When it was asked for.
+    asked: Option<Second>,
+    /// When it was completed.
+    completed: Option<Second>,
+    /// Bytes, where the cloud says.
+    size: Option<u64>,
+    /// The cloud has made a backup of it, once at least.
+    has_id: bool,
+    is_stalled: bool,
+    is_held: bool,
+    goes_by_retention: bool,
+    /// It is deleted, and waits for the cloud.
+    is_leaving: bool,
+}
+
+impl Standing {
+    /// What an object says.
+    pub fn of(object: &DatabaseBackup) -> Self {
+        let unseen = DatabaseBackupStatus::default();
+        let status = object.status.as_ref().unwrap_or(&unseen);
+        let created = object.metadata.creation_timestamp.as_ref().and_then(|time| second(time.0));
+        let is_there = status.phase == Some(Phase::Completed);
+        Self {
+            phase: status.phase,
+            created,
+            // One that lapsed was never meant to be taken.
+            asked: match &status.request_time {
+                Some(time) => second(time.0),
+                None => created.filter(|_| status.phase != Some(Phase::Lapsed)),
+            },
+            completed: completed(status).and_then(second),
+            size: status.size.as_ref().and_then(bytes),
+            has_id: status.backup_id.is_some() || status.failed_attempts.iter().any(|attempt| attempt.backup_id.is_some()),
+            is_stalled: is_true(&status.conditions, types::STALLED),
+            is_held: object.annotations().contains_key(HOLD),
+            goes_by_retention: is_there && status.delete_reason == Some(DeleteReason::Retention),
+            is_leaving: object.metadata.deletion_timestamp.is_some() && object.finalizers().iter().any(|name| name == FINALIZER),
+        }
+    }
+}
+
+/// Where an object stands: namespace, engine and id of its instance.
+pub type Spot<'a> = (&'a str, Engine, &'a str);
+
+/// How the backups of each instance stand, or of several together. Each object: its instance, its UID, and what it says.
+pub fn summaries<'a>(objects: impl Iterator<Item = (Spot<'a>, &'a str, &'a Standing)>) -> BTreeMap<Instance, Summary> {
     bounded(objects, MOST)
 }
 
-fn bounded<'a>(objects: impl Iterator<Item = &'a DatabaseBackup>, most: usize) -> BTreeMap<Instance, Summary> {
-    let mut by_instance: BTreeMap<Instance, Vec<&DatabaseBackup>> = BTreeMap::new();
-    for object in objects {
-        let (namespace, source) = (object.namespace().unwrap_or_default(), &object.spec.source);
-        let instance = Instance { namespace, engine: source.engine, instance_id: source.instance_id.clone() };
-        by_instance.entry(instance).or_default().push(object);
+fn bounded<'a>(objects: impl Iterator<Item = (Spot<'a>, &'a str, &'a Standing)>, most: usize) -> BTreeMap<Instance, Summary> {
+    let mut by_instance: BTreeMap<Spot<'a>, Vec<(&str, &Standing)>> = BTreeMap::new();
+    for (instance, uid, standing) in objects {
+        by_instance.entry(instance).or_default().push((uid, standing));
     }
-    let mut known: Vec<(Timestamp, Instance)> =
-        by_instance.iter().filter_map(|(instance, objects)| Some((known_since(objects)?, instance.clone()))).collect();
+    let mut known: Vec<(Timestamp, Spot<'a>)> =
+        by_instance.iter().filter_map(|(instance, objects)| Some((known_since(objects)?, *instance))).collect();
     // Those that have been known for longest stay, so that none of them goes when another one comes.
     known.sort_unstable();
-    let known = known.into_iter().filter(|(_, instance)| instance.instance_id != OTHER);
-    let (alone, _) = share::within(known.map(|(_, instance)| (instance.namespace.clone(), instance)), most);
+    let known = known.into_iter().filter(|(_, (_, _, instance_id))| *instance_id != OTHER);
+    let (alone, _) = share::within(known.map(|(_, instance)| (instance.0, instance)), most);
+    let named =
+        |(namespace, engine, instance_id): Spot<'a>| Instance { namespace: namespace.into(), engine, instance_id: instance_id.into() };
     let mut summaries: BTreeMap<Instance, Summary> = BTreeMap::new();
     for instance in alone {
         let objects = by_instance.remove(&instance).unwrap_or_default();
-        summaries.insert(instance, summary(objects));
+        summaries.insert(named(instance), summary(objects));
     }
-    let mut others: BTreeMap<Instance, Vec<Summary>> = BTreeMap::new();
-    for (instance, objects) in by_instance {
-        others.entry(Instance { instance_id: OTHER.into(), ..instance }).or_default().push(summary(objects));
+    let mut others: BTreeMap<Spot<'a>, Vec<Summary>> = BTreeMap::new();
+    for ((namespace, engine, _), objects) in by_instance {
+        others.entry((namespace, engine, OTHER)).or_default().push(summary(objects));
     }
-    summaries.extend(others.into_iter().map(|(other, summaries)| (other, together(&summaries))));
+    summaries.extend(others.into_iter().map(|(other, summaries)| (named(other), together(&summaries))));
     summaries
 }
 
 /// Since when there has been an object of which the cloud made a backup; absent if there is none.
-fn known_since(objects: &[&DatabaseBackup]) -> Option<Timestamp> {
-    let has_id = |status: &DatabaseBackupStatus| {
-        status.backup_id.is_some() || status.failed_attempts.iter().any(|attempt| attempt.backup_id.is_some())
-    };
-    let known = objects.iter().filter(|object| object.status.as_ref().is_some_and(has_id));
-    known.map(|object| created(object).unwrap_or_default()).min()
+fn known_since(objects: &[(&str, &Standing)]) -> Option<Timestamp> {
+    let known = objects.iter().filter(|(_, standing)| standing.has_id);
+    known.map(|(_, standing)| standing.created.and_then(timestamp).unwrap_or_default()).min()
 }
 
 /// Several instances as one: numbers are sums, and the times are those of the one that stands worst, so that whatever alert it deserves is raised.
@@ -151,22 +211,18 @@ pub fn accounts(mut readiness: Vec<(AccountKey, bool)>) -> BTreeMap<AccountKey, 
     readiness
 }
 
-fn summary(mut objects: Vec<&DatabaseBackup>) -> Summary {
+fn summary(mut objects: Vec<(&str, &Standing)>) -> Summary {
     // Oldest first. The API keeps whole seconds; which of two in one is the newer must not change from scrape to scrape.
-    objects.sort_by_key(|object| (created(object), object.metadata.uid.as_deref()));
-    let unseen = DatabaseBackupStatus::default();
+    objects.sort_by_key(|(uid, standing)| (standing.created, *uid));
     let mut summary = Summary::default();
     let mut newest_there = None;
-    for object in objects {
-        let status = object.status.as_ref().unwrap_or(&unseen);
-        // One that lapsed was never meant to be taken.
-        let created = created(object).filter(|_| status.phase != Some(Phase::Lapsed));
-        let asked = status.request_time.as_ref().map(|time| time.0).or(created);
+    for (_, object) in objects {
+        let (asked, completed) = (object.asked.and_then(timestamp), object.completed.and_then(timestamp));
         summary.last_attempt = summary.last_attempt.max(asked);
-        match status.phase {
+        match object.phase {
             Some(Phase::Completed | Phase::Expired) => {
                 summary.last_status = Some(true);
-                summary.last_success = summary.last_success.max(completed(status));
+                summary.last_success = summary.last_success.max(completed);
             }
             Some(Phase::Failed) => {
                 summary.last_status = Some(false);
@@ -178,27 +234,19 @@ fn summary(mut objects: Vec<&DatabaseBackup>) -> Summary {
             }
             // Nothing was taken, and nothing was to be.
             Some(Phase::Lapsed) => {}
-            Some(Phase::Pending | Phase::Running) | None => summary.stalled += usize::from(is_true(&status.conditions, types::STALLED)),
+            Some(Phase::Pending | Phase::Running) | None => summary.stalled += usize::from(object.is_stalled),
         }
-        let is_there = status.phase == Some(Phase::Completed);
-        let goes_by_retention = is_there && status.delete_reason == Some(DeleteReason::Retention);
-        if is_there && !goes_by_retention {
-            let completed = completed(status);
+        if object.phase == Some(Phase::Completed) && !object.goes_by_retention {
             summary.retained += 1;
-            summary.held += usize::from(object.annotations().contains_key(HOLD));
+            summary.held += usize::from(object.is_held);
             summary.oldest = [summary.oldest, completed].into_iter().flatten().min();
             if completed >= newest_there {
-                (newest_there, summary.size) = (completed, status.size.as_ref().and_then(bytes));
+                (newest_there, summary.size) = (completed, object.size);
             }
         }
-        let is_kept = object.metadata.deletion_timestamp.is_some() && object.finalizers().iter().any(|name| name == FINALIZER);
-        summary.deleting += usize::from(is_kept || goes_by_retention);
+        summary.deleting += usize::from(object.is_leaving || object.goes_by_retention);
     }
     summary
-}
-
-fn created(object: &DatabaseBackup) -> Option<Timestamp> {
-    object.metadata.creation_timestamp.as_ref().map(|time| time.0)
 }
 
 /// When a backup was completed. Where the cloud does not say: since when the object has been Ready, which it stays. Without any time it would look as if
@@ -232,7 +280,23 @@ mod tests {
     }
 
     fn of(objects: &[DatabaseBackup]) -> Summary {
-        summary(objects.iter().collect())
+        let standings: Vec<Standing> = objects.iter().map(Standing::of).collect();
+        summary(objects.iter().map(|object| object.metadata.uid.as_deref().unwrap_or_default()).zip(&standings).collect())
+    }
+
+    fn each(objects: &[DatabaseBackup], most: usize) -> BTreeMap<Instance, Summary> {
+        let standings: Vec<Standing> = objects.iter().map(Standing::of).collect();
+        let spot = |object: &'_ DatabaseBackup| -> (String, Engine, String) {
+            (object.namespace().unwrap_or_default(), object.spec.source.engine, object.spec.source.instance_id.clone())
+        };
+        let spots: Vec<_> = objects.iter().map(spot).collect();
+        let uid = |object: &'_ DatabaseBackup| object.uid().unwrap_or_default();
+        let uids: Vec<String> = objects.iter().map(uid).collect();
+        let each = spots.iter().zip(&uids).zip(&standings);
+        bounded(
+            each.map(|(((namespace, engine, id), uid), standing)| ((namespace.as_str(), *engine, id.as_str()), uid.as_str(), standing)),
+            most,
+        )
     }
 
     fn completed(day: u8, size: &str) -> DatabaseBackup {
@@ -353,7 +417,7 @@ mod tests {
     }
 
     fn shown(objects: &[DatabaseBackup], most: usize) -> Vec<(String, String)> {
-        bounded(objects.iter(), most).into_keys().map(|instance| (instance.namespace, instance.instance_id)).collect()
+        each(objects, most).into_keys().map(|instance| (instance.namespace, instance.instance_id)).collect()
     }
 
     #[test]
@@ -361,8 +425,8 @@ mod tests {
         let mut elsewhere = of_instance("shop", "i-1", 1, &taken(1));
         elsewhere.spec.source.engine = Engine::TaurusDB;
         let objects = [of_instance("shop", "i-1", 1, &taken(1)), of_instance("billing", "i-1", 1, &taken(1)), elsewhere];
-        assert_eq!(summaries(objects.iter()).len(), 3);
-        assert!(summaries([].into_iter()).is_empty(), "nothing is left of objects that are gone");
+        assert_eq!(each(&objects, MOST).len(), 3);
+        assert!(each(&[], MOST).is_empty(), "nothing is left of objects that are gone");
     }
 
     #[test]
@@ -372,14 +436,14 @@ mod tests {
         let failed = json!({ "phase": "Failed", "failedAttempts": [{ "backupName": "dbb-1", "backupId": "b-1", "message": "no" }] });
         objects.push(of_instance("shop", "i-2", 1, &failed));
         assert_eq!(shown(&objects, MOST), ["i-1", "i-2", OTHER].map(|id| ("shop".to_owned(), id.to_owned())));
-        let all = summaries(objects.iter());
+        let all = each(&objects, MOST);
         let other = all.iter().find(|(instance, _)| instance.instance_id == OTHER).unwrap().1;
         assert_eq!((other.stalled, other.last_attempt, other.last_success), (600, Some(at("1T00:00")), None));
         // Before anything is wrong there is nothing to say but that.
         let new = [of_instance("shop", "new", 1, &json!({ "phase": "Pending", "requestTime": "2026-03-01T00:05:00.000000Z" }))];
-        assert_eq!(*summaries(new.iter()).first_key_value().unwrap().1, Summary::default());
+        assert_eq!(*each(&new, MOST).first_key_value().unwrap().1, Summary::default());
         let refused = [of_instance("shop", "new", 1, &json!({ "phase": "Failed" })), of_instance("shop", "newer", 2, &stalled())];
-        let refused = summaries(refused.iter()).pop_first().unwrap().1;
+        let refused = each(&refused, MOST).pop_first().unwrap().1;
         assert_eq!((refused.last_failure, refused.last_status, refused.stalled), (Some(at("1T00:00")), Some(false), 1));
     }
 
@@ -387,7 +451,7 @@ mod tests {
     fn one_object_with_an_id_gives_its_instance_a_place_of_its_own_with_all_its_objects() {
         let objects = [of_instance("shop", "i-1", 1, &taken(1)), of_instance("shop", "i-1", 2, &stalled())];
         assert_eq!(shown(&objects, MOST), [("shop".to_owned(), "i-1".to_owned())]);
-        assert_eq!(summaries(objects.iter()).pop_first().unwrap().1.stalled, 1);
+        assert_eq!(each(&objects, MOST).pop_first().unwrap().1.stalled, 1);
         assert_eq!(shown(&[of_instance("shop", OTHER, 1, &taken(1))], MOST), [("shop".to_owned(), OTHER.to_owned())]);
     }
 
@@ -398,13 +462,13 @@ mod tests {
         let own = |namespace: &str, id: &str| (namespace.to_owned(), id.to_owned());
         let expected = [own("billing", "i-1"), own("shop", "i-6"), own("shop", "i-7"), own("shop", "i-8"), own("shop", OTHER)];
         assert_eq!(shown(&objects, 4), expected, "the tenant with one keeps it");
-        let all = bounded(objects.iter(), 4);
+        let all = each(&objects, 4);
         let other = all.last_key_value().unwrap().1;
         assert_eq!((other.retained, other.last_success, other.size), (5, Some(at("4T00:10")), None), "the oldest of the newest");
         objects.push(of_instance("shop", "newcomer", 9, &taken(9)));
         assert_eq!(shown(&objects, 4), expected, "a newcomer takes nobody's place");
         objects.push(of_instance("shop", "newcomer-2", 9, &json!({ "phase": "Failed", "backupId": "b-1" })));
-        let all = bounded(objects.iter(), 4);
+        let all = each(&objects, 4);
         let other = all.last_key_value().unwrap().1;
         assert_eq!((other.last_success, other.last_failure), (None, Some(at("9T00:00"))), "one that fails speaks for all");
     }

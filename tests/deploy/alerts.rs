@@ -158,7 +158,7 @@ fn everything_exposed() -> String {
     metrics.call(&Call { service: "dcs", operation: "list", code: "ok", is_throttled: false, elapsed: Duration::ZERO });
     metrics.text(&Snapshot {
         phases: vec![(Phase::Completed, 1)],
-        summaries: [(instance, summary)].into(),
+        summaries: std::sync::Arc::new([(instance, summary)].into()),
         accounts: [(account, true)].into(),
         schedules: vec![(Arc::new(schedule()), 1)],
         leads: true,

@@ -45,7 +45,11 @@ const TOOLS: [(&str, &[&str], &str); 8] = [
     ("k8s_openapi", &["api", "plan", "controller", "process/lease.rs"], "the cloud floor knows nothing of Kubernetes"),
     ("kube", &["api", "plan", "controller", "process"], "the cloud floor knows nothing of Kubernetes"),
     ("Timestamp::now", &["controller/clock.rs"], "the clock is an argument"),
-    ("Instant::now", &["controller/clock.rs", "cloud/client.rs", "cloud/clock.rs", "cloud/permits.rs"], "the clock is an argument"),
+    (
+        "Instant::now",
+        &["controller/clock.rs", "controller/store/queue.rs", "cloud/client.rs", "cloud/clock.rs", "cloud/permits.rs"],
+        "the clock is an argument",
+    ),
     ("SystemTime", &[], "the clock is an argument"),
 ];
 

@@ -121,6 +121,8 @@ async fn every_right_that_the_chart_grants_is_used_in_the_main_job_and_nothing_i
     world.cloud.fail_next_backups(2, None);
     // A status write that is in conflict: the object is read anew then.
     let api = ApiProxy::start_with(&world.plane, &world.kubeconfig);
+    // It does not stream lists: then pages are listed.
+    api.inject(Fault::new(Trouble::Answer(422)).on("GET").containing("sendInitialEvents").always());
     for name in ["restricted", "minutes"] {
         api.inject(Fault::new(Trouble::Answer(409)).on("PUT").containing(&format!("/{name}/status")));
     }

@@ -33,7 +33,7 @@ pub trait AccountObject: Kind {
     /// Other addresses than the table's.
     fn endpoints(&self) -> Overrides;
     /// Through what accounts of this kind are verified soon.
-    fn waker(accounts: &Accounts) -> &Waker<Self>;
+    fn waker(accounts: &Accounts) -> &Waker;
 
     /// Which account it is.
     fn key(&self) -> AccountKey {
@@ -68,7 +68,7 @@ impl AccountObject for CloudAccount {
         Overrides::default()
     }
 
-    fn waker(accounts: &Accounts) -> &Waker<Self> {
+    fn waker(accounts: &Accounts) -> &Waker {
         &accounts.waker
     }
 }
@@ -100,7 +100,7 @@ impl AccountObject for ClusterCloudAccount {
         self.spec.endpoints.clone().unwrap_or_default()
     }
 
-    fn waker(accounts: &Accounts) -> &Waker<Self> {
+    fn waker(accounts: &Accounts) -> &Waker {
         &accounts.cluster_waker
     }
 }

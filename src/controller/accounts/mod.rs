@@ -26,7 +26,7 @@ use super::{
         watch::Change,
         write::{self, Written},
     },
-    store::{accounts::Held, waker::Waker},
+    store::{accounts::Held, objects::Objects, queue::Key, waker::Waker},
 };
 use crate::{
     api::{
@@ -36,9 +36,10 @@ use crate::{
     cloud::session::Session,
     plan::account::{Access, AccountKey, SeenAccount, Verification, events::notices, left_behind, status},
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::AccountObject;
-use kube::{Api, api::ListParams, runtime::controller::Action};
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use kube::{Api, api::ListParams};
+use std::{sync::Arc, time::Duration};
 use verify::verify;
 
 /// Between two verifications of an account whatever happens.
@@ -48,13 +49,13 @@ const MIN_PAUSE: Duration = Duration::from_millis(200);
 struct AccountController<K> {
     ctx: Arc<Context>,
     namespace: Option<String>,
-    kind: PhantomData<fn() -> K>,
+    objects: Objects<K>,
 }
 
 /// Keeps the accounts of a namespace (absent: all, or the cluster kind) verified until the process stops.
 pub async fn run<K: AccountObject>(ctx: Arc<Context>, namespace: Option<String>) {
     let runtime = ctx.runtime.clone();
-    drive(runtime, Arc::new(AccountController::<K> { ctx, namespace, kind: PhantomData })).await;
+    drive(runtime, Arc::new(AccountController::<K> { ctx, namespace, objects: Objects::default() })).await;
 }
 
 /// Keeps cluster accounts verified where the operator may read them; where it may not, says so and asks again from time to time.
@@ -88,24 +89,44 @@ impl<K: AccountObject> Reconciler for AccountController<K> {
         self.namespace.as_deref()
     }
 
-    fn waker(&self) -> &Waker<K> {
+    fn waker(&self) -> &Waker {
         K::waker(&self.ctx.accounts)
     }
 
-    fn seen(&self, change: Change<K>) {
+    fn key(meta: &ObjectMeta) -> Key {
+        Key::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
+    }
+
+    fn find(&self, key: &Key) -> Option<Arc<K>> {
+        self.objects.get(key.namespace.as_deref(), &key.id)
+    }
+
+    fn seen(&self, change: Change<K>) -> Vec<Key> {
         match change {
-            Change::Applied(_) | Change::ListBegins => {}
+            Change::Applied(account) => {
+                let key = Self::key(account.meta());
+                self.objects.put(account);
+                return vec![key];
+            }
             Change::Deleted(account) => {
+                self.objects.remove(&account);
                 self.ctx.accounts.forget(&account.key(), self.ctx.now());
                 self.ctx.wake_users_of(&account.key());
                 let notice = self.ctx.users_of(&account.key()).and_then(left_behind);
                 write::publish(&self.ctx.runtime, &account, notice);
             }
-            Change::Listed(accounts) => self.listed(&accounts),
+            Change::ListBegins => self.objects.begin_listing(),
+            Change::Shown(account) => self.objects.put(account),
+            Change::Listed => {
+                let accounts = self.objects.end_listing();
+                self.listed(&accounts);
+                return accounts.iter().map(|account| Self::key(account.meta())).collect();
+            }
         }
+        Vec::new()
     }
 
-    async fn reconcile(&self, account: Arc<K>, slot: Slot) -> Result<Action, kube::Error> {
+    async fn reconcile(&self, account: Arc<K>, slot: Slot) -> Result<Option<Duration>, kube::Error> {
         renew(&self.ctx, account.as_ref(), slot).await
     }
 
@@ -129,7 +150,7 @@ impl<K: AccountObject> AccountController<K> {
 }
 
 /// Verifies an account where that is due, and writes what was found.
-async fn renew<K: AccountObject>(ctx: &Arc<Context>, account: &K, mut slot: Slot) -> Result<Action, kube::Error> {
+async fn renew<K: AccountObject>(ctx: &Arc<Context>, account: &K, mut slot: Slot) -> Result<Option<Duration>, kube::Error> {
     let (key, before, settings) = (account.key(), account.status(), &ctx.options.settings);
     // Known from here on, with its rate.
     ctx.accounts.permits(&key, account.spec().rate());
@@ -178,7 +199,7 @@ async fn renew<K: AccountObject>(ctx: &Arc<Context>, account: &K, mut slot: Slot
             write::publish(&ctx.runtime, &account, notices);
         }
     }
-    Ok(Action::requeue(again_in.unwrap_or_default().max(MIN_PAUSE)))
+    Ok(Some(again_in.unwrap_or_default().max(MIN_PAUSE)))
 }
 
 /// Finds out in the background which services can be reached: one that does not answer takes seconds, and the account may have to be verified meanwhile.

@@ -40,7 +40,7 @@ use crate::{
         notice::Notice,
     },
 };
-use kube::{ResourceExt, runtime::controller::Action};
+use kube::ResourceExt;
 use std::{sync::Arc, time::Duration};
 
 /// Before a reconcile that did not come to an end is tried again; doubled with each further one, up to 16 s, so that an API server in trouble is
@@ -120,15 +120,14 @@ impl<'a> Reconcile<'a> {
     }
 
     /// Takes step after step, until there is a status to write or nothing to do.
-    pub(super) async fn run(mut self, mut object: Arc<DatabaseBackup>) -> Result<Action, Error> {
+    pub(super) async fn run(mut self, mut object: Arc<DatabaseBackup>) -> Result<Option<Duration>, Error> {
         for _ in 0..MAX_STEPS {
             match self.step(&object).await? {
                 Next::Again(newer) => object = newer,
                 Next::RequeueAfter(requeue_after) => {
                     self.give_way(&object);
                     let again = self.is_unreadable.then(|| self.ctx.options.settings.secret_reread(true));
-                    let requeue_after = [requeue_after, again].into_iter().flatten().min();
-                    return Ok(requeue_after.map_or_else(Action::await_change, Action::requeue));
+                    return Ok([requeue_after, again].into_iter().flatten().min());
                 }
             }
         }
@@ -368,6 +367,9 @@ impl<'a> Reconcile<'a> {
                     log(&stored);
                     self.ctx.backups.memory(self.uid, |memory, _| memory.wrote = Some(now));
                     self.ctx.runtime.metrics.written(object.spec.source.engine, before, stored.status.as_ref().unwrap_or(&unseen));
+                    write::publish(&self.ctx.runtime, object.as_ref(), events);
+                    // The memory hears of what is stored now; the watch will show nothing new.
+                    return Ok(Next::Again(stored));
                 }
                 Now::Changed(newer) => return Ok(Next::Again(newer)),
                 Now::Gone => return Ok(Next::RequeueAfter(None)),

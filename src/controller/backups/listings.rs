@@ -9,7 +9,10 @@ use crate::{
         permits::Urgency,
         session::{ListError, Listed, Session},
     },
-    controller::{context::Context, store::backups::Polled},
+    controller::{
+        context::Context,
+        store::backups::{Lot, Polled},
+    },
     plan::{
         account::AccountKey,
         backup::{
@@ -24,7 +27,7 @@ use crate::{
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -102,6 +105,12 @@ fn attempt_context<'a>(ctx: &'a Context, account: &AccountKey) -> AttemptContext
     AttemptContext { now: ctx.now(), credentials_generation: ctx.accounts.credentials_generation(account), settings: &ctx.options.settings }
 }
 
+/// Settled objects that are told of a listing at the same time.
+const AT_A_TIME: usize = 250;
+/// How often it is looked whether they rest again, and between two looks.
+const RESTS: usize = 100;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
 /// What one poll is about: an account and an engine, and for a service that lists per instance, the instance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Topic {
@@ -128,20 +137,41 @@ pub async fn poll(ctx: Arc<Context>) -> ! {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let topics = topics(ctx.backups.polled(&ctx.options.settings, ctx.now()));
-        paces.lock().unwrap_or_else(PoisonError::into_inner).retain(|topic, pace| pace.under_way || topics.contains_key(topic));
+        ctx.backups.wake_due(ctx.now());
+        let settled = settled(ctx.backups.due(&ctx.options.settings, ctx.now()));
+        let topics = topics(ctx.backups.running());
+        paces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|topic, pace| pace.under_way || topics.contains_key(topic) || settled.contains(topic));
         let crowds = crowds(&topics);
         for (topic, waiting) in topics {
-            poll_if_due(&ctx, &paces, topic, waiting, &crowds);
+            poll_if_due(&ctx, &paces, topic, || waiting, &crowds);
+        }
+        for topic in settled {
+            let waiting = || {
+                let instance_id = topic.instance_id.as_deref();
+                ctx.backups.settled(&topic.account, topic.engine, instance_id, &ctx.options.settings, ctx.now())
+            };
+            poll_if_due(&ctx, &paces, topic.clone(), waiting, &crowds);
         }
     }
+}
+
+/// One listing shows the settled backups of a whole account and service, or of an instance.
+fn settled(lots: BTreeSet<Lot>) -> BTreeSet<Topic> {
+    let topic = |(account, engine, instance_id): Lot| {
+        let instance_id = (engine.api().lists == Lists::Instance).then(|| instance_id.to_string());
+        Topic { account: AccountKey::clone(&account), engine, instance_id, running: false }
+    };
+    lots.into_iter().map(topic).collect()
 }
 
 fn topics(polled: Vec<Polled>) -> BTreeMap<Topic, Vec<Polled>> {
     let mut topics: BTreeMap<Topic, Vec<Polled>> = BTreeMap::new();
     for backup in polled {
-        let instance_id = (backup.engine.api().lists == Lists::Instance).then(|| backup.instance_id.clone());
-        let topic = Topic { account: backup.account.clone(), engine: backup.engine, instance_id, running: backup.is_running };
+        let instance_id = (backup.engine.api().lists == Lists::Instance).then(|| backup.instance_id.to_string());
+        let topic = Topic { account: AccountKey::clone(&backup.account), engine: backup.engine, instance_id, running: backup.is_running };
         topics.entry(topic).or_default().push(backup);
     }
     topics
@@ -153,7 +183,7 @@ type Crowds = HashMap<(AccountKey, Option<Engine>), HashMap<String, u32>>;
 fn crowds(topics: &BTreeMap<Topic, Vec<Polled>>) -> Crowds {
     let mut crowds = Crowds::new();
     for (topic, waiting) in topics.iter().filter(|(topic, _)| topic.running && topic.instance_id.is_some()) {
-        let namespaces: HashSet<String> = waiting.iter().map(Polled::namespace).collect();
+        let namespaces: HashSet<String> = waiting.iter().map(|backup| backup.namespace.to_string()).collect();
         for engine in [None, Some(topic.engine)] {
             let crowd = crowds.entry((topic.account.clone(), engine)).or_default();
             for namespace in &namespaces {
@@ -183,7 +213,7 @@ fn turn(topic: &Topic, waiting: &[Polled], crowds: &Crowds) -> (String, Share) {
         crowd.map_or(1, |crowd| crowd.get(namespace).copied().unwrap_or_default().max(1) * size(crowd))
     };
     let share = |namespace: &String| Share { of_account: share(namespace, None), of_engine: share(namespace, Some(topic.engine)) };
-    let shares = waiting.iter().map(Polled::namespace).map(|namespace| (share(&namespace), namespace));
+    let shares = waiting.iter().map(|backup| backup.namespace.to_string()).map(|namespace| (share(&namespace), namespace));
     let (share, namespace) = shares.min().unwrap_or_default();
     (namespace, share)
 }
@@ -192,22 +222,24 @@ fn size(crowd: &HashMap<String, u32>) -> u32 {
     u32::try_from(crowd.len()).unwrap_or(u32::MAX)
 }
 
-fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, mut waiting: Vec<Polled>, crowds: &Crowds) {
+/// `waiting`: what the poll is about, which is asked for only when the topic's time has come.
+fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, waiting: impl FnOnce() -> Vec<Polled>, crowds: &Crowds) {
     let Some(session) = ctx.accounts.session(&topic.account) else { return };
     let now = ctx.now();
+    let lock = || paces.lock().unwrap_or_else(PoisonError::into_inner);
+    if lock().get(&topic).is_some_and(|pace| pace.under_way || pace.not_before.mono > now.mono) {
+        return;
+    }
+    let mut waiting = waiting();
     // What is seen elsewhere than where a backup is says nothing of it.
     let project = project_of(&session);
-    waiting.retain(|backup| backup.object.status.as_ref().is_none_or(|status| project.holds(status)));
+    waiting.retain(|backup| backup.is_in(&project));
     let (namespace, share) = turn(&topic, &waiting, crowds);
     let interval = interval(ctx, &session, &topic, &waiting, share, now);
-    {
-        let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_open = paces.get(&topic).is_none_or(|pace| !pace.under_way && pace.not_before.mono <= now.mono);
-        if !is_open || !waiting.iter().any(|backup| backup.wants_a_look(interval, now)) {
-            return;
-        }
-        paces.insert(topic.clone(), Pace { not_before: now.plus(interval), under_way: true });
+    if !waiting.iter().any(|backup| backup.wants_a_look(interval, now)) {
+        return;
     }
+    lock().insert(topic.clone(), Pace { not_before: now.plus(interval), under_way: true });
     let (ctx, paces) = (ctx.clone(), paces.clone());
     tokio::spawn(async move {
         let pause = poll_once(&ctx, &session, &topic, &waiting, &namespace).await.unwrap_or_default().max(interval);
@@ -217,10 +249,6 @@ fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, mut waiting: Vec
 }
 
 impl Polled {
-    fn namespace(&self) -> String {
-        self.object.namespace().unwrap_or_default()
-    }
-
     /// A running backup that this process has never seen is due at once, as after a restart; one that it has just asked for, after an interval.
     fn wants_a_look(&self, interval: Duration, now: Moment) -> bool {
         if self.is_running { self.seen.is_none_or(|seen| now.since(seen) >= interval) } else { self.is_due }
@@ -253,7 +281,7 @@ async fn poll_once(ctx: &Arc<Context>, session: &Arc<Session>, topic: &Topic, wa
     };
     let place = Place { project: project_of(session), endpoint: session.host(topic.engine).unwrap_or_default().to_owned() };
     let result = ListingResult { place: Arc::new(place), started, covers, found: Vec::new() };
-    hand_out(ctx, waiting, &backups, &result);
+    hand_out(ctx, topic, waiting, &backups, &result).await;
     let error = end.err()?;
     tracing::warn!(%error, account = %topic.account, engine = topic.engine.as_str(), "the listing that running backups share is not complete");
     let attempt_context = attempt_context(ctx, &topic.account);
@@ -286,29 +314,51 @@ fn scope(topic: &Topic, waiting: &[Polled], cloud_now: Option<Timestamp>, now: M
     ListScope::Project { window, automatic }
 }
 
-/// Tells every waiting object what the listing showed of it, and wakes those for which that is news.
-fn hand_out(ctx: &Context, waiting: &[Polled], backups: &[RemoteBackup], result: &ListingResult) {
+/// Tells every waiting object what the listing showed of it, and wakes those for which that is news. Settled ones come out of their rest for it: so many at a
+/// time as memory has room for, however many there are.
+async fn hand_out(ctx: &Context, topic: &Topic, waiting: &[Polled], backups: &[RemoteBackup], result: &ListingResult) {
     let mut by_key: HashMap<&str, Vec<&RemoteBackup>> = HashMap::new();
     for backup in backups {
         by_key.entry(&backup.id).or_default().push(backup);
         by_key.entry(&backup.mark).or_default().push(backup);
     }
-    for object in waiting {
-        let keys = [object.backup_id.as_str(), object.mark.as_str()];
-        let mut found: Vec<RemoteBackup> = Vec::new();
-        for backup in keys.iter().filter(|key| !key.is_empty()).filter_map(|key| by_key.get(key)).flatten() {
-            if !found.iter().any(|known| known.id == backup.id) {
-                found.push((*backup).clone());
-            }
+    let mut before: &[Polled] = &[];
+    for some in waiting.chunks(AT_A_TIME) {
+        if !topic.running {
+            until_they_rest(ctx, before).await;
         }
-        let still_running = matches!(found.as_slice(), [only] if only.state == RemoteState::Running);
-        let was_in_trouble = ctx.backups.memory(&object.uid, |memory, status| {
-            let retry = memory.retry.is_some();
-            memory.polled(status, ListingResult { found, ..result.clone() });
-            retry
-        });
-        if !still_running || was_in_trouble == Some(true) {
-            ctx.backups.wake(&object.uid);
+        for object in some {
+            hand_to(ctx, object, &by_key, result);
         }
+        before = some;
+    }
+}
+
+fn hand_to(ctx: &Context, object: &Polled, by_key: &HashMap<&str, Vec<&RemoteBackup>>, result: &ListingResult) {
+    let keys = [object.backup_id.as_str(), object.mark.as_str()];
+    let mut found: Vec<RemoteBackup> = Vec::new();
+    for backup in keys.iter().filter(|key| !key.is_empty()).filter_map(|key| by_key.get(key)).flatten() {
+        if !found.iter().any(|known| known.id == backup.id) {
+            found.push((*backup).clone());
+        }
+    }
+    let still_running = matches!(found.as_slice(), [only] if only.state == RemoteState::Running);
+    let was_in_trouble = ctx.backups.memory(&object.uid, |memory, status| {
+        let retry = memory.retry.is_some();
+        memory.polled(status, ListingResult { found, ..result.clone() });
+        retry
+    });
+    if !still_running || was_in_trouble == Some(true) {
+        ctx.backups.wake(&object.uid);
+    }
+}
+
+/// Waits until objects rest again that were woken; and not for ever, since one of them may have something to do.
+async fn until_they_rest(ctx: &Context, some: &[Polled]) {
+    for _ in 0..RESTS {
+        if !ctx.backups.is_any_live(some.iter().map(|object| &*object.uid)) {
+            return;
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
     }
 }

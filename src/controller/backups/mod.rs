@@ -16,12 +16,13 @@ use super::{
         slots::Slot,
         watch::Change,
     },
-    store::waker::Waker,
+    store::{queue::Key, waker::Waker},
 };
 use crate::api::backup::DatabaseBackup;
 pub(super) use act::PAUSE;
 use act::{Error, Reconcile};
-use kube::{ResourceExt, runtime::controller::Action};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
 use std::{sync::Arc, time::Duration};
 
 /// The controller of the backups of a namespace.
@@ -44,17 +45,27 @@ impl Reconciler for BackupController {
         self.namespace.as_deref()
     }
 
-    fn waker(&self) -> &Waker<DatabaseBackup> {
+    fn waker(&self) -> &Waker {
         &self.ctx.backups.waker
     }
 
-    fn seen(&self, change: Change<DatabaseBackup>) {
+    fn key(meta: &ObjectMeta) -> Key {
+        Key::new(meta.namespace.as_deref(), meta.uid.as_deref().unwrap_or_default())
+    }
+
+    fn find(&self, key: &Key) -> Option<Arc<DatabaseBackup>> {
+        self.ctx.backups.find(&key.id)
+    }
+
+    fn seen(&self, change: Change<DatabaseBackup>) -> Vec<Key> {
         let ctx = &self.ctx;
         match change {
             Change::Applied(object) => {
                 ctx.runtime.revisions.saw(version(object.as_ref()));
-                ctx.backups.track(object.clone(), ctx.now());
+                let is_news = ctx.backups.track(object.clone(), ctx.now());
                 ctx.schedules.wake_parents(&object);
+                // What an own write came back as was decided on when it was answered.
+                return is_news.then(|| Self::key(&object.metadata)).into_iter().collect();
             }
             Change::Deleted(object) => {
                 ctx.accounts.withdraw(&object);
@@ -62,36 +73,35 @@ impl Reconciler for BackupController {
                 ctx.schedules.wake_parents(&object);
             }
             Change::ListBegins => ctx.backups.begin_listing(self.namespace()),
-            Change::Listed(objects) => self.listed(objects),
+            Change::Shown(object) => {
+                // Before it is stored: what comes later must not replace it by something older.
+                if ctx.backups.is_put_back_by(&object) {
+                    ctx.storage_was_put_back();
+                }
+                ctx.runtime.revisions.saw(version(object.as_ref()));
+                ctx.backups.shown(object, &ctx.options.settings, ctx.now());
+            }
+            Change::Listed => {
+                let keys = ctx.backups.end_listing(self.namespace());
+                ctx.schedules.backups_are_listed(self.namespace());
+                return keys;
+            }
         }
+        Vec::new()
     }
 
-    async fn reconcile(&self, object: Arc<DatabaseBackup>, slot: Slot) -> Result<Action, Error> {
+    async fn reconcile(&self, object: Arc<DatabaseBackup>, slot: Slot) -> Result<Option<Duration>, Error> {
         let ctx = &self.ctx;
-        let object = ctx.backups.newest(object);
         let uid = object.uid().unwrap_or_default();
         let result = Reconcile::new(ctx, &uid, slot).run(object).await;
         ctx.backups.leave_queue(&uid, result.is_ok(), |key| ctx.accounts.project(key), ctx.now());
-        result
+        let again_after = result?;
+        let rests = ctx.backups.rest(&uid, again_after, &ctx.options.settings, ctx.now());
+        Ok(again_after.filter(|_| !rests))
     }
 
     fn retry_after(&self, object: &DatabaseBackup) -> Duration {
         let before = self.ctx.backups.failed(&object.uid().unwrap_or_default());
         PAUSE * (1 << before.min(4))
-    }
-}
-
-impl BackupController {
-    /// A listing showed exactly these objects.
-    fn listed(&self, objects: Vec<Arc<DatabaseBackup>>) {
-        let ctx = &self.ctx;
-        let highest = objects.iter().filter_map(|object| version(object.as_ref())).max();
-        // Before they are stored: what comes later must not replace them by something older.
-        if ctx.backups.are_older(&objects) {
-            ctx.storage_was_put_back();
-        }
-        ctx.backups.replace(self.namespace(), objects);
-        ctx.runtime.revisions.saw(highest);
-        ctx.schedules.backups_are_listed(self.namespace());
     }
 }

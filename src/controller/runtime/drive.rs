@@ -3,27 +3,25 @@
 use super::{
     Runtime,
     places::Places,
+    readable::Readable,
     slots::Slot,
     watch::{Change, watch},
 };
 use crate::controller::{
     api_error::explained,
     kind::Kind,
-    store::{health::Subject, waker::Waker},
-};
-use futures::{FutureExt, StreamExt};
-use kube::{
-    ResourceExt,
-    runtime::{
-        Controller,
-        controller::{self, Action},
-        reflector::{ObjectRef, Store},
-        watcher,
+    store::{
+        health::Subject,
+        queue::{Key, Queue},
+        waker::Waker,
     },
 };
-use std::{error::Error, future::Future, sync::Arc, time::Duration};
-use tokio_stream::wrappers::UnboundedReceiverStream;
-use tokio_util::sync::CancellationToken;
+use futures::{StreamExt, stream::FuturesUnordered};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Api, ResourceExt};
+use std::{error::Error, future::Future, panic::resume_unwind, sync::Arc, time::Duration};
+use tokio::task::{JoinError, coop::consume_budget};
+use tokio_util::task::AbortOnDropHandle;
 
 /// What a controller does with the objects of its kind.
 pub trait Reconciler: Send + Sync + 'static {
@@ -36,13 +34,20 @@ pub trait Reconciler: Send + Sync + 'static {
     fn namespace(&self) -> Option<&str>;
 
     /// Through what its objects are woken.
-    fn waker(&self) -> &Waker<Self::Kind>;
+    fn waker(&self) -> &Waker;
 
-    /// The watch showed something: it goes into the stores before a reconcile sees it.
-    fn seen(&self, change: Change<Self::Kind>);
+    /// By what the store knows an object.
+    fn key(meta: &ObjectMeta) -> Key;
 
-    /// Brings an object one step further, until something has to be waited for. What takes long is done outside the slot.
-    fn reconcile(&self, object: Arc<Self::Kind>, slot: Slot) -> impl Future<Output = Result<Action, Self::Error>> + Send;
+    /// The newest version of an object; absent once it is gone.
+    fn find(&self, key: &Key) -> Option<Arc<Self::Kind>>;
+
+    /// The watch showed something: it goes into the stores before a reconcile sees it. Answers with what has to be reconciled for it.
+    fn seen(&self, change: Change<Self::Kind>) -> Vec<Key>;
+
+    /// Brings an object one step further, until something has to be waited for; and answers with after how long it is to be looked at again if nothing happens
+    /// before. What takes long is done outside the slot.
+    fn reconcile(&self, object: Arc<Self::Kind>, slot: Slot) -> impl Future<Output = Result<Option<Duration>, Self::Error>> + Send;
 
     /// Before a reconcile that did not come to an end is tried again.
     fn retry_after(&self, object: &Self::Kind) -> Duration;
@@ -51,76 +56,87 @@ pub trait Reconciler: Send + Sync + 'static {
 /// Runs a controller until the process stops.
 pub async fn drive<R: Reconciler>(runtime: Arc<Runtime>, reconciler: Arc<R>) {
     let namespace = reconciler.namespace().map(ToOwned::to_owned);
-    let woken = UnboundedReceiverStream::new(reconciler.waker().open(namespace.clone()));
+    let queue = reconciler.waker().open(namespace.as_deref());
     let api = <R::Kind as Kind>::api(runtime.watcher.clone(), namespace.as_deref());
-    let hearing = reconciler.clone();
     let subject = Subject { kind: R::Kind::NAME, namespace };
-    let (stream, store) = watch(runtime.clone(), subject, api, move |change| hearing.seen(change));
-    let unready = ended_unready(runtime.stop.clone(), store.clone());
-    let controller = Controller::for_stream(stream, store)
-        .reconcile_on(woken)
-        .graceful_shutdown_on(runtime.stop.clone().cancelled_owned())
-        .run(
-            timed::<R>,
-            retry::<R>,
-            Arc::new(Driven { slots: Places::new(runtime.concurrency.into()), runtime: runtime.clone(), reconciler }),
-        )
-        .for_each(|result| note(&runtime, result));
+    let slots = Places::new(runtime.concurrency.into());
+    let driven = Arc::new(Driven { runtime, reconciler, queue, slots });
+    // What is seen is not held up by what is reconciled, nor the other way round, nor the lease by either: each has a task of its own, and all reconciles are
+    // one.
+    let watching = AbortOnDropHandle::new(tokio::spawn(feed(driven.clone(), subject, api)));
+    let serving = AbortOnDropHandle::new(tokio::spawn(serve(driven)));
     tokio::select! {
-        () = controller => {}
-        () = unready => {}
+        ended = serving => pass_on(ended),
+        ended = watching => pass_on(ended),
     }
 }
 
-/// Ends when the process stops before a watch has shown everything. kube's controller would wait for that for ever, although the watch is over (`Runner` in
-/// kube-runtime: nothing ends while it is not ready to execute); it has reconciled nothing yet.
-async fn ended_unready<K: Kind>(stop: CancellationToken, store: Store<K>) {
-    stop.cancelled().await;
-    if store.wait_until_ready().now_or_never().is_some() {
-        std::future::pending::<()>().await;
-    }
+/// Puts what the watch shows into the stores, and what has to be reconciled for it into the queue.
+async fn feed<R: Reconciler>(driven: Arc<Driven<R>>, subject: Subject, api: Api<Readable<R::Kind>>) {
+    let Driven { runtime, reconciler, queue, .. } = driven.as_ref();
+    let known = |meta: &ObjectMeta| reconciler.find(&R::key(meta));
+    let hear = |change: Change<R::Kind>| {
+        let is_complete = matches!(change, Change::Listed);
+        for key in reconciler.seen(change) {
+            queue.add(key);
+        }
+        if is_complete {
+            queue.open();
+        }
+    };
+    watch(runtime, &subject, api, known, hear).await;
 }
 
 struct Driven<R> {
     runtime: Arc<Runtime>,
     reconciler: Arc<R>,
-    /// kube's own limit would count a reconcile that waits for the cloud.
+    queue: Arc<Queue>,
     slots: Places,
 }
 
-async fn timed<R: Reconciler>(object: Arc<R::Kind>, driven: Arc<Driven<R>>) -> Result<Action, R::Error> {
-    let Driven { runtime, reconciler, slots } = driven.as_ref();
+/// Reconciles what is in the queue, in one task, so that however much there is to decide takes one processor and no more. When the process stops nothing new is
+/// begun, and what is under way comes to its end.
+async fn serve<R: Reconciler>(driven: Arc<Driven<R>>) {
+    let mut running = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            () = driven.runtime.stop.cancelled() => break,
+            Some(()) = running.next() => {}
+            key = driven.queue.next() => running.push(one(driven.clone(), key)),
+        }
+        // There may always be a next one.
+        consume_budget().await;
+    }
+    running.collect::<()>().await;
+}
+
+/// A bug in a controller ends the process, and does not leave its objects alone for ever.
+fn pass_on(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        resume_unwind(panic);
+    }
+}
+
+async fn one<R: Reconciler>(driven: Arc<Driven<R>>, key: Key) {
+    let Driven { runtime, reconciler, queue, slots } = driven.as_ref();
     let slot = tokio::select! {
-        slot = Slot::take(slots, object.namespace().unwrap_or_default()) => slot,
+        slot = Slot::take(slots, key.namespace.as_deref().unwrap_or_default().to_owned()) => slot,
         // What has not begun is left to the next process.
-        () = runtime.stop.cancelled() => return Ok(Action::await_change()),
+        () = runtime.stop.cancelled() => return,
     };
+    // Deleted while it was queued.
+    let Some(object) = reconciler.find(&key) else { return queue.done(&key, None) };
     let begun = runtime.clock.now();
     // Thousands may wait for a slot at once: what a reconcile needs is made only when it has one.
-    let result = Box::pin(reconciler.reconcile(object, slot)).await;
+    let result = Box::pin(reconciler.reconcile(object.clone(), slot)).await;
     runtime.metrics.took(R::Kind::NAME, runtime.clock.now().since(begun));
-    result
-}
-
-#[allow(clippy::needless_pass_by_value)] // the signature is kube's
-fn retry<R: Reconciler>(object: Arc<R::Kind>, _error: &R::Error, driven: Arc<Driven<R>>) -> Action {
-    Action::requeue(driven.reconciler.retry_after(&object))
-}
-
-/// Counts and logs what a controller's stream says, at the one place where it is handled.
-fn note<K: Kind, E: Error + 'static>(
-    runtime: &Runtime,
-    result: Result<(ObjectRef<K>, Action), controller::Error<E, watcher::Error>>,
-) -> std::future::Ready<()> {
-    match result {
-        Ok(_) => runtime.metrics.reconciled(K::NAME, "ok"),
-        // Deleted while it was queued.
-        Err(controller::Error::ObjectNotFound(_)) => {}
-        Err(controller::Error::ReconcilerFailed(error, object)) => {
-            runtime.metrics.reconciled(K::NAME, "error");
-            tracing::warn!(error = explained(&error), object = %object, "a reconcile failed and is tried again");
-        }
-        Err(error) => tracing::warn!(error = explained(&error), kind = K::NAME, "the controller"),
-    }
-    std::future::ready(())
+    runtime.metrics.reconciled(R::Kind::NAME, if result.is_ok() { "ok" } else { "error" });
+    let again_after = result.unwrap_or_else(|error| {
+        let (error, namespace, name) = (explained(&error), object.namespace(), object.name_any());
+        tracing::warn!(error, kind = R::Kind::NAME, namespace, name, "a reconcile failed and is tried again");
+        Some(reconciler.retry_after(&object))
+    });
+    queue.done(&key, again_after);
 }

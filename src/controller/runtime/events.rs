@@ -2,7 +2,7 @@
 //! puts the whole name of the object into the Event's, which the API server refuses where the two are longer than a name may be; and whoever says something
 //! waits until it is written. Here it waits in a queue, and reconciles go on.
 
-use super::lanes::{Lanes, Queue, Worker, queue};
+use super::lanes::{Intake, Lanes, Worker, lanes};
 use crate::{
     api::MANAGER,
     cloud::digest::sha256,
@@ -55,7 +55,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 
 /// Takes Events in. Nothing waits for one to be written.
 pub struct Events {
-    queue: Queue<Said>,
+    queue: Intake<Said>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -86,7 +86,7 @@ impl Events {
     pub fn new(client: Client, instance: Option<String>) -> (Self, Writer) {
         let instance = instance.filter(|name| !name.is_empty()).unwrap_or_else(|| MANAGER.into());
         let instance = cut(&instance, INSTANCE_BYTES).to_owned();
-        let ((queue, lanes), dropped) = (queue(WRITERS, ROOM), Arc::<AtomicU64>::default());
+        let ((queue, lanes), dropped) = (lanes(WRITERS, ROOM), Arc::<AtomicU64>::default());
         (Self { queue, dropped: dropped.clone() }, Writer { client, instance, lanes, dropped })
     }
 

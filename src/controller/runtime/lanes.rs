@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The end at which things are put in. There is a lane for each worker; things with the same key are in the same lane, one behind the other.
 #[derive(Debug)]
-pub struct Queue<T>(Vec<Sender<T>>);
+pub struct Intake<T>(Vec<Sender<T>>);
 
 /// The end at which the workers are.
 #[derive(Debug)]
@@ -20,12 +20,12 @@ pub trait Worker<T>: Send {
 }
 
 /// So many lanes (at least one), each with room for so many things (at least one).
-pub fn queue<T>(lanes: usize, room: usize) -> (Queue<T>, Lanes<T>) {
+pub fn lanes<T>(lanes: usize, room: usize) -> (Intake<T>, Lanes<T>) {
     let (senders, receivers) = (0..lanes.max(1)).map(|_| channel(room.max(1))).unzip();
-    (Queue(senders), Lanes(receivers))
+    (Intake(senders), Lanes(receivers))
 }
 
-impl<T> Queue<T> {
+impl<T> Intake<T> {
     /// Puts a thing in, and answers whether it had room. `spare`: how much room has to be left behind it, for what is of more weight.
     pub fn push(&self, key: &str, thing: T, spare: usize) -> bool {
         let number = key.bytes().fold(0_usize, |number, byte| number.wrapping_mul(31).wrapping_add(byte.into()));
@@ -108,30 +108,30 @@ mod tests {
     }
 
     struct Started {
-        queue: Queue<Thing>,
+        intake: Intake<Thing>,
         done: Done,
         ended: CancellationToken,
         task: AbortOnDropHandle<()>,
     }
 
     fn start() -> Started {
-        let (queue, lanes) = queue(LANES, ROOM);
+        let (intake, lanes) = lanes(LANES, ROOM);
         let (done, ended) = (Done::default(), CancellationToken::new());
         let (worker, until) = (done.clone(), ended.clone());
         let task = AbortOnDropHandle::new(tokio::spawn(async move { lanes.run(&until, || worker.clone()).await }));
-        Started { queue, done, ended, task }
+        Started { intake, done, ended, task }
     }
 
-    fn push(queue: &Queue<Thing>, key: &str, number: usize) -> bool {
-        queue.push(key, (key.to_owned(), number), 0)
+    fn push(intake: &Intake<Thing>, key: &str, number: usize) -> bool {
+        intake.push(key, (key.to_owned(), number), 0)
     }
 
     #[tokio::test(start_paused = true)]
     async fn things_of_one_key_stay_in_their_order_and_a_few_are_under_way_at_once() {
-        let Started { queue, done, ended: _ended, task: _task } = start();
+        let Started { intake, done, ended: _ended, task: _task } = start();
         let keys = ["u-1", "u-2", "u-3", "u-4"];
         for number in 0..3 {
-            assert!(keys.iter().all(|key| push(&queue, key, number)));
+            assert!(keys.iter().all(|key| push(&intake, key, number)));
         }
         sleep(WORK * 20).await;
         assert!(keys.iter().all(|key| done.of(key) == [0, 1, 2]));
@@ -140,11 +140,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_takes_nothing_more_and_holds_nobody() {
-        let (queue, lanes) = queue(LANES, ROOM);
+        let (intake, lanes) = lanes(LANES, ROOM);
         // Nobody works yet.
-        let taken: Vec<usize> = (0..100).filter(|number| push(&queue, "u-1", *number)).collect();
+        let taken: Vec<usize> = (0..100).filter(|number| push(&intake, "u-1", *number)).collect();
         assert_eq!(taken, (0..ROOM).collect::<Vec<_>>(), "what came first is kept");
-        let other = (0..100).map(|number| format!("u-{number}")).find(|key| push(&queue, key, 0));
+        let other = (0..100).map(|number| format!("u-{number}")).find(|key| push(&intake, key, 0));
         assert!(other.is_some(), "another lane has room");
         let (done, ended) = (Done::default(), CancellationToken::new());
         ended.cancel();
@@ -154,20 +154,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn room_is_left_for_what_is_of_more_weight() {
-        let (queue, _lanes) = queue(1, ROOM);
-        let taken = |spare| (0..100).filter(|number| queue.push("u-1", ("u-1".to_owned(), *number), spare)).count();
+        let (intake, _lanes) = lanes(1, ROOM);
+        let taken = |spare| (0..100).filter(|number| intake.push("u-1", ("u-1".to_owned(), *number), spare)).count();
         assert_eq!((taken(4), taken(4), taken(0), taken(0)), (6, 0, 4, 0));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_in_the_queue_at_the_end_is_done_and_nothing_is_taken_after_it() {
-        let Started { queue, done, ended, task } = start();
+        let Started { intake, done, ended, task } = start();
         let keys: BTreeSet<String> = (0..8).map(|number| format!("u-{number}")).collect();
-        assert!(keys.iter().all(|key| push(&queue, key, 0)));
+        assert!(keys.iter().all(|key| push(&intake, key, 0)));
         ended.cancel();
         timeout(WORK * 8, task).await.expect("it ends by itself").expect("no panic");
         assert!(keys.iter().all(|key| done.of(key) == [0]));
-        assert!(!push(&queue, "u-1", 1));
+        assert!(!push(&intake, "u-1", 1));
     }
 
     #[tokio::test(start_paused = true)]
@@ -178,8 +178,8 @@ mod tests {
                 self.0.lock().unwrap().push(is_last);
             }
         }
-        let (queue, lanes) = queue(1, ROOM);
-        assert!((0..3).all(|number| queue.push("u-1", number, 0)));
+        let (intake, lanes) = lanes(1, ROOM);
+        assert!((0..3).all(|number| intake.push("u-1", number, 0)));
         let (told, ended) = (Arc::new(Mutex::default()), CancellationToken::new());
         ended.cancel();
         lanes.run(&ended, || Told(told.clone())).await;

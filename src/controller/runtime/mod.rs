@@ -6,6 +6,7 @@
 //! | [`watch`] | the watch that feeds the memory before it causes a reconcile |
 //! | [`places`] | places of which there are a few, and in which namespaces take turns |
 //! | [`slots`] | how many reconciles of a controller run at once |
+//! | `streaming` | everything that there is, and then every change, one object at a time |
 //! | `readable` | leaves objects alone that cannot be read |
 //! | [`mod@write`] | status and finalizers by compare-and-swap |
 //! | `refusal` | tells of a write that the API server refuses |
@@ -19,6 +20,7 @@ pub mod places;
 mod readable;
 mod refusal;
 pub mod slots;
+mod streaming;
 pub mod watch;
 pub mod write;
 

@@ -1,38 +1,93 @@
 //! Objects that cannot be read: the API server takes times that nobody else does, and another version may have written one. Such an object is left alone,
 //! and does not keep the others from being seen.
+//!
+//! kube's `DeserializeGuard` does the same, and copies each object twice on the way.
 
 use crate::cloud::parse::clean;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Resource,
-    core::{DeserializeGuard, error_boundary::InvalidObject},
-    runtime::{
-        reflector::{ObjectRef, Store},
-        watcher::Event,
-    },
+    core::PartialObjectMeta,
+    runtime::{reflector::ObjectRef, watcher::Event},
 };
+use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
+use serde_json::value::RawValue;
+use std::{borrow::Cow, sync::Arc};
 
-/// An event about an object that can be read. One that can no longer be read is as good as gone until it can.
-pub(super) fn readable<K>(event: Event<DeserializeGuard<K>>, known: &Store<K>) -> Option<Event<K>>
+/// An object, or what is known of one that cannot be read.
+#[derive(Clone, Debug)]
+pub struct Readable<K>(Result<K, Unread>);
+
+/// An object that cannot be read.
+#[derive(Clone, Debug)]
+struct Unread {
+    error: String,
+    metadata: ObjectMeta,
+}
+
+impl<'de, K: DeserializeOwned + Resource> Deserialize<'de> for Readable<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let read = serde_json::from_str(raw.get());
+        let unread = |error: serde_json::Error| {
+            let PartialObjectMeta::<K> { metadata, .. } = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+            Ok(Self(Err(Unread { error: error.to_string(), metadata })))
+        };
+        read.map_or_else(unread, |object| Ok(Self(Ok(object))))
+    }
+}
+
+impl<K: Resource> Resource for Readable<K> {
+    type DynamicType = K::DynamicType;
+    type Scope = K::Scope;
+
+    fn kind(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::kind(dt)
+    }
+
+    fn group(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::group(dt)
+    }
+
+    fn version(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::version(dt)
+    }
+
+    fn plural(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::plural(dt)
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        self.0.as_ref().map_or_else(|unread| &unread.metadata, K::meta)
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        self.0.as_mut().map_or_else(|unread| &mut unread.metadata, K::meta_mut)
+    }
+}
+
+/// An event about an object that can be read. One that can no longer be read is as good as gone until it can. `known`: the last version of an object.
+pub(super) fn readable<K>(event: Event<Readable<K>>, known: impl Fn(&ObjectMeta) -> Option<Arc<K>>) -> Option<Event<K>>
 where
     K: Resource<DynamicType = ()> + Clone,
 {
     use Event::{Apply, Delete, Init, InitApply, InitDone};
-    let gone = |unread: &InvalidObject| known.get(&reference(unread)).map(|last| Delete((*last).clone()));
+    let gone = |unread: &Unread| known(&unread.metadata).map(|last| Delete((*last).clone()));
     match event {
         Init => Some(Init),
         InitDone => Some(InitDone),
-        InitApply(DeserializeGuard(read)) => read.inspect_err(unreadable::<K>).ok().map(InitApply),
-        Apply(DeserializeGuard(Ok(object))) => Some(Apply(object)),
-        Delete(DeserializeGuard(Ok(object))) => Some(Delete(object)),
-        Apply(DeserializeGuard(Err(unread))) => {
+        InitApply(Readable(read)) => read.inspect_err(unreadable::<K>).ok().map(InitApply),
+        Apply(Readable(Ok(object))) => Some(Apply(object)),
+        Delete(Readable(Ok(object))) => Some(Delete(object)),
+        Apply(Readable(Err(unread))) => {
             unreadable::<K>(&unread);
             gone(&unread)
         }
-        Delete(DeserializeGuard(Err(unread))) => gone(&unread),
+        Delete(Readable(Err(unread))) => gone(&unread),
     }
 }
 
-fn reference<K: Resource<DynamicType = ()>>(unread: &InvalidObject) -> ObjectRef<K> {
+fn reference<K: Resource<DynamicType = ()>>(unread: &Unread) -> ObjectRef<K> {
     let reference = ObjectRef::new(unread.metadata.name.as_deref().unwrap_or_default());
     match &unread.metadata.namespace {
         Some(namespace) => reference.within(namespace),
@@ -40,7 +95,34 @@ fn reference<K: Resource<DynamicType = ()>>(unread: &InvalidObject) -> ObjectRef
     }
 }
 
-fn unreadable<K: Resource<DynamicType = ()>>(unread: &InvalidObject) {
+fn unreadable<K: Resource<DynamicType = ()>>(unread: &Unread) {
     let error = clean(&unread.error, 200);
     tracing::warn!(error, object = %reference::<K>(unread), "an object cannot be read and is left alone until it can");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::{ResourceExt, api::WatchEvent, core::ObjectList};
+    use serde_json::json;
+
+    #[test]
+    fn one_that_cannot_be_read_keeps_nobody_from_the_others_in_a_listing_and_in_a_watch() {
+        let (good, bad) = (json!({ "metadata": { "name": "good" } }), json!({ "metadata": { "name": "bad", "uid": "u" }, "data": 7 }));
+        let list = json!({ "apiVersion": "v1", "kind": "ConfigMapList", "metadata": {}, "items": [good, bad] }).to_string();
+        let list: ObjectList<Readable<ConfigMap>> = serde_json::from_str(&list).expect("a list");
+        let names: Vec<_> = list.items.iter().map(|object| (object.name_any(), object.0.is_ok())).collect();
+        assert_eq!(names, [("good".to_owned(), true), ("bad".to_owned(), false)]);
+        // The API server writes the type first.
+        let event = |object: &serde_json::Value| format!(r#"{{"type":"ADDED","object":{object}}}"#);
+        for (object, is_read) in [(&good, true), (&bad, false)] {
+            let Ok(WatchEvent::Added(object)) = serde_json::from_str::<WatchEvent<Readable<ConfigMap>>>(&event(object)) else { panic!() };
+            assert_eq!(object.0.is_ok(), is_read);
+        }
+        let last = |meta: &ObjectMeta| (meta.uid.as_deref() == Some("u")).then(|| Arc::new(ConfigMap::default()));
+        let unread = || Readable(Err::<ConfigMap, _>(Unread { error: "no".into(), metadata: list.items[1].meta().clone() }));
+        assert!(matches!(readable(Event::Apply(unread()), last), Some(Event::Delete(_))), "as good as gone");
+        assert!(readable(Event::Apply(unread()), |_| None).is_none() && readable(Event::InitApply(unread()), last).is_none());
+    }
 }

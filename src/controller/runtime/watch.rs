@@ -1,29 +1,25 @@
 //! Watches that feed the memory before they cause a reconcile.
 
-use super::{Runtime, readable::readable};
+use super::{
+    Runtime,
+    readable::{Readable, readable},
+    streaming::{Paging, streaming},
+};
 use crate::controller::{api_error::explained, kind::Kind, object::keep, store::health::Subject};
 use futures::{
-    Stream, StreamExt, TryStreamExt, future,
+    Stream, StreamExt,
     stream::{self, BoxStream},
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
-    Api, Resource,
-    core::DeserializeGuard,
-    runtime::{
-        WatchStreamExt,
-        reflector::{self, ObjectRef, Store},
-        watcher,
-        watcher::Event,
-    },
+    Api,
+    runtime::{WatchStreamExt, watcher, watcher::Event},
 };
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 use tokio::{sync::watch::Receiver, time::timeout};
 
 /// How long the next piece of a listing may take. Without a limit a connection that was lost unnoticed would be waited for.
 const NEXT_PIECE: Duration = Duration::from_secs(30);
-/// How long a watch runs, in seconds, before it is renewed; one that was lost unnoticed is found out then. Renewing costs one request.
-const WATCH_SECONDS: u32 = 120;
-
 /// Something that a watch showed.
 pub enum Change<K> {
     /// A version of an object.
@@ -32,42 +28,45 @@ pub enum Change<K> {
     Deleted(K),
     /// A listing begins, after a start or a break of the watch.
     ListBegins,
-    /// Everything that it showed.
-    Listed(Vec<Arc<K>>),
+    /// An object that it shows.
+    Shown(Arc<K>),
+    /// It has shown everything that there is.
+    Listed,
 }
 
-/// Objects of one page of a listing. Each may have a megabyte and a half, and a page is in memory as a whole before anything of it is dropped.
-const PAGE: u32 = 10;
+/// Watches a kind for as long as the process runs: `hear` gets everything, and of each object what somebody reads. `known`: the last version of an object.
+/// Errors are logged and end here, and the watch goes on after a pause.
+pub(super) async fn watch<K: Kind>(
+    runtime: &Runtime,
+    subject: &Subject,
+    api: Api<Readable<K>>,
+    known: impl Fn(&ObjectMeta) -> Option<Arc<K>>,
+    hear: impl Fn(Change<K>),
+) {
+    let paging = Paging::default();
+    let start = move || streaming(api.clone(), paging.clone()).boxed();
+    let mut events = pin!(relisting(start, runtime.revisions.subscribe()).default_backoff());
+    while let Some(event) = events.next().await {
+        let noted = event.as_ref().map(|event| matches!(event, Event::InitDone));
+        note(runtime, subject, noted);
+        if let Some(event) = event.ok().and_then(|event| readable(event, &known)) {
+            hear(change(event));
+        }
+    }
+}
 
-/// Watches a kind: `hear` gets everything before the stream does. Of each object that is kept which somebody reads.
-/// Errors are logged and end here: a controller would pause for them, although it has other things to do.
-pub fn watch<K: Kind>(
-    runtime: Arc<Runtime>,
-    subject: Subject,
-    api: Api<DeserializeGuard<K>>,
-    hear: impl Fn(Change<K>) + Send + 'static,
-) -> (impl Stream<Item = Result<K, watcher::Error>> + Send, Store<K>) {
-    let (reader, writer) = reflector::store();
-    let (store, known, listed) = (reader.clone(), reader.clone(), reader.clone());
-    let config = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE);
-    let events = relisting(move || watcher(api.clone(), config.clone()).boxed(), runtime.revisions.subscribe())
-        .default_backoff()
-        .try_filter_map(move |event| future::ok(readable(event, &known)))
-        .modify(keep)
-        .reflect(writer)
-        .inspect_ok(move |event| match event {
-            Event::Apply(object) => {
-                if let Some(object) = store.get(&ObjectRef::from_obj(object)) {
-                    hear(Change::Applied(object));
-                }
-            }
-            Event::Delete(object) => hear(Change::Deleted(object.clone())),
-            Event::InitDone => hear(Change::Listed(store.state())),
-            Event::Init => hear(Change::ListBegins),
-            Event::InitApply(_) => {}
-        })
-        .inspect(move |event| note(&runtime, &subject, event));
-    (triggers(events, listed).map(Ok).boxed(), reader)
+fn change<K: Kind>(event: Event<K>) -> Change<K> {
+    let kept = |mut object: K| {
+        keep(&mut object);
+        object
+    };
+    match event {
+        Event::Apply(object) => Change::Applied(Arc::new(kept(object))),
+        Event::Delete(object) => Change::Deleted(kept(object)),
+        Event::Init => Change::ListBegins,
+        Event::InitApply(object) => Change::Shown(Arc::new(kept(object))),
+        Event::InitDone => Change::Listed,
+    }
 }
 
 /// A watcher that begins anew, with a listing, where kube's would ask for ever for a version that the server does not have: when the server answers a
@@ -109,27 +108,11 @@ fn silence() -> watcher::Error {
     watcher::Error::InitialListFailed(kube::Error::Service(io::Error::new(io::ErrorKind::TimedOut, message).into()))
 }
 
-/// What has to be reconciled. After a listing that is everything, and not before the store has it: an object that was new or newer would not be found
-/// there, or only its old version, and nothing would come after it.
-fn triggers<K>(events: impl Stream<Item = watcher::Result<Event<K>>>, store: Store<K>) -> impl Stream<Item = K>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    events.flat_map(move |event| {
-        let (one, all) = match event {
-            Ok(Event::Apply(object) | Event::Delete(object)) => (Some(object), Vec::new()),
-            Ok(Event::InitDone) => (None, store.state()),
-            Ok(Event::Init | Event::InitApply(_)) | Err(_) => (None, Vec::new()),
-        };
-        stream::iter(one.into_iter().chain(all.into_iter().map(Arc::unwrap_or_clone)))
-    })
-}
-
 /// Says when a watch fails, and when a listing brought it up to date again.
-fn note<K>(runtime: &Runtime, subject: &Subject, event: &watcher::Result<Event<K>>) {
-    match event {
-        Ok(Event::InitDone) => runtime.health.listed(subject),
-        Ok(_) => {}
+fn note(runtime: &Runtime, subject: &Subject, is_listed: Result<bool, &watcher::Error>) {
+    match is_listed {
+        Ok(true) => runtime.health.listed(subject),
+        Ok(false) => {}
         Err(error) => {
             tracing::warn!(error = explained(error), %subject, "the watch failed and is tried again");
             if matches!(error, watcher::Error::InitialListFailed(_)) {
@@ -143,7 +126,7 @@ fn note<K>(runtime: &Runtime, subject: &Subject, event: &watcher::Result<Event<K
 mod tests {
     use super::*;
     use k8s_openapi::api::core::v1::ConfigMap;
-    use kube::{ResourceExt, core::Status};
+    use kube::core::Status;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn object(name: &str) -> ConfigMap {
@@ -204,19 +187,5 @@ mod tests {
         sender.send_replace(1);
         assert!(matches!(events.next().await, Some(Ok(Event::Init))));
         assert_eq!(started.load(Ordering::Relaxed), 2);
-    }
-
-    #[tokio::test]
-    async fn what_a_listing_shows_is_reconciled_once_it_is_in_the_store_and_not_before() {
-        let (store, writer) = reflector::store();
-        let listing = ["old", "new"].map(|name| Ok(Event::InitApply(object(name))));
-        let events = [Ok(Event::Init)].into_iter().chain(listing).chain([Ok(Event::InitDone), Ok(Event::Apply(object("later")))]);
-        let found = store.clone();
-        let names: Vec<String> = triggers(stream::iter(events).reflect(writer), store)
-            .inspect(|object| assert!(found.get(&ObjectRef::from_obj(object)).is_some(), "{object:?} is not in the store"))
-            .map(|object| object.name_any())
-            .collect()
-            .await;
-        assert_eq!((names.len(), names.last().map(String::as_str)), (3, Some("later")), "{names:?}");
     }
 }

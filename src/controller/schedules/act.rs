@@ -22,8 +22,8 @@ use crate::{
         },
     },
 };
-use kube::{ResourceExt, runtime::controller::Action};
-use std::{collections::BTreeSet, sync::Arc};
+use kube::ResourceExt;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// Steps of one reconcile: a pass over everything takes about ten, and each lapsed backup one more.
 const MAX_STEPS: usize = 64;
@@ -57,7 +57,7 @@ enum Next {
     /// Plan again, on this version of the schedule.
     Again(Arc<DatabaseBackupSchedule>),
     /// Done, until something happens or so long has passed.
-    End(Action),
+    End(Option<Duration>),
 }
 
 impl<'a> Reconcile<'a> {
@@ -67,7 +67,7 @@ impl<'a> Reconcile<'a> {
     }
 
     /// Takes step after step, until there is nothing to do.
-    pub(super) async fn run(mut self, mut object: Arc<DatabaseBackupSchedule>) -> Result<Action, Error> {
+    pub(super) async fn run(mut self, mut object: Arc<DatabaseBackupSchedule>) -> Result<Option<Duration>, Error> {
         for _ in 0..MAX_STEPS {
             match self.step(&object).await? {
                 Next::Again(newer) => object = newer,
@@ -81,13 +81,13 @@ impl<'a> Reconcile<'a> {
         let ctx = self.ctx;
         // Nothing is created or deleted by whoever does not lead, is about to end, or has older definitions before it.
         if !ctx.may_act() {
-            return Ok(Next::End(Action::requeue(PAUSE)));
+            return Ok(Next::End(Some(PAUSE)));
         }
         let account = self.account(object).await?;
         let now = ctx.now();
         match self.decide(object, &account, now) {
             Some(step) => self.carry_out(step, object, now).await,
-            None => Ok(Next::End(Action::await_change())),
+            None => Ok(Next::End(None)),
         }
     }
 
@@ -126,7 +126,7 @@ impl<'a> Reconcile<'a> {
             Step::Delete(uids) => children::delete(ctx, object, &uids).await?,
             Step::TellOfRoom(uids) => children::tell_of_room(ctx, &uids),
             Step::Report(report) => return self.report(object, *report, now).await,
-            Step::RequeueAfter(pause) => return Ok(Next::End(pause.map_or_else(Action::await_change, Action::requeue))),
+            Step::RequeueAfter(pause) => return Ok(Next::End(pause)),
         }
         Ok(Next::Again(object.clone()))
     }
@@ -169,7 +169,7 @@ impl<'a> Reconcile<'a> {
                     stored = ctx.schedules.newest(Arc::new(written), now);
                 }
                 Written::Conflict => return self.after_conflict(object).await,
-                Written::Gone => return Ok(Next::End(Action::await_change())),
+                Written::Gone => return Ok(Next::End(None)),
             }
         }
         write::publish(&ctx.runtime, object.as_ref(), report.notices);
@@ -179,7 +179,7 @@ impl<'a> Reconcile<'a> {
     /// Somebody else wrote in between: decide anew. A version that is older than what was known says that the API server's storage was put back.
     async fn after_conflict(&self, object: &Arc<DatabaseBackupSchedule>) -> Result<Next, Error> {
         let ctx = self.ctx;
-        let Some(found) = write::newest(&ctx.runtime, object.as_ref()).await? else { return Ok(Next::End(Action::await_change())) };
+        let Some(found) = write::newest(&ctx.runtime, object.as_ref()).await? else { return Ok(Next::End(None)) };
         ctx.notice_version(&found, object.as_ref());
         Ok(Next::Again(ctx.schedules.newest(Arc::new(found), ctx.now())))
     }

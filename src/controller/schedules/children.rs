@@ -30,8 +30,16 @@ pub(super) async fn create(
     child: DatabaseBackup,
 ) -> Result<(), kube::Error> {
     match write::create(&ctx.runtime, &child).await {
-        Ok(Created::New(made)) => ctx.backups.track(Arc::new(made), ctx.now()),
-        Ok(Created::Exists(found)) if object::schedule(&found) == Some(&schedule.name_any()) => ctx.backups.found(Arc::new(found)),
+        Ok(Created::New(made)) => {
+            let uid = made.uid().unwrap_or_default();
+            ctx.backups.track(Arc::new(made), ctx.now());
+            ctx.backups.wake(&uid);
+        }
+        Ok(Created::Exists(found)) if object::schedule(&found) == Some(&schedule.name_any()) => {
+            let uid = found.uid().unwrap_or_default();
+            ctx.backups.found(Arc::new(found));
+            ctx.backups.wake(&uid);
+        }
         Ok(Created::Exists(_)) => drop(ctx.schedules.memory(schedule, |memory| memory.collision = Some(slot))),
         Ok(Created::Gone) => {}
         // It is said of the schedule, and tried again.
@@ -84,6 +92,7 @@ pub(super) async fn delete(ctx: &Context, schedule: &DatabaseBackupSchedule, uid
             tracing::info!(name = child.name_any(), schedule = schedule.name_any(), "deleted beyond failedHistoryLimit");
         }
         after(ctx, &child, written).await?;
+        ctx.backups.wake(uid);
     }
     Ok(())
 }

@@ -18,11 +18,11 @@ use super::{
         slots::Slot,
         watch::Change,
     },
-    store::waker::Waker,
+    store::{queue::Key, waker::Waker},
 };
 use crate::api::schedule::DatabaseBackupSchedule;
 use act::{Error, Reconcile};
-use kube::runtime::controller::Action;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::{sync::Arc, time::Duration};
 
 /// The controller of the schedules of a namespace.
@@ -45,26 +45,40 @@ impl Reconciler for ScheduleController {
         self.namespace.as_deref()
     }
 
-    fn waker(&self) -> &Waker<DatabaseBackupSchedule> {
+    fn waker(&self) -> &Waker {
         &self.ctx.schedules.waker
     }
 
-    fn seen(&self, change: Change<DatabaseBackupSchedule>) {
-        let (ctx, now) = (&self.ctx, self.ctx.now());
-        match change {
-            Change::Applied(object) => drop(ctx.schedules.newest(object, now)),
-            Change::Deleted(object) => ctx.schedules.forget(&object),
-            Change::ListBegins => {}
-            Change::Listed(objects) => ctx.schedules.replace(self.namespace(), objects, now),
-        }
+    fn key(meta: &ObjectMeta) -> Key {
+        Key::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
     }
 
-    async fn reconcile(&self, object: Arc<DatabaseBackupSchedule>, _slot: Slot) -> Result<Action, Error> {
+    fn find(&self, key: &Key) -> Option<Arc<DatabaseBackupSchedule>> {
+        self.ctx.schedules.find(key)
+    }
+
+    fn seen(&self, change: Change<DatabaseBackupSchedule>) -> Vec<Key> {
+        let (ctx, now) = (&self.ctx, self.ctx.now());
+        match change {
+            Change::Applied(object) => {
+                let key = Self::key(&object.metadata);
+                ctx.schedules.newest(object, now);
+                return vec![key];
+            }
+            Change::Deleted(object) => ctx.schedules.forget(&object),
+            Change::ListBegins => ctx.schedules.begin_listing(self.namespace()),
+            Change::Shown(object) => ctx.schedules.shown(object, now),
+            Change::Listed => return ctx.schedules.end_listing(self.namespace()),
+        }
+        Vec::new()
+    }
+
+    async fn reconcile(&self, object: Arc<DatabaseBackupSchedule>, _slot: Slot) -> Result<Option<Duration>, Error> {
         // Its backups are needed for every decision; it is woken when they are known.
         if !self.ctx.schedules.know_their_backups(self.namespace()) {
-            return Ok(Action::await_change());
+            return Ok(None);
         }
-        Reconcile::new(&self.ctx).run(self.ctx.schedules.newest(object, self.ctx.now())).await
+        Reconcile::new(&self.ctx).run(object).await
     }
 
     fn retry_after(&self, _object: &DatabaseBackupSchedule) -> Duration {

@@ -41,7 +41,8 @@ async fn survey(ctx: &Arc<Context>, target: Target, urgency: Urgency, namespace:
     });
     let result = match listed.end {
         Ok(()) => {
-            Ok(Found::read(&listed.backups, &instance_id, cloud_time, |backup| taken_by(backup, ctx.backups.has(&instance_id, &backup.id))))
+            let known = ctx.backups.ids_of(&instance_id);
+            Ok(Found::read(&listed.backups, &instance_id, cloud_time, |backup| taken_by(backup, known.contains(&backup.id))))
         }
         Err(error) => Err(error.to_string()),
     };

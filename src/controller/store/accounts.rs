@@ -1,9 +1,9 @@
 //! Every account in memory: what backups see of them, and what they need of them.
 
-use super::waker::Waker;
+use super::{queue::Key, waker::Waker};
 use crate::{
     api::{
-        account::{AllowedNamespaces, CloudAccount, ClusterCloudAccount},
+        account::AllowedNamespaces,
         backup::{AccountKind, DatabaseBackup},
     },
     cloud::{
@@ -18,7 +18,7 @@ use crate::{
         place::{Place, Project},
     },
 };
-use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
+use kube::ResourceExt;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -31,9 +31,9 @@ use tokio_util::task::AbortOnDropHandle;
 pub struct Accounts {
     state: Mutex<State>,
     /// Has accounts verified soon.
-    pub waker: Waker<CloudAccount>,
+    pub waker: Waker,
     /// Has cluster accounts verified soon.
-    pub cluster_waker: Waker<ClusterCloudAccount>,
+    pub cluster_waker: Waker,
     /// Where the UID of every object goes that a permit was granted to.
     granted: UnboundedSender<String>,
 }
@@ -143,10 +143,10 @@ impl Accounts {
         for (key, rate) in accounts {
             self.permits(key, *rate);
         }
-        let is_listed = |key: &AccountKey| accounts.iter().any(|(listed, _)| listed == key);
+        let listed: HashSet<&AccountKey> = accounts.iter().map(|(key, _)| key).collect();
         let mut state = self.lock();
         let known = state.entries.keys().filter(|key| key.kind == kind && (namespace.is_none() || key.namespace.as_deref() == namespace));
-        let gone: Vec<AccountKey> = known.filter(|key| !is_listed(key)).cloned().collect();
+        let gone: Vec<AccountKey> = known.filter(|key| !listed.contains(key)).cloned().collect();
         for key in &gone {
             state.forget(key, now);
         }
@@ -226,8 +226,8 @@ impl Accounts {
     /// Has an account verified again soon, since the cloud refused its credentials.
     pub fn recheck(&self, key: &AccountKey) {
         match key.kind {
-            AccountKind::CloudAccount => self.waker.wake(&[reference(key)]),
-            AccountKind::ClusterCloudAccount => self.cluster_waker.wake(&[reference(key)]),
+            AccountKind::CloudAccount => self.waker.wake([name(key)]),
+            AccountKind::ClusterCloudAccount => self.cluster_waker.wake([name(key)]),
         }
     }
 
@@ -334,12 +334,9 @@ pub struct ListingChanges {
     pub is_first: bool,
 }
 
-fn reference<K: Resource<DynamicType = ()>>(key: &AccountKey) -> ObjectRef<K> {
-    let reference = ObjectRef::new(&key.name);
-    match &key.namespace {
-        Some(namespace) => reference.within(namespace),
-        None => reference,
-    }
+/// By what the accounts of a kind are woken.
+fn name(key: &AccountKey) -> Key {
+    Key::new(key.namespace.as_deref(), &key.name)
 }
 
 impl State {

@@ -4,8 +4,11 @@
 //! this process wrote itself.
 
 mod entries;
+mod facts;
+mod packed;
+mod polled;
 
-use super::waker::Waker;
+use super::{queue::Key, waker::Waker};
 use crate::{
     api::{
         backup::DatabaseBackup,
@@ -14,7 +17,7 @@ use crate::{
     cloud::{backup::RemoteBackup, engine::Engine},
     controller::object::version,
     plan::{
-        account::{AccountKey, Users, needs_for_deletion},
+        account::{AccountKey, Users},
         backup::{
             listing_result::ListingResult,
             memory::Memory,
@@ -28,12 +31,14 @@ use crate::{
         summary::{self, Instance, summaries},
     },
 };
-pub use entries::Polled;
-use entries::{BackupEntries, BackupEntry};
-use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use entries::{BackupEntries, BackupEntry, State};
+use facts::Facts;
+use kube::ResourceExt;
+pub use polled::{Lot, Polled};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 /// Every backup object in memory.
@@ -41,13 +46,14 @@ use std::{
 pub struct Backups {
     entries: Mutex<BackupEntries>,
     /// Has objects reconciled soon.
-    pub waker: Waker<DatabaseBackup>,
+    pub waker: Waker,
 }
 
 impl Backups {
-    /// The watch showed a version of an object; an older one than what is known changes nothing. One that was not known came into being now.
-    pub fn track(&self, object: Arc<DatabaseBackup>, now: Moment) {
-        lock(&self.entries).track(object, Some(now));
+    /// The watch showed a version of an object; an older one than what is known changes nothing. One that was not known came into being now. Answers whether it
+    /// is another version than what was known.
+    pub fn track(&self, object: Arc<DatabaseBackup>, now: Moment) -> bool {
+        lock(&self.entries).track(object, Some(now))
     }
 
     /// An object was found before the watch showed it. Who knows how long it has been there.
@@ -55,11 +61,59 @@ impl Backups {
         lock(&self.entries).track(object, None);
     }
 
+    /// The newest version of an object, which is about to be reconciled.
+    pub fn find(&self, uid: &str) -> Option<Arc<DatabaseBackup>> {
+        lock(&self.entries).revive(uid).map(|live| live.object.clone())
+    }
+
     /// A listing of a namespace (absent: all) begins. What is known of each object now, it has to show, or the store was put back.
     pub fn begin_listing(&self, namespace: Option<&str>) {
-        for entry in lock(&self.entries).by_uid.values_mut().filter(|entry| entry.is_in(namespace)) {
-            entry.listed_from = version(entry.object.as_ref());
+        for entry in lock(&self.entries).by_uid.values_mut().filter(|entry| entry.facts.is_in(namespace)) {
+            (entry.listed_from, entry.is_unlisted) = (if entry.is_void { None } else { entry.version }, true);
         }
+    }
+
+    /// Whether the listing under way says, by showing this object, that the store was put back: it is older than what was known when the listing began.
+    pub fn is_put_back_by(&self, object: &DatabaseBackup) -> bool {
+        let known = object.metadata.uid.as_deref().and_then(|uid| lock(&self.entries).by_uid.get(uid)?.listed_from);
+        version(object).zip(known).is_some_and(|(listed, known)| listed < known)
+    }
+
+    /// The listing under way shows an object. One that nothing is to be done for rests at once: there may be very many.
+    pub fn shown(&self, object: Arc<DatabaseBackup>, settings: &Settings, now: Moment) {
+        let mut entries = lock(&self.entries);
+        let uid = object.uid().unwrap_or_default();
+        let is_unused = entries.live(&uid).is_none();
+        entries.track(object, None);
+        if is_unused {
+            entries.rest(&uid, None, settings, now);
+        }
+        if let Some(entry) = entries.by_uid.get_mut(uid.as_str()) {
+            entry.is_unlisted = false;
+        }
+    }
+
+    /// The listing of a namespace (absent: all) has shown everything that there is: the rest is gone. Answers with what has to be reconciled.
+    pub fn end_listing(&self, namespace: Option<&str>) -> Vec<Key> {
+        let mut entries = lock(&self.entries);
+        let is_gone = |(uid, entry): (&Arc<str>, &BackupEntry)| (entry.is_unlisted && entry.facts.is_in(namespace)).then(|| uid.clone());
+        for uid in entries.by_uid.iter().filter_map(is_gone).collect::<Vec<_>>() {
+            entries.remove(&uid);
+        }
+        let here = entries.live.iter().filter_map(|uid| Some((uid, entries.by_uid.get(uid)?)));
+        here.filter(|(_, entry)| entry.facts.is_in(namespace)).map(|(uid, entry)| entry.key(uid)).collect()
+    }
+
+    /// A reconcile has ended, and the object is to be looked at again after so long (absent: when something happens). Answers whether it rests: then it is
+    /// woken here when its time comes.
+    pub fn rest(&self, uid: &str, again_after: Option<Duration>, settings: &Settings, now: Moment) -> bool {
+        lock(&self.entries).rest(uid, again_after, settings, now)
+    }
+
+    /// Wakes those at rest whose time has come.
+    pub fn wake_due(&self, now: Moment) {
+        let keys = lock(&self.entries).take_due(now.wall);
+        self.waker.wake(keys);
     }
 
     /// The API server's store was put back to an earlier state: what this process knows of the objects is forgotten, as by a restart.
@@ -78,53 +132,25 @@ impl Backups {
         lock(&self.entries).newest(object)
     }
 
-    /// Whether a listing that showed these objects says that the store was put back: one of them is older than what was known when the listing began.
-    pub fn are_older(&self, objects: &[Arc<DatabaseBackup>]) -> bool {
-        let entries = lock(&self.entries);
-        let is_older = |object: &Arc<DatabaseBackup>| {
-            let known = object.uid().and_then(|uid| entries.by_uid.get(&uid)?.listed_from);
-            version(object.as_ref()).zip(known).is_some_and(|(listed, known)| listed < known)
-        };
-        objects.iter().any(is_older)
-    }
-
-    /// A listing of a namespace (absent: all) showed exactly these objects, and it is the truth.
-    pub fn replace(&self, namespace: Option<&str>, objects: Vec<Arc<DatabaseBackup>>) {
-        let mut entries = lock(&self.entries);
-        let listed: HashSet<String> = objects.iter().filter_map(|object| object.uid()).collect();
-        let gone: Vec<String> = entries
-            .by_uid
-            .iter()
-            .filter(|(uid, entry)| !listed.contains(*uid) && entry.is_in(namespace))
-            .map(|(uid, _)| uid.clone())
-            .collect();
-        for uid in gone {
-            entries.remove(&uid);
-        }
-        for object in objects {
-            entries.track(object, None);
-        }
-    }
-
     /// An object is gone; those that waited for its instance are woken.
     pub fn forget(&self, uid: &str) {
         let removed = lock(&self.entries).remove(uid);
-        if let Some(entry) = removed {
-            self.wake_instance(&entry.object.spec.source.instance_id, uid);
+        if let Some(facts) = removed {
+            self.wake_instance(&facts.instance_id, uid);
         }
     }
 
     /// Reads or changes what this process knows of an object, beside what its status says. `None` once the object is gone.
     pub fn memory<R>(&self, uid: &str, with: impl FnOnce(&mut Memory, &DatabaseBackupStatus) -> R) -> Option<R> {
         let mut entries = lock(&self.entries);
-        let entry = entries.by_uid.get_mut(uid)?;
+        let live = entries.revive(uid)?;
         let unseen = DatabaseBackupStatus::default();
-        Some(with(&mut entry.memory, entry.object.status.as_ref().unwrap_or(&unseen)))
+        Some(with(&mut live.memory, live.object.status.as_ref().unwrap_or(&unseen)))
     }
 
     /// When an object came into being, if this process saw that.
     pub fn born(&self, uid: &str) -> Option<Moment> {
-        lock(&self.entries).by_uid.get(uid)?.born
+        lock(&self.entries).live(uid)?.1.born
     }
 
     /// A listing of an instance, read on behalf of one object, serves all others that wait to be asked for: each gets what it has there under any name
@@ -136,34 +162,54 @@ impl Backups {
         let peers = entries.by_instance.get(instance_id).into_iter().flatten();
         let mut found = Vec::new();
         for uid in peers {
-            let Some(entry) = entries.by_uid.get_mut(uid).filter(|entry| entry.waits_with(account, engine)) else { continue };
-            let name = entry.object.name_any();
+            let Some(entry) = entries.by_uid.get_mut(uid) else { continue };
+            let key = entry.key(uid);
+            let State::Live(live) = &mut entry.state else { continue };
+            if !live.waits_with(account, engine) {
+                continue;
+            }
+            let name = live.object.name_any();
             let marks = own_marks(engine, &name, uid, instance_id);
             let own: Vec<RemoteBackup> = marks.filter_map(|mark| by_mark.get(mark.as_str()).map(|backup| (*backup).clone())).collect();
             if !own.is_empty() {
-                found.push(entry.reference());
+                found.push(key);
             }
-            entry.memory.surveyed(&ListingResult { found: own, ..result.clone() });
+            live.memory.surveyed(&ListingResult { found: own, ..result.clone() });
         }
-        self.waker.wake(&found);
+        self.waker.wake(found);
     }
 
     /// The object's place in the queue of its instance; if it is first, it stays so until [`Backups::leave_queue`].
     pub fn join_queue(&self, uid: &str, place: &Project, place_of: impl Fn(&AccountKey) -> Option<Project>, now: Moment) -> Position {
         let mut entries = lock(&self.entries);
-        let Some(me) = entries.by_uid.get(uid) else { return Position::NotAsked };
+        let Some((_, me)) = entries.live(uid) else { return Position::NotAsked };
         let mine = me.contender(now);
         // Whoever asks wants it.
         let mine = if mine.claim == Claim::Nothing { Contender { claim: Claim::Waits, ..mine } } else { mine };
-        let peers = entries.by_instance.get(&me.object.spec.source.instance_id).into_iter().flatten();
-        let others: Vec<Contender> = peers
-            .filter(|peer| *peer != uid)
-            .filter_map(|peer| entries.by_uid.get(peer))
-            .filter(|peer| peer.is_of(place, &place_of))
-            .map(|peer| peer.contender(now))
+        // Who rests claims nothing.
+        let peers = entries.by_instance.get(me.object.spec.source.instance_id.as_str()).into_iter().flatten();
+        // Where an account points is asked for once.
+        let mut pointing: Vec<(&Arc<AccountKey>, bool)> = Vec::new();
+        let mut points_here = |account| {
+            let known = pointing.iter().find(|(known, _)| Arc::ptr_eq(known, account)).map(|(_, points_here)| *points_here);
+            known.unwrap_or_else(|| {
+                let points_here = place_of(account).is_some_and(|there| there == *place);
+                pointing.push((account, points_here));
+                points_here
+            })
+        };
+        // A backup is, or will be, taken where the status says so, else where its account points.
+        let others: Vec<Contender<'_>> = peers
+            .filter(|peer| ***peer != *uid)
+            .filter_map(|peer| entries.live(peer))
+            .filter(|(entry, peer)| match peer.status().filter(|_| peer.is_recorded()) {
+                Some(status) => place.holds(status),
+                None => points_here(&entry.facts.account),
+            })
+            .map(|(_, peer)| peer.contender(now))
             .collect();
         let position = crowd(&mine, others.iter()).map_or_else(|| position(&mine, others.iter()), Position::TooMany);
-        if let Some(me) = entries.by_uid.get_mut(uid).filter(|_| position == Position::First) {
+        if let Some(me) = entries.live_mut(uid).filter(|_| position == Position::First) {
             me.submitting = true;
             me.shown = Some(Claim::Holds);
         }
@@ -174,7 +220,7 @@ impl Backups {
     /// of it than they were last woken for: not only a reconcile changes that, but also the time and the account, and a first place may end unused.
     pub fn leave_queue(&self, uid: &str, well: bool, place_of: impl Fn(&AccountKey) -> Option<Project>, now: Moment) {
         let mut entries = lock(&self.entries);
-        let Some(me) = entries.by_uid.get_mut(uid) else { return };
+        let Some(me) = entries.live_mut(uid) else { return };
         me.submitting = false;
         me.failures = if well { 0 } else { me.failures };
         let is_usable = me.is_recorded() || place_of(&AccountKey::of(&me.object)).is_some();
@@ -190,7 +236,7 @@ impl Backups {
     /// A reconcile did not come to an end. Answers with how many before it did not either.
     pub fn failed(&self, uid: &str) -> u32 {
         let mut entries = lock(&self.entries);
-        let Some(entry) = entries.by_uid.get_mut(uid) else { return 0 };
+        let Some(entry) = entries.live_mut(uid) else { return 0 };
         entry.failures = entry.failures.saturating_add(1);
         entry.failures - 1
     }
@@ -199,98 +245,116 @@ impl Backups {
     pub fn of_schedule(&self, namespace: &str, name: &str) -> Vec<Arc<DatabaseBackup>> {
         let entries = lock(&self.entries);
         let uids = entries.by_schedule.get(&(namespace.to_owned(), name.to_owned())).into_iter().flatten();
-        uids.filter_map(|uid| entries.by_uid.get(uid)).map(|entry| entry.object.clone()).collect()
+        uids.filter_map(|uid| entries.whole(uid)).collect()
     }
 
     /// Whether another object, which is not about to go, adopts this backup. It may name the instance wrongly, and still counts.
     pub fn is_adopted(&self, backup_id: &str, except_uid: &str) -> bool {
         let entries = lock(&self.entries);
-        let others = entries.by_adopted.get(backup_id).into_iter().flatten().filter(|uid| *uid != except_uid);
-        others.filter_map(|uid| entries.by_uid.get(uid)).any(|other| other.object.metadata.deletion_timestamp.is_none())
+        let others = entries.by_adopted.get(backup_id).into_iter().flatten().filter(|uid| ***uid != *except_uid);
+        others.filter_map(|uid| entries.by_uid.get(uid)).any(|other| !other.facts.is_leaving)
     }
 
-    /// Whether an object has a backup of an instance.
-    pub fn has(&self, instance_id: &str, backup_id: &str) -> bool {
+    /// The ids of the backups that objects have of an instance.
+    pub fn ids_of(&self, instance_id: &str) -> HashSet<String> {
         let entries = lock(&self.entries);
-        let mut peers = entries.by_instance.get(instance_id).into_iter().flatten().filter_map(|uid| entries.by_uid.get(uid));
-        peers.any(|entry| entry.status().and_then(|status| status.backup_id.as_deref()) == Some(backup_id))
+        let here = entries.by_uid.iter().filter(|(_, entry)| *entry.facts.instance_id == *instance_id);
+        here.filter_map(|(uid, _)| entries.whole(uid)?.status.as_ref()?.backup_id.clone()).collect()
     }
 
     /// Has an object reconciled soon.
     pub fn wake(&self, uid: &str) {
-        let object = lock(&self.entries).by_uid.get(uid).map(|entry| ObjectRef::from_obj(entry.object.as_ref()));
-        if let Some(object) = object {
-            self.waker.wake(&[object]);
-        }
+        let key = lock(&self.entries).by_uid.get_key_value(uid).map(|(uid, entry)| entry.key(uid));
+        self.waker.wake(key);
     }
 
     /// Wakes the unfinished objects of an instance, but for one.
     fn wake_instance(&self, instance_id: &str, except: &str) {
         let entries = lock(&self.entries);
-        let peers = entries.by_instance.get(instance_id).into_iter().flatten().filter(|uid| *uid != except);
-        let objects: Vec<_> =
-            peers.filter_map(|uid| entries.by_uid.get(uid)).filter(|m| m.is_unfinished()).map(BackupEntry::reference).collect();
+        let peers = entries.by_instance.get(instance_id).into_iter().flatten().filter(|uid| ***uid != *except);
+        let keys = unfinished(&entries, peers, |_| true);
         drop(entries);
-        self.waker.wake(&objects);
+        self.waker.wake(keys);
     }
 
     /// Wakes the unfinished objects that name an account.
     pub fn wake_account(&self, account: &AccountKey) {
         let entries = lock(&self.entries);
-        let objects: Vec<_> = entries
-            .by_uid
-            .values()
-            .filter(|m| m.is_unfinished() && AccountKey::of(&m.object) == *account)
-            .map(BackupEntry::reference)
-            .collect();
+        let keys = unfinished(&entries, entries.live.iter(), |facts| *facts.account == *account);
         drop(entries);
-        self.waker.wake(&objects);
+        self.waker.wake(keys);
     }
 
     /// How many objects need an account.
     pub fn users_of(&self, account: &AccountKey) -> Users {
-        let entries = lock(&self.entries);
-        let naming = entries.by_uid.values().filter(|entry| AccountKey::of(&entry.object) == *account);
-        naming.fold(Users::default(), |users, entry| Users {
-            all: users.all + 1,
-            for_deletion: users.for_deletion + usize::from(needs_for_deletion(&entry.object)),
-        })
+        lock(&self.entries).users.get(account).copied().unwrap_or_default()
     }
 
     /// Wakes every unfinished object.
     pub fn wake_unfinished(&self) {
-        let objects: Vec<_> = lock(&self.entries).by_uid.values().filter(|m| m.is_unfinished()).map(BackupEntry::reference).collect();
-        self.waker.wake(&objects);
+        let entries = lock(&self.entries);
+        let keys = unfinished(&entries, entries.live.iter(), |_| true);
+        drop(entries);
+        self.waker.wake(keys);
     }
 
-    /// Every running backup; and, where any settled one is due for its slow look, the settled ones, since one listing serves all of them.
-    pub fn polled(&self, settings: &Settings, now: Moment) -> Vec<Polled> {
+    /// Every running backup.
+    pub fn running(&self) -> Vec<Polled> {
+        polled::running(&lock(&self.entries))
+    }
+
+    /// Where any settled backup is due for its slow look.
+    pub fn due(&self, settings: &Settings, now: Moment) -> BTreeSet<Lot> {
+        polled::due(&lock(&self.entries), settings, now)
+    }
+
+    /// The settled backups of an account and service (and of an instance, if one is given) that are due for their slow look, or will be before long: one
+    /// listing serves all of them.
+    pub fn settled(
+        &self,
+        account: &AccountKey,
+        engine: Engine,
+        instance_id: Option<&str>,
+        settings: &Settings,
+        now: Moment,
+    ) -> Vec<Polled> {
+        let is_meant = |facts: &Facts| {
+            *facts.account == *account && facts.engine == engine && instance_id.is_none_or(|instance_id| *facts.instance_id == *instance_id)
+        };
+        polled::settled(&lock(&self.entries), is_meant, settings, now)
+    }
+
+    /// Whether any of these objects is not at rest.
+    pub fn is_any_live<'a>(&self, mut uids: impl Iterator<Item = &'a str>) -> bool {
         let entries = lock(&self.entries);
-        // Thousands of settled objects are asked this every few seconds, so nothing is copied for the answer.
-        let any_due = entries.by_uid.iter().any(|(uid, entry)| entry.is_due(uid, settings, now));
-        let wanted = entries.by_uid.iter().filter(|(_, entry)| entry.phase() == Some(Phase::Running) || any_due);
-        wanted.filter_map(|(uid, entry)| entry.polled(uid, settings, now)).collect()
+        uids.any(|uid| entries.live.contains(uid))
     }
 
     /// How many objects are in each phase; those without one yet count as Pending.
     pub fn count_by_phase(&self) -> Vec<(Phase, usize)> {
         let mut counts: HashMap<Phase, usize> = HashMap::new();
-        for object in self.objects() {
-            let phase = object.status.as_ref().and_then(|status| status.phase);
-            *counts.entry(phase.unwrap_or(Phase::Pending)).or_default() += 1;
+        for entry in lock(&self.entries).by_uid.values() {
+            *counts.entry(entry.facts.standing.phase.unwrap_or(Phase::Pending)).or_default() += 1;
         }
         Phase::ALL.iter().map(|phase| (*phase, counts.get(phase).copied().unwrap_or_default())).collect()
     }
 
     /// How the backups of each instance stand.
-    pub fn summaries(&self) -> BTreeMap<Instance, summary::Summary> {
-        summaries(self.objects().iter().map(AsRef::as_ref))
+    pub fn summaries(&self) -> Arc<BTreeMap<Instance, summary::Summary>> {
+        let mut entries = lock(&self.entries);
+        if let Some(known) = &entries.standings {
+            return known.clone();
+        }
+        let all = Arc::new(summaries(entries.by_uid.iter().map(|(uid, entry)| (entry.facts.spot(), &**uid, &entry.facts.standing))));
+        entries.standings = Some(all.clone());
+        all
     }
+}
 
-    /// Every object. Reconciles wait for the lock, so no more than pointers are copied under it.
-    fn objects(&self) -> Vec<Arc<DatabaseBackup>> {
-        lock(&self.entries).by_uid.values().map(|entry| entry.object.clone()).collect()
-    }
+/// Those of some objects that are not done, and meant.
+fn unfinished<'a>(entries: &BackupEntries, uids: impl Iterator<Item = &'a Arc<str>>, is_meant: impl Fn(&Facts) -> bool) -> Vec<Key> {
+    let known = uids.filter_map(|uid| Some((uid, entries.by_uid.get(uid)?)));
+    known.filter(|(_, entry)| entry.facts.is_unfinished && is_meant(&entry.facts)).map(|(uid, entry)| entry.key(uid)).collect()
 }
 
 /// A poisoned lock only says that another thread panicked; every change under these locks is one assignment.

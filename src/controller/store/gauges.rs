@@ -16,14 +16,14 @@ use prometheus_client::{
     registry::Registry,
 };
 pub use schedules::Schedule;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The state of things at a scrape.
 pub struct Snapshot {
     /// Objects in each phase.
     pub phases: Vec<(Phase, usize)>,
     /// How the backups of each instance stand.
-    pub summaries: BTreeMap<Instance, Summary>,
+    pub summaries: Arc<BTreeMap<Instance, Summary>>,
     /// The accounts, and whether each is ready.
     pub accounts: BTreeMap<AccountKey, bool>,
     /// The schedules.
@@ -90,7 +90,7 @@ pub fn registry(snapshot: &Snapshot) -> Registry {
 
     for (name, help, value) in INSTANCE {
         let family = Family::<ByInstance, Gauge>::default();
-        for (instance, summary) in &snapshot.summaries {
+        for (instance, summary) in snapshot.summaries.as_ref() {
             if let Some(value) = value(summary) {
                 let Instance { namespace, engine, instance_id } = instance.clone();
                 family.get_or_create(&ByInstance { namespace, engine: engine.as_str(), instance_id }).set(value);

@@ -250,6 +250,7 @@ mod tests {
         },
     };
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use std::sync::Arc;
 
     fn instance(instance_id: &str) -> Instance {
         Instance { namespace: "shop".into(), engine: Engine::DCS, instance_id: instance_id.into() }
@@ -259,7 +260,7 @@ mod tests {
         let key = AccountKey { kind: AccountKind::CloudAccount, namespace: Some("shop".into()), name: "default".into() };
         Snapshot {
             phases: vec![(Phase::Completed, 1)],
-            summaries: summaries.iter().map(|(id, summary)| (instance(id), summary.clone())).collect(),
+            summaries: Arc::new(summaries.iter().map(|(id, summary)| (instance(id), summary.clone())).collect()),
             accounts: [(key, false)].into(),
             schedules: Vec::new(),
             leads: true,

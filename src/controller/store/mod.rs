@@ -12,7 +12,8 @@
 //! | [`health`] | which watches cannot list |
 //! | [`refusals`] | which refused writes people were told of |
 //! | [`metrics`], [`gauges`] | what is counted, and what is read off the stores at a scrape |
-//! | [`waker`] | has objects reconciled soon |
+//! | [`queue`], [`waker`] | what a controller has to reconcile, and when; has objects reconciled soon |
+//! | [`objects`] | the newest version of each object of a kind that has no store of its own |
 
 pub mod accounts;
 pub mod backups;
@@ -22,6 +23,8 @@ pub mod health;
 pub mod leadership;
 pub mod logins;
 pub mod metrics;
+pub mod objects;
+pub mod queue;
 pub mod refusals;
 pub mod revisions;
 pub mod schedules;

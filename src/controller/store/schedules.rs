@@ -1,6 +1,6 @@
 //! Every schedule in memory: its newest version, and what this process knows of it.
 
-use super::waker::Waker;
+use super::{queue::Key, waker::Waker};
 use crate::{
     api::{backup::DatabaseBackup, schedule::DatabaseBackupSchedule},
     controller::object::version,
@@ -10,7 +10,7 @@ use crate::{
         schedule::{child::schedules, memory::Memory},
     },
 };
-use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use kube::ResourceExt;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -23,7 +23,7 @@ pub struct Schedules {
     /// The watches of backups that have shown everything, by namespace (absent: all): before that nobody knows which backups a schedule has.
     listed: Mutex<HashSet<Option<String>>>,
     /// Has schedules reconciled soon.
-    pub waker: Waker<DatabaseBackupSchedule>,
+    pub waker: Waker,
 }
 
 /// Namespace and name.
@@ -34,11 +34,17 @@ struct ScheduleEntry {
     memory: Memory,
     /// What is known of it may be newer than what is stored now: the next version counts, whatever its number.
     is_void: bool,
+    /// The listing under way has not shown it yet.
+    is_unlisted: bool,
 }
 
 impl ScheduleEntry {
-    fn reference(&self) -> ObjectRef<DatabaseBackupSchedule> {
-        ObjectRef::from_obj(self.object.as_ref())
+    fn key(&self) -> Key {
+        key(&self.object)
+    }
+
+    fn is_in(&self, namespace: Option<&str>) -> bool {
+        namespace.is_none_or(|namespace| self.object.metadata.namespace.as_deref() == Some(namespace))
     }
 
     fn names(&self, account: &AccountKey) -> bool {
@@ -52,7 +58,7 @@ impl Schedules {
     pub fn newest(&self, object: Arc<DatabaseBackupSchedule>, now: Moment) -> Arc<DatabaseBackupSchedule> {
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(&name(&object)).filter(|entry| entry.object.uid() == object.uid()) else {
-            let entry = ScheduleEntry { object: object.clone(), memory: Memory::new(now), is_void: false };
+            let entry = ScheduleEntry { object: object.clone(), memory: Memory::new(now), is_void: false, is_unlisted: false };
             entries.insert(name(&object), entry);
             return object;
         };
@@ -71,13 +77,32 @@ impl Schedules {
         }
     }
 
-    /// A listing of a namespace (absent: all) showed exactly these schedules.
-    pub fn replace(&self, namespace: Option<&str>, objects: Vec<Arc<DatabaseBackupSchedule>>, now: Moment) {
-        let listed: HashSet<Name> = objects.iter().map(|object| name(object)).collect();
-        self.entries().retain(|known, _| listed.contains(known) || namespace.is_some_and(|namespace| known.0 != namespace));
-        for object in objects {
-            self.newest(object, now);
+    /// The newest version of a schedule.
+    pub fn find(&self, key: &Key) -> Option<Arc<DatabaseBackupSchedule>> {
+        let name = (key.namespace.as_deref().unwrap_or_default().to_owned(), key.id.to_string());
+        self.entries().get(&name).map(|entry| entry.object.clone())
+    }
+
+    /// A listing of a namespace (absent: all) begins.
+    pub fn begin_listing(&self, namespace: Option<&str>) {
+        for entry in self.entries().values_mut().filter(|entry| entry.is_in(namespace)) {
+            entry.is_unlisted = true;
         }
+    }
+
+    /// It shows a schedule.
+    pub fn shown(&self, object: Arc<DatabaseBackupSchedule>, now: Moment) {
+        let object = self.newest(object, now);
+        if let Some(entry) = self.entries().get_mut(&name(&object)) {
+            entry.is_unlisted = false;
+        }
+    }
+
+    /// It has shown every schedule that there is: the rest is gone. Answers with them.
+    pub fn end_listing(&self, namespace: Option<&str>) -> Vec<Key> {
+        let mut entries = self.entries();
+        entries.retain(|_, entry| !entry.is_unlisted || !entry.is_in(namespace));
+        entries.values().filter(|entry| entry.is_in(namespace)).map(ScheduleEntry::key).collect()
     }
 
     /// The API server's store was put back to an earlier state.
@@ -97,7 +122,7 @@ impl Schedules {
     /// The backups of a namespace (absent: all) have been listed.
     pub fn backups_are_listed(&self, namespace: Option<&str>) {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(namespace.map(ToOwned::to_owned));
-        self.wake_where(|entry| namespace.is_none_or(|namespace| entry.object.metadata.namespace.as_deref() == Some(namespace)));
+        self.wake_where(|entry| entry.is_in(namespace));
     }
 
     /// Whether it is known which backups the schedules of a namespace (absent: all) have.
@@ -111,9 +136,9 @@ impl Schedules {
         let parents = schedules(backup);
         let entries = self.entries();
         let found = parents.into_iter().filter_map(|parent| entries.get(&(namespace.clone(), parent)));
-        let objects: Vec<_> = found.map(ScheduleEntry::reference).collect();
+        let keys: Vec<Key> = found.map(ScheduleEntry::key).collect();
         drop(entries);
-        self.waker.wake(&objects);
+        self.waker.wake(keys);
     }
 
     /// Wakes the schedules whose template names an account.
@@ -128,7 +153,7 @@ impl Schedules {
 
     /// Wakes a schedule.
     pub fn wake(&self, object: &DatabaseBackupSchedule) {
-        self.waker.wake(&[ObjectRef::from_obj(object)]);
+        self.waker.wake([key(object)]);
     }
 
     /// Wakes every schedule.
@@ -142,8 +167,8 @@ impl Schedules {
     }
 
     fn wake_where(&self, is_meant: impl Fn(&ScheduleEntry) -> bool) {
-        let objects: Vec<_> = self.entries().values().filter(|entry| is_meant(entry)).map(ScheduleEntry::reference).collect();
-        self.waker.wake(&objects);
+        let keys: Vec<Key> = self.entries().values().filter(|entry| is_meant(entry)).map(ScheduleEntry::key).collect();
+        self.waker.wake(keys);
     }
 
     /// Every change under the lock is complete in itself.
@@ -154,4 +179,8 @@ impl Schedules {
 
 fn name(object: &DatabaseBackupSchedule) -> Name {
     (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+fn key(object: &DatabaseBackupSchedule) -> Key {
+    Key::new(object.metadata.namespace.as_deref(), object.metadata.name.as_deref().unwrap_or_default())
 }

@@ -15,6 +15,7 @@
 //! | it goes while nobody deletes the object, or somebody keeps it from that | `retention` |
 //! | a newer run of its schedule takes its place | [`superseded`] |
 //! | what keeps any of them from repeating itself | `brake` |
+//! | nothing is to be done for it | [`mod@rest`] |
 //!
 //! # The protocol
 //! 1. Everything first: a ready account, the first place in the instance's queue, a permit. Each is a step of its own, and each changes what is observed next.
@@ -44,6 +45,7 @@ pub mod queue;
 pub mod reason;
 mod removal;
 mod report;
+pub mod rest;
 mod restored;
 mod retention;
 pub mod retry;

@@ -25,17 +25,17 @@ pub enum Claim {
     Nothing,
 }
 
-/// An object in the queue of its instance.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Contender {
+/// An object in the queue of its instance. There may be thousands, of which each asks for its place, so nothing is copied for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Contender<'a> {
     /// When it was created.
     pub created: Timestamp,
     /// Its UID, which settles equal times.
-    pub uid: String,
+    pub uid: &'a str,
     /// Its namespace.
-    pub namespace: String,
+    pub namespace: &'a str,
     /// Its name.
-    pub name: String,
+    pub name: &'a str,
     /// What it claims.
     pub claim: Claim,
     /// It waits to be asked for, and never was.
@@ -80,20 +80,23 @@ pub fn claim(status: &DatabaseBackupStatus, life: Life, memory: &Memory, now: Mo
 /// Who is first in the queue: the oldest that holds the instance, else the oldest that waits. `me` wants it, so it waits at least; if it holds the
 /// instance itself, as one does whose call is known to have made nothing, only an older holder is ahead. Everybody comes to the same answer, or two
 /// might wait for each other. Who is ahead is named only to its own namespace: objects of other namespaces are nobody's business.
-pub fn position<'a>(me: &Contender, others: impl Iterator<Item = &'a Contender>) -> Position {
-    let order = |c: &Contender| (c.claim != Claim::Holds, c.created, c.uid.clone());
-    let ahead = others.filter(|c| c.claim != Claim::Nothing && order(c) < order(me)).min_by_key(|c| order(c));
+pub fn position<'a>(me: &Contender<'_>, others: impl Iterator<Item = &'a Contender<'a>>) -> Position {
+    let is_ahead = |c: &Contender<'_>, of: &Contender<'_>| {
+        (c.claim != Claim::Holds, c.created, c.uid) < (of.claim != Claim::Holds, of.created, of.uid)
+    };
+    let ahead =
+        others.filter(|c| c.claim != Claim::Nothing && is_ahead(c, me)).reduce(|first, c| if is_ahead(c, first) { c } else { first });
     ahead.map_or(Position::First, |other| {
         Position::Behind((other.namespace == me.namespace).then(|| format!("{}/{}", other.namespace, other.name)))
     })
 }
 
 /// Whether so many of the instance were never asked for that `me` is not in line yet; and how many they are.
-pub fn crowd<'a>(me: &Contender, others: impl Iterator<Item = &'a Contender>) -> Option<usize> {
+pub fn crowd<'a>(me: &Contender<'_>, others: impl Iterator<Item = &'a Contender<'a>>) -> Option<usize> {
     let (mut all, mut older) = (1, 0);
     for other in others.filter(|other| other.is_unasked) {
         all += 1;
-        older += usize::from((other.created, &other.uid) < (me.created, &me.uid));
+        older += usize::from((other.created, other.uid) < (me.created, me.uid));
     }
     (me.is_unasked && older >= OLDEST).then_some(all)
 }
@@ -102,12 +105,12 @@ pub fn crowd<'a>(me: &Contender, others: impl Iterator<Item = &'a Contender>) ->
 mod tests {
     use super::*;
 
-    fn contender(uid: &str, second: i64, claim: Claim) -> Contender {
+    fn contender(uid: &str, second: i64, claim: Claim) -> Contender<'_> {
         Contender {
             created: Timestamp::new(second, 0).unwrap(),
-            uid: uid.into(),
-            namespace: "shop".into(),
-            name: uid.into(),
+            uid,
+            namespace: "shop",
+            name: uid,
             claim,
             is_unasked: claim == Claim::Waits,
         }
@@ -129,7 +132,7 @@ mod tests {
     #[test]
     fn one_of_another_namespace_is_waited_for_and_not_named() {
         let (a, b) = (contender("a", 1, Claim::Waits), contender("b", 2, Claim::Waits));
-        let c = Contender { namespace: "billing".into(), ..contender("c", 3, Claim::Waits) };
+        let c = Contender { namespace: "billing", ..contender("c", 3, Claim::Waits) };
         assert_eq!(position(&c, [&a, &b].into_iter()), Position::Behind(None));
         let holder = Contender { claim: Claim::Holds, ..c };
         assert_eq!(position(&a, [&holder, &b].into_iter()), Position::Behind(None));
@@ -150,11 +153,12 @@ mod tests {
 
     #[test]
     fn beyond_the_twenty_oldest_that_were_never_asked_for_nobody_is_in_line() {
-        let all: Vec<Contender> = (0..25).map(|n| contender(&format!("u-{n:02}"), n / 2, Claim::Waits)).collect();
-        let crowd = |me: &Contender| crowd(me, all.iter().filter(|other| other.uid != me.uid));
+        let uids: Vec<String> = (0..25).map(|n| format!("u-{n:02}")).collect();
+        let all: Vec<Contender<'_>> = uids.iter().zip(0..).map(|(uid, n)| contender(uid, n / 2, Claim::Waits)).collect();
+        let crowd = |me: &Contender<'_>| crowd(me, all.iter().filter(|other| other.uid != me.uid));
         assert_eq!(all.iter().filter(|me| crowd(me).is_none()).count(), OLDEST);
         assert_eq!((crowd(&all[19]), crowd(&all[20])), (None, Some(25)));
-        let asked = Contender { is_unasked: false, ..all[24].clone() };
+        let asked = Contender { is_unasked: false, ..all[24] };
         assert_eq!(crowd(&asked), None, "one that was asked for is in line");
     }
 

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     api::{
-        backup::DeletionPolicy,
+        backup::{DatabaseBackupSpec, DeletionPolicy},
         status::{DatabaseBackupStatus, DeleteReason, Phase},
     },
     cloud::{
@@ -35,9 +35,14 @@ use std::time::Duration;
 
 /// Whether the object needs the finalizer: only while there may be something in the cloud that goes with it.
 pub(super) fn wants_finalizer(o: &Observed<'_>) -> bool {
-    o.spec.deletion_policy == DeletionPolicy::Delete
-        && o.spec.source.existing_backup_id.is_none()
-        && !matches!(o.status.phase, Some(Phase::Expired | Phase::Lapsed))
+    needs_finalizer(o.spec, o.status.phase)
+}
+
+/// The same by what was asked for and the phase that it is in.
+pub(super) fn needs_finalizer(spec: &DatabaseBackupSpec, phase: Option<Phase>) -> bool {
+    spec.deletion_policy == DeletionPolicy::Delete
+        && spec.source.existing_backup_id.is_none()
+        && !matches!(phase, Some(Phase::Expired | Phase::Lapsed))
 }
 
 /// Whether the backup in the cloud is to be deleted, as far as this machine's clock knows.

@@ -1,13 +1,15 @@
-//! Who is woken when an instance becomes free.
+//! Who is woken when an instance becomes free, and what is known of objects at rest.
+
+mod resting;
 
 use super::*;
 use crate::{
     cloud::engine::Cloud,
+    controller::store::queue::Queue,
     plan::{backup::listing_result::Covers, place::Place},
 };
 use serde_json::json;
 use std::time::Duration;
-use tokio::sync::mpsc::UnboundedReceiver;
 
 fn object(uid: &str, second: u32, status: &serde_json::Value) -> Arc<DatabaseBackup> {
     let object = json!({
@@ -28,24 +30,24 @@ fn place() -> Project {
 }
 
 /// An older and a younger object on one instance, each reconciled once, and who is woken from now on.
-fn two(younger: &serde_json::Value) -> (Backups, UnboundedReceiver<ObjectRef<DatabaseBackup>>) {
+fn two(younger: &serde_json::Value) -> (Backups, Arc<Queue>) {
     let backups = Backups::default();
     backups.track(object("older", 1, &json!({})), now());
     backups.track(object("younger", 2, younger), now());
     for uid in ["older", "younger"] {
         backups.leave_queue(uid, true, |_| Some(place()), now());
     }
-    let receiver = backups.waker.open(None);
-    (backups, receiver)
+    let queue = backups.waker.open(None);
+    (backups, queue)
 }
 
-fn woken(receiver: &mut UnboundedReceiver<ObjectRef<DatabaseBackup>>) -> Vec<String> {
-    std::iter::from_fn(|| receiver.try_recv().ok()).map(|object| object.name).collect()
+fn woken(queue: &Queue) -> Vec<String> {
+    queue.drain().into_iter().map(|key| key.id.to_string()).collect()
 }
 
 #[test]
 fn a_turn_that_ends_unused_wakes_who_was_told_to_wait_for_it() {
-    let (backups, mut receiver) = two(&json!({}));
+    let (backups, queue) = two(&json!({}));
     let position = |uid| backups.join_queue(uid, &place(), |_| Some(place()), now());
     // The older one is not in the way: it backs off, say.
     backups.memory("older", |memory, _| memory.reported = Some(crate::plan::backup::reason::Reason::BackoffAfterFailure));
@@ -54,25 +56,25 @@ fn a_turn_that_ends_unused_wakes_who_was_told_to_wait_for_it() {
     assert_eq!(position("older"), Position::Behind(Some("shop/younger".into())));
     // The younger one's reconcile failed before anything was written, so it claims what it did before.
     backups.leave_queue("younger", true, |_| Some(place()), now());
-    assert_eq!(woken(&mut receiver), ["older"]);
+    assert_eq!(woken(&queue), ["older"]);
     assert_eq!(position("older"), Position::First);
 }
 
 #[test]
 fn one_that_holds_the_instance_no_longer_since_its_deadline_is_over_wakes_who_waits() {
-    let (backups, mut receiver) = two(&json!({ "phase": "Running", "backupId": "b-1" }));
+    let (backups, queue) = two(&json!({ "phase": "Running", "backupId": "b-1" }));
     let late = now().plus(Duration::from_secs(7200));
     backups.leave_queue("younger", true, |_| Some(place()), late);
-    assert_eq!(woken(&mut receiver), ["older"]);
+    assert_eq!(woken(&queue), ["older"]);
     backups.leave_queue("younger", true, |_| Some(place()), late);
-    assert_eq!(woken(&mut receiver), [] as [&str; 0], "once");
+    assert_eq!(woken(&queue), [] as [&str; 0], "once");
 }
 
 #[test]
 fn one_whose_account_can_no_longer_be_used_wakes_who_waits() {
-    let (backups, mut receiver) = two(&json!({ "phase": "Running", "backupId": "b-1" }));
+    let (backups, queue) = two(&json!({ "phase": "Running", "backupId": "b-1" }));
     backups.leave_queue("younger", true, |_| None, now());
-    assert_eq!(woken(&mut receiver), ["older"]);
+    assert_eq!(woken(&queue), ["older"]);
 }
 
 #[test]
@@ -88,18 +90,18 @@ fn a_backup_that_was_just_asked_for_again_is_not_looked_for_because_its_last_att
         memory.polled(status, failed);
         memory.intend(asked.parse().expect("a time"), now());
     });
-    let polled = backups.polled(&Settings::default(), now());
+    let polled = backups.running();
     assert_eq!(polled.iter().map(|backup| backup.seen).collect::<Vec<_>>(), [Some(now())]);
 }
 
 #[test]
 fn a_write_whose_answer_comes_after_the_object_is_gone_does_not_bring_it_back() {
     let holding = json!({ "phase": "Pending", "backupName": "dbb-b", "attempts": 1 });
-    let (backups, mut receiver) = two(&holding);
+    let (backups, queue) = two(&holding);
     let position = || backups.join_queue("older", &place(), |_| Some(place()), now());
     assert_eq!(position(), Position::Behind(Some("shop/younger".into())), "its call is in doubt");
     backups.forget("younger");
-    assert_eq!(woken(&mut receiver), ["older"]);
+    assert_eq!(woken(&queue), ["older"]);
     backups.newest(object("younger", 2, &holding));
     assert_eq!(position(), Position::First);
 }
@@ -114,11 +116,49 @@ fn what_a_listing_of_a_store_that_was_put_back_shows_is_not_replaced_by_anything
     let backups = Backups::default();
     backups.track(version("10"), now());
     backups.begin_listing(None);
-    assert!(!backups.are_older(&[version("10")]) && backups.are_older(&[version("5")]));
+    assert!(!backups.is_put_back_by(&version("10")) && backups.is_put_back_by(&version("5")));
     backups.put_back(now());
-    backups.replace(None, vec![version("5")]);
+    backups.begin_listing(None);
+    assert!(!backups.is_put_back_by(&version("5")), "that is known");
+    backups.shown(version("5"), &Settings::default(), now());
     assert_eq!(backups.newest(version("3")).metadata.resource_version.as_deref(), Some("5"), "an answer that comes late");
     assert_eq!(backups.newest(version("6")).metadata.resource_version.as_deref(), Some("6"));
+}
+
+#[test]
+fn what_a_whole_listing_does_not_show_is_gone_and_what_is_written_meanwhile_stays() {
+    let elsewhere = |uid: &str| {
+        let mut object = object(uid, 1, &json!({})).as_ref().clone();
+        object.metadata.namespace = Some("billing".into());
+        Arc::new(object)
+    };
+    let backups = Backups::default();
+    for object in [object("kept", 1, &json!({})), object("gone", 2, &json!({})), elsewhere("another's")] {
+        backups.track(object, now());
+    }
+    backups.begin_listing(Some("shop"));
+    backups.newest(object("gone", 2, &json!({ "phase": "Running" })));
+    backups.shown(object("kept", 1, &json!({})), &Settings::default(), now());
+    backups.track(object("made meanwhile", 3, &json!({})), now());
+    assert!(backups.find("gone").is_some(), "before the listing's end nothing is known to be gone");
+    let mut keys: Vec<String> = backups.end_listing(Some("shop")).into_iter().map(|key| key.id.to_string()).collect();
+    keys.sort();
+    assert_eq!(keys, ["kept", "made meanwhile"]);
+    assert!(backups.find("gone").is_none() && backups.find("another's").is_some());
+}
+
+#[test]
+fn a_version_that_is_known_from_the_answer_to_a_write_is_no_news() {
+    let version = |version: &str| {
+        let mut object = DatabaseBackup::clone(&object("one", 1, &json!({})));
+        object.metadata.resource_version = Some(version.into());
+        Arc::new(object)
+    };
+    let backups = Backups::default();
+    assert!(backups.track(version("1"), now()));
+    backups.newest(version("2"));
+    assert!(!backups.track(version("2"), now()));
+    assert!(backups.track(version("3"), now()), "somebody else wrote");
 }
 
 #[test]

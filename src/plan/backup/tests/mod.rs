@@ -3,6 +3,7 @@
 mod ground;
 mod instance_gone;
 mod removal;
+mod rest;
 mod retention;
 mod submit;
 mod superseded;

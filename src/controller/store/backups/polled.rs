@@ -1,0 +1,132 @@
+//! Backups that the cloud is looked at for.
+
+use super::{
+    entries::{BackupEntries, State},
+    facts::Facts,
+};
+use crate::{
+    api::{
+        backup::DatabaseBackup,
+        status::{DatabaseBackupStatus, Phase},
+    },
+    cloud::engine::Engine,
+    controller::object::created,
+    plan::{
+        account::AccountKey,
+        backup::memory::Memory,
+        clock::Moment,
+        place::{Project, recorded},
+        settings::Settings,
+    },
+};
+use jiff::Timestamp;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// A backup that somebody has to look at.
+#[derive(Clone, Debug)]
+pub struct Polled {
+    /// The object's UID.
+    pub uid: Arc<str>,
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// The account to look with.
+    pub account: Arc<AccountKey>,
+    /// The service to look at.
+    pub engine: Engine,
+    /// The instance.
+    pub instance_id: Arc<str>,
+    /// Where the status says that its backup is.
+    recorded: Option<[String; 3]>,
+    /// The cloud's id of the backup.
+    pub backup_id: String,
+    /// The mark of its latest attempt.
+    pub mark: String,
+    /// When it was asked for, by the wall clock.
+    pub asked: Timestamp,
+    /// The object adopted it, so nobody knows when it began, nor whether somebody asked for it.
+    pub is_imported: bool,
+    /// Whether the cloud is taking it, as far as is known; else it is settled, and looked at from time to time.
+    pub is_running: bool,
+    /// When this process last saw it, by a listing or by the answer to its create call.
+    pub seen: Option<Moment>,
+    /// A settled one is due for its slow look.
+    pub is_due: bool,
+}
+
+impl Polled {
+    /// Whether the status says that its backup is in this project, or does not say where.
+    pub fn is_in(&self, project: &Project) -> bool {
+        self.recorded.as_ref().is_none_or(|recorded| project.is([&recorded[0], &recorded[1], &recorded[2]]))
+    }
+
+    fn new(uid: &Arc<str>, facts: &Facts, object: &DatabaseBackup, memory: Option<&Memory>, is_due: bool) -> Option<Self> {
+        let unseen = DatabaseBackupStatus::default();
+        let status = object.status.as_ref().unwrap_or(&unseen);
+        if !matches!(status.phase, Some(Phase::Running | Phase::Completed | Phase::Missing)) {
+            return None;
+        }
+        let sent = memory.and_then(|memory| memory.own_intent(status)).map(|own| own.begun);
+        Some(Self {
+            uid: uid.clone(),
+            namespace: facts.namespace.clone(),
+            account: facts.account.clone(),
+            engine: facts.engine,
+            instance_id: facts.instance_id.clone(),
+            recorded: recorded(status).map(|words| words.map(ToOwned::to_owned)),
+            backup_id: status.backup_id.clone()?,
+            mark: status.backup_name.clone().unwrap_or_default(),
+            // The cloud's own time of its beginning may be the earlier one.
+            asked: [status.request_time.as_ref().map(|time| time.0), status.start_time.as_ref().map(|time| time.0)]
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or_else(|| created(object)),
+            is_imported: object.spec.source.existing_backup_id.is_some(),
+            is_running: status.phase == Some(Phase::Running),
+            seen: memory.and_then(|memory| memory.latest_result.as_ref()).map(|latest| latest.started).max(sent),
+            is_due,
+        })
+    }
+}
+
+/// Whose settled backups one listing shows: an account's, of a service, of an instance.
+pub type Lot = (Arc<AccountKey>, Engine, Arc<str>);
+
+/// Every running backup.
+pub(super) fn running(entries: &BackupEntries) -> Vec<Polled> {
+    let live = entries.live.iter().filter_map(|uid| entries.live(uid).map(|(entry, live)| (uid, &entry.facts, live)));
+    let running = live.filter(|(_, _, live)| live.phase() == Some(Phase::Running));
+    running.filter_map(|(uid, facts, live)| Polled::new(uid, facts, &live.object, Some(&live.memory), false)).collect()
+}
+
+/// Where any settled backup is due for its slow look. Nothing is copied for the answer: it is asked for every few seconds.
+pub(super) fn due(entries: &BackupEntries, settings: &Settings, now: Moment) -> BTreeSet<Lot> {
+    let due =
+        entries.due.iter().take_while(|(at, _)| *at <= now.wall).filter(|(_, uid)| look_at(entries, uid).is_some_and(|at| at <= now.wall));
+    let live = entries.live.iter().filter(|uid| entries.live(uid).is_some_and(|(_, live)| live.is_due(uid, settings, now)));
+    let known = due.map(|(_, uid)| uid).chain(live).filter_map(|uid| entries.by_uid.get(uid));
+    known.map(|entry| (entry.facts.account.clone(), entry.facts.engine, entry.facts.instance_id.clone())).collect()
+}
+
+/// The settled backups among those meant that are due, or will be before long: one listing serves all of them.
+pub(super) fn settled(entries: &BackupEntries, is_meant: impl Fn(&Facts) -> bool, settings: &Settings, now: Moment) -> Vec<Polled> {
+    let before_long = now.wall.checked_add(settings.resync_interval / 2).unwrap_or(Timestamp::MAX);
+    let live = entries.live.iter().filter_map(|uid| {
+        let (entry, live) = entries.live(uid).filter(|(entry, _)| is_meant(&entry.facts))?;
+        Polled::new(uid, &entry.facts, &live.object, Some(&live.memory), live.is_due(uid, settings, now))
+    });
+    let resting = entries.due.iter().take_while(|(at, _)| *at <= before_long).filter_map(|(_, uid)| {
+        let look = look_at(entries, uid).filter(|look| *look <= before_long)?;
+        let facts = entries.by_uid.get(uid).map(|entry| &entry.facts).filter(|facts| is_meant(facts))?;
+        Polled::new(uid, facts, entries.whole(uid)?.as_ref(), None, look <= now.wall)
+    });
+    live.chain(resting).filter(|backup| !backup.is_running).collect()
+}
+
+/// When the cloud is to be looked at for an object at rest.
+fn look_at(entries: &BackupEntries, uid: &str) -> Option<Timestamp> {
+    match &entries.by_uid.get(uid)?.state {
+        State::Resting(resting) => resting.look,
+        State::Live(_) => None,
+    }
+}
