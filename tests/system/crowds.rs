@@ -102,8 +102,11 @@ async fn two_hundred_objects_on_two_hundred_instances_share_their_listings() {
     world.cloud.complete_all();
     until_all(&world, COUNT, Phase::Completed).await;
     assert_eq!(world.backups_in_cloud(), COUNT);
+    // On a machine that is busy, some have to say that they wait for the calls of others.
+    let says_so = |status: &DatabaseBackupStatus| ready(status).is_some_and(|ready| ready.reason == "RateLimited");
+    let limited = (0..COUNT).filter(|n| world.history(&format!("b-{n}")).iter().any(says_so)).count();
     let writes = world.plane.status_writes().len();
-    assert!(writes <= COUNT * 3, "{writes} status writes for {COUNT} objects");
+    assert!(writes <= COUNT * 3 + limited, "{writes} status writes for {COUNT} objects, {limited} of which had to wait");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@
 //! | `readable` | leaves objects alone that cannot be read |
 //! | [`mod@write`] | status and finalizers by compare-and-swap |
 //! | `refusal` | tells of a write that the API server refuses |
-//! | [`lanes`] | a bounded queue that nobody waits at, with a few workers behind it |
+//! | `lanes` | a bounded queue that nobody waits at, with a few workers behind it |
 //! | [`events`] | Events, written in the background |
 
 pub mod drive;
