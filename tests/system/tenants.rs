@@ -225,8 +225,11 @@ async fn a_namespace_that_cannot_be_listed_does_not_stop_the_others() {
     let status = world.until_reason("b", "AccountNotFound").await;
     assert!(crate::world::message(&status).contains("there is no CloudAccount default"), "{status:?}");
     world.operator().ready().await;
-    let metrics = world.operator().metrics().await;
-    assert!(metrics.contains("dbbackup_watches_failing 3\n"), "{metrics}");
+    eventually("the three watches of the other namespace are counted", PATIENCE, async || {
+        let metrics = world.operator().metrics().await;
+        if metrics.contains("dbbackup_watches_failing 3\n") { Ok(()) } else { Err(metrics) }
+    })
+    .await;
     let exit = world.terminate_operator().await;
     assert!(exit.success(), "watches that have shown nothing keep the process from ending: {exit}");
 }
