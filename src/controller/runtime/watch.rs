@@ -20,6 +20,7 @@ use tokio::{sync::watch::Receiver, time::timeout};
 
 /// How long the next piece of a listing may take. Without a limit a connection that was lost unnoticed would be waited for.
 const NEXT_PIECE: Duration = Duration::from_secs(30);
+
 /// Something that a watch showed.
 pub enum Change<K> {
     /// A version of an object.

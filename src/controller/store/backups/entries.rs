@@ -272,8 +272,7 @@ impl BackupEntries {
     pub(super) fn rest(&mut self, uid: &str, again_after: Option<Duration>, settings: &Settings, now: Moment) -> bool {
         let Some((uid, entry)) = self.by_uid.get_key_value(uid) else { return false };
         let State::Live(live) = &entry.state else { return true };
-        let unseen = DatabaseBackupStatus::default();
-        let status = live.object.status.as_ref().unwrap_or(&unseen);
+        let status = live.status().unwrap_or(&UNSEEN);
         let is_soon = again_after.is_some_and(|after| after < SOON);
         if live.submitting || entry.is_void || is_soon || !live.memory.is_calm(status) {
             return false;
