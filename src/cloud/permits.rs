@@ -92,8 +92,10 @@ impl Drop for CallPermit {
 pub enum Asked {
     /// Here it is.
     Granted(CallPermit),
-    /// The key is queued.
+    /// The key is queued behind more calls than there may be now.
     Queued,
+    /// The key is queued until calls that are under way have ended: there may be as many calls now as anybody waits for.
+    Crowded,
     /// The key is queued, and the cloud wants to be left alone for a while.
     Paused,
 }
@@ -180,7 +182,7 @@ impl Permits {
             state.urgent.push(purpose.namespace, purpose.api, Who::Key(key.to_owned()));
             self.changed.notify_one();
         }
-        if state.is_paused(purpose.api, now) { Asked::Paused } else { Asked::Queued }
+        state.why_queued(purpose.api, now)
     }
 
     /// The key no longer wants a permit: it leaves the queue, and a grant that it did not come for is lost.
@@ -269,6 +271,17 @@ impl State {
     fn begin(&mut self, namespace: &str) {
         self.calls.take();
         *self.under_way.entry(namespace.to_owned()).or_default() += 1;
+    }
+
+    /// What somebody waits for who is queued.
+    fn why_queued(&mut self, api: &Api, now: Instant) -> Asked {
+        if self.is_paused(api, now) {
+            Asked::Paused
+        } else if api.calls_per_minute.is_none() && self.calls.has(self.urgent.len(), now) {
+            Asked::Crowded
+        } else {
+            Asked::Queued
+        }
     }
 
     fn is_paused(&self, api: &Api, now: Instant) -> bool {

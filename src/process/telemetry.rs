@@ -1,9 +1,10 @@
 //! Log lines.
 
 use super::config::LogFormat;
+use std::str::FromStr;
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, Layer,
+    Layer,
     filter::{FilterExt, Targets},
     fmt::{self, MakeWriter},
     layer::SubscriberExt,
@@ -38,7 +39,7 @@ fn subscriber<W>(format: LogFormat, level: &str, writer: W, with_colours: bool) 
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let wanted = EnvFilter::try_new(level).map_err(|error| format!("--log-level {level}: {error}"))?;
+    let wanted = Targets::from_str(level).map_err(|error| format!("--log-level {level}: {error}"))?;
     let filter = wanted.and(Targets::new().with_targets(ALLOWED));
     let lines = fmt::layer().with_writer(writer);
     Ok(match format {

@@ -47,7 +47,14 @@ const TOOLS: [(&str, &[&str], &str); 8] = [
     ("Timestamp::now", &["controller/clock.rs"], "the clock is an argument"),
     (
         "Instant::now",
-        &["controller/clock.rs", "controller/store/queue.rs", "cloud/client.rs", "cloud/clock.rs", "cloud/permits.rs"],
+        &[
+            "controller/clock.rs",
+            "controller/runtime/events.rs",
+            "controller/store/queue.rs",
+            "cloud/client.rs",
+            "cloud/clock.rs",
+            "cloud/permits.rs",
+        ],
         "the clock is an argument",
     ),
     ("SystemTime", &[], "the clock is an argument"),

@@ -64,6 +64,13 @@ impl Bucket {
         self.tokens -= 1.0;
     }
 
+    /// Whether there are so many tokens now.
+    #[allow(clippy::cast_precision_loss, reason = "there are no queues of 2^52")]
+    pub(super) fn has(&mut self, count: usize, now: Instant) -> bool {
+        self.refill(now);
+        self.tokens >= count as f64
+    }
+
     /// In how long there is a token; zero if there is one now.
     pub(super) fn next_in(&mut self, now: Instant) -> Duration {
         self.refill(now);

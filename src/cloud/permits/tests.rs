@@ -356,7 +356,7 @@ async fn accounts_that_sign_with_one_key_have_so_few_calls_under_way_that_it_is_
     }
     let take = |permits: &Arc<Permits>, key: &str| match permits.try_urgent(key, SHOP) {
         Asked::Granted(permit) => Some(permit),
-        Asked::Queued | Asked::Paused => None,
+        Asked::Queued | Asked::Crowded | Asked::Paused => None,
     };
     let mut under_way: Vec<_> = all.iter().filter_map(|permits| take(permits, "uid")).collect();
     assert_eq!(under_way.len(), pace::SIGNED_UNDER_WAY);
@@ -369,4 +369,15 @@ async fn accounts_that_sign_with_one_key_have_so_few_calls_under_way_that_it_is_
     under_way.pop();
     assert_eq!(granted.await.unwrap(), "uid");
     assert!(take(&waiting, "uid").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_only_until_other_calls_have_ended_hears_so() {
+    let (quick, slow) = (permits(1000), permits(5));
+    let held: Vec<_> = [&quick, &slow].into_iter().flat_map(|permits| (0..4).map(|n| hold(permits, &n.to_string(), SHOP))).collect();
+    assert!(matches!(quick.try_urgent("a", SHOP), Asked::Crowded), "996 more are allowed in this second");
+    assert!(matches!(slow.try_urgent("a", SHOP), Asked::Crowded), "one more is");
+    assert!(matches!(slow.try_urgent("b", SHOP), Asked::Queued), "two are not");
+    assert!(matches!(slow.try_urgent("a", SHOP), Asked::Queued), "and who is first of them may change");
+    drop(held);
 }

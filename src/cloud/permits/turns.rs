@@ -43,6 +43,11 @@ impl<T, S> Turns<T, S> {
         self.order.is_empty()
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.queues.values().map(VecDeque::len).sum()
+    }
+
     /// Whether the key waits in the queue of the namespace.
     pub fn has(&self, namespace: &str, key: &str) -> bool {
         self.queues.get(namespace).is_some_and(|queue| queue.iter().any(|waiter| waiter.is(key)))

@@ -260,6 +260,7 @@ impl<'a> Reconcile<'a> {
         (self.permit, self.call_permit) = match account.permits.as_ref().map(|permits| permits.try_urgent(self.uid, purpose)) {
             Some(Asked::Granted(permit)) => (Permit::Granted, Some(permit)),
             Some(Asked::Paused) => (Permit::Paused, None),
+            Some(Asked::Crowded) => (Permit::Crowded, None),
             Some(Asked::Queued) | None => (Permit::Queued, None),
         };
     }

@@ -27,6 +27,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio::time::{Instant, sleep};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// For how long a repetition belongs to a series: as long as with kube's `Recorder` and client-go.
@@ -40,9 +41,13 @@ const NOTE_BYTES: usize = 1024;
 /// Longest name of who reports, in bytes: its `ReportingInstanceLengthLimit`.
 const INSTANCE_BYTES: usize = 128;
 
-/// Events that are written at once. While 64 reconciles write statuses, two more requests take a thirtieth of the API server, and a burst's Events are
-/// written after its statuses.
+/// Events that are written at once.
 const WRITERS: usize = 2;
+/// How far apart a writer writes them once it has written [`AT_ONCE`] without a pause: together 25 a second. An Event costs the API server as much as a
+/// status, and a burst of a thousand backups, whose statuses are what everybody waits for, has two thousand of them: they are written after it.
+const PACE: Duration = Duration::from_millis(80);
+/// How many a writer writes without a pause.
+const AT_ONCE: u32 = 25;
 /// Events that wait for each writer: together those of a burst of 1,000 backups. One has up to 2 KB (a name, a namespace and a note of the greatest length),
 /// and most have a fifth of that; so 4 MB are waiting at the very most.
 const ROOM: usize = 1000;
@@ -110,8 +115,15 @@ impl Writer {
         let ended = CancellationToken::new();
         let until = ended.clone();
         let Self { client, instance, lanes, dropped } = self;
-        let worker =
-            move || Scribe { client: client.clone(), instance: instance.clone(), series: AllSeries::default(), dropped: dropped.clone() };
+        let ended_too = ended.clone();
+        let worker = move || Scribe {
+            client: client.clone(),
+            instance: instance.clone(),
+            series: AllSeries::default(),
+            dropped: dropped.clone(),
+            pace: Pace::default(),
+            ended: ended_too.clone(),
+        };
         let task = AbortOnDropHandle::new(tokio::spawn(async move { lanes.run(&until, worker).await }));
         Writing { ended, task }
     }
@@ -133,11 +145,16 @@ struct Scribe {
     instance: String,
     series: AllSeries,
     dropped: Arc<AtomicU64>,
+    pace: Pace,
+    /// From then on it writes what is left without a pause.
+    ended: CancellationToken,
 }
 
 impl Worker<Said> for Scribe {
     async fn work(&mut self, said: Said, is_last: bool) {
         let reason = said.notice.reason;
+        let pause = self.pace.next(Instant::now());
+        tokio::select! { () = sleep(pause) => {}, () = self.ended.cancelled() => {} }
         if let Err(error) = self.write(said).await {
             tracing::warn!(error = explained(&error), reason, "an Event could not be written");
         }
@@ -168,6 +185,19 @@ impl Scribe {
         api.create(&PostParams::default(), &event(regarding, &notice, hash, &self.instance, at)).await?;
         self.series.begin(key, hash, at);
         Ok(())
+    }
+}
+
+/// When the last Event would have been written, had each taken its time.
+#[derive(Default)]
+struct Pace(Option<Instant>);
+
+impl Pace {
+    /// In how long the next one may be written.
+    fn next(&mut self, now: Instant) -> Duration {
+        let next = self.0.map_or(now, |last| last.max(now)) + PACE;
+        self.0 = Some(next);
+        next.duration_since(now).saturating_sub(PACE * AT_ONCE)
     }
 }
 
@@ -282,6 +312,26 @@ mod tests {
             let is_label = |part: &str| !part.is_empty() && !part.starts_with('-') && !part.ends_with('-');
             assert!(name.len() <= NAME_CHARS && name.split('.').all(is_label), "{name}");
             assert!(name.rsplit_once('.').is_some_and(|(kept, _)| object.starts_with(kept)), "{name}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_events_are_written_at_once_and_those_of_a_burst_one_after_another() {
+        let (mut pace, begun) = (Pace::default(), Instant::now());
+        let mut write = async || {
+            sleep(pace.next(Instant::now())).await;
+            begun.elapsed()
+        };
+        for _ in 0..AT_ONCE {
+            assert_eq!(write().await, Duration::ZERO);
+        }
+        for nth in 1..100 {
+            assert_eq!(write().await, PACE * nth);
+        }
+        sleep(PACE * 1000).await;
+        let rested = begun.elapsed();
+        for _ in 0..AT_ONCE {
+            assert_eq!(write().await, rested, "and after a rest a few at once again");
         }
     }
 

@@ -133,6 +133,5 @@ async fn after(ctx: &Context, child: &DatabaseBackup, written: Written<DatabaseB
 }
 
 fn child(ctx: &Context, schedule: &DatabaseBackupSchedule, uid: &str) -> Option<Arc<DatabaseBackup>> {
-    let children = ctx.backups.of_schedule(&schedule.namespace().unwrap_or_default(), &schedule.name_any());
-    children.into_iter().find(|child| child.uid().as_deref() == Some(uid))
+    ctx.backups.child(&schedule.namespace().unwrap_or_default(), &schedule.name_any(), uid)
 }

@@ -248,6 +248,13 @@ impl Backups {
         uids.filter_map(|uid| entries.whole(uid)).collect()
     }
 
+    /// One of the backups of a schedule.
+    pub fn child(&self, namespace: &str, schedule: &str, uid: &str) -> Option<Arc<DatabaseBackup>> {
+        let entries = lock(&self.entries);
+        let children = entries.by_schedule.get(&(namespace.to_owned(), schedule.to_owned()))?;
+        children.contains(uid).then(|| entries.whole(uid)).flatten()
+    }
+
     /// Whether another object, which is not about to go, adopts this backup. It may name the instance wrongly, and still counts.
     pub fn is_adopted(&self, backup_id: &str, except_uid: &str) -> bool {
         let entries = lock(&self.entries);

@@ -219,7 +219,7 @@ impl Memory {
         self.verifying = (*seen.account == Account::Verifying).then(|| self.verifying.unwrap_or(now));
         self.queued = match seen.permit {
             Permit::Granted => None,
-            Permit::Queued | Permit::Paused => Some(self.queued.unwrap_or(now)),
+            Permit::Queued | Permit::Crowded | Permit::Paused => Some(self.queued.unwrap_or(now)),
             Permit::NotAsked => self.queued,
         };
         self.notice_annotations(seen.object.annotations, seen.settings, now);

@@ -147,8 +147,10 @@ pub enum Permit {
     NotAsked,
     /// In hand.
     Granted,
-    /// Queued; the object is woken when it is granted.
+    /// Queued behind more calls than the rate allows now; the object is woken when it is granted.
     Queued,
+    /// Queued until calls that are under way have ended, which is a matter of moments if nothing hangs. The rate has room for everybody who queues.
+    Crowded,
     /// Queued, and the cloud wants to be left alone for a while, whoever asks.
     Paused,
 }

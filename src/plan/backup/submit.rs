@@ -178,6 +178,9 @@ fn ask(o: &Observed<'_>) -> Step {
 /// For how long an object queues for a permit before its status says so. Most get one before that, and a write for each would cost the API server more than
 /// it tells anybody.
 const SAID_AFTER: Duration = Duration::from_millis(500);
+/// The same where it only waits for the end of other calls. In a burst of a thousand each waits for a second or two, and a third status for each would make
+/// all of them later.
+const CROWD_SAID_AFTER: Duration = Duration::from_secs(5);
 
 /// A permit, and then the intent.
 fn submit(o: &Observed<'_>, place: &Place, permit: Permit) -> Step {
@@ -188,11 +191,17 @@ fn submit(o: &Observed<'_>, place: &Place, permit: Permit) -> Step {
             let rate = format!("the request rate of {} {} (maxRequestsPerSecond)", account.kind.as_str(), account.name);
             let or_service =
                 api.calls_per_minute.map_or_else(String::new, |most| format!(", or for {}: {most} calls a minute for each user", api.name));
-            queued(o, &format!("waiting for {rate}{or_service}"))
+            queued(o, SAID_AFTER, &format!("waiting for {rate}{or_service}"))
+        }
+        Permit::Crowded => {
+            let account = &o.spec.account_ref;
+            let message =
+                format!("waiting for other calls of {} {} to end: only a few are made at once", account.kind.as_str(), account.name);
+            queued(o, CROWD_SAID_AFTER, &message)
         }
         Permit::Paused => {
             let engine = o.spec.source.engine.as_str();
-            queued(o, &format!("the cloud asked this account to wait before the next call for {engine} (Retry-After)"))
+            queued(o, SAID_AFTER, &format!("the cloud asked this account to wait before the next call for {engine} (Retry-After)"))
         }
         Permit::Granted if !is_kept(Rule::IntentFirst) => Step::Send(new_backup(o, &intent(o, place))),
         Permit::Granted => Step::WriteIntent(Box::new(intent(o, place))),
@@ -200,9 +209,9 @@ fn submit(o: &Observed<'_>, place: &Place, permit: Permit) -> Step {
 }
 
 /// While a failure is being retried its reason stays, so that its grace goes on without a break.
-fn queued(o: &Observed<'_>, message: &str) -> Step {
+fn queued(o: &Observed<'_>, said_after: Duration, message: &str) -> Step {
     let since = o.memory.queued.map(|since| o.now.since(since)).unwrap_or_default();
-    match (SAID_AFTER.saturating_sub(since), &o.memory.retry) {
+    match (said_after.saturating_sub(since), &o.memory.retry) {
         (Duration::ZERO, Some(retry)) => hold(o, retry.reason, message_of(o, retry), None),
         (Duration::ZERO, None) => hold(o, Reason::RateLimited, message, None),
         (left, _) => Step::RequeueAfter(Some(left)),

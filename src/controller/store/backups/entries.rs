@@ -52,8 +52,10 @@ pub(super) struct BackupEntries {
     pub(super) by_schedule: HashMap<(String, String), HashSet<Arc<str>>>,
     /// By the cloud's id of a backup: the objects that adopt it.
     pub(super) by_adopted: HashMap<String, HashSet<Arc<str>>>,
-    /// Those at rest for which something is due at a time.
-    pub(super) due: BTreeSet<(Timestamp, Arc<str>)>,
+    /// Those at rest for which the cloud is to be looked at, by when.
+    pub(super) looks: BTreeSet<(Timestamp, Arc<str>)>,
+    /// Those at rest that are to be reconciled, by when.
+    wakes: BTreeSet<(Timestamp, Arc<str>)>,
     /// How many objects need each account.
     pub(super) users: HashMap<Arc<AccountKey>, Users>,
     /// How the backups of each instance stand, until anything changes.
@@ -109,12 +111,6 @@ pub(super) struct Resting {
 
 // What a hundred thousand objects at rest take is half of it this.
 const _: () = assert!(size_of::<BackupEntry>() <= 256);
-
-impl Resting {
-    pub(super) fn due(&self) -> Option<Timestamp> {
-        [self.look, self.wake].into_iter().flatten().min()
-    }
-}
 
 impl BackupEntries {
     /// A version of an object. Answers whether it is another one than what was known.
@@ -261,10 +257,12 @@ impl BackupEntries {
     }
 
     fn forget_due(&mut self, uid: &Arc<str>, state: &State) {
-        if let State::Resting(resting) = state
-            && let Some(due) = resting.due()
-        {
-            self.due.remove(&(due, Arc::clone(uid)));
+        if let State::Resting(resting) = state {
+            for (times, at) in [(&mut self.looks, resting.look), (&mut self.wakes, resting.wake)] {
+                if let Some(at) = at {
+                    times.remove(&(at, Arc::clone(uid)));
+                }
+            }
         }
     }
 
@@ -282,9 +280,8 @@ impl BackupEntries {
         let look = rest.synced.map(|synced| later(synced, settings.resync_after(lot(uid))));
         let wake = rest.expires.into_iter().chain(again_after.map(|after| later(now.wall, after))).min();
         let (uid, resting) = (Arc::clone(uid), Resting { packed, look, wake, residue: live.memory.residue(now) });
-        if let Some(due) = resting.due() {
-            self.due.insert((due, Arc::clone(&uid)));
-        }
+        self.looks.extend(look.map(|at| (at, Arc::clone(&uid))));
+        self.wakes.extend(wake.map(|at| (at, Arc::clone(&uid))));
         self.live.remove(&uid);
         if let Some(entry) = self.by_uid.get_mut(&uid) {
             drop_from(&mut self.by_instance, &entry.facts.instance_id, &uid);
@@ -295,19 +292,15 @@ impl BackupEntries {
 
     /// Those at rest whose time has come to be reconciled.
     pub(super) fn take_due(&mut self, now: Timestamp) -> Vec<Key> {
-        let due: Vec<Arc<str>> = self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, uid)| Arc::clone(uid)).collect();
         let mut keys = Vec::new();
-        for uid in due {
+        while self.wakes.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, uid)) = self.wakes.pop_first()
+        {
             let Some(entry) = self.by_uid.get_mut(&uid) else { continue };
-            let State::Resting(resting) = &mut entry.state else { continue };
-            let before = resting.due();
-            if resting.wake.is_some_and(|wake| wake <= now) {
+            if let State::Resting(resting) = &mut entry.state {
                 resting.wake = None;
-                let after = resting.due();
-                keys.push(entry.key(&uid));
-                self.due.remove(&(before.unwrap_or(now), Arc::clone(&uid)));
-                self.due.extend(after.map(|at| (at, uid)));
             }
+            keys.push(entry.key(&uid));
         }
         keys
     }

@@ -1,9 +1,6 @@
 //! Backups that the cloud is looked at for.
 
-use super::{
-    entries::{BackupEntries, State},
-    facts::Facts,
-};
+use super::{entries::BackupEntries, facts::Facts};
 use crate::{
     api::{
         backup::DatabaseBackup,
@@ -101,8 +98,7 @@ pub(super) fn running(entries: &BackupEntries) -> Vec<Polled> {
 
 /// Where any settled backup is due for its slow look. Nothing is copied for the answer: it is asked for every few seconds.
 pub(super) fn due(entries: &BackupEntries, settings: &Settings, now: Moment) -> BTreeSet<Lot> {
-    let due =
-        entries.due.iter().take_while(|(at, _)| *at <= now.wall).filter(|(_, uid)| look_at(entries, uid).is_some_and(|at| at <= now.wall));
+    let due = entries.looks.iter().take_while(|(at, _)| *at <= now.wall);
     let live = entries.live.iter().filter(|uid| entries.live(uid).is_some_and(|(_, live)| live.is_due(uid, settings, now)));
     let known = due.map(|(_, uid)| uid).chain(live).filter_map(|uid| entries.by_uid.get(uid));
     known.map(|entry| (entry.facts.account.clone(), entry.facts.engine, entry.facts.instance_id.clone())).collect()
@@ -115,18 +111,9 @@ pub(super) fn settled(entries: &BackupEntries, is_meant: impl Fn(&Facts) -> bool
         let (entry, live) = entries.live(uid).filter(|(entry, _)| is_meant(&entry.facts))?;
         Polled::new(uid, &entry.facts, &live.object, Some(&live.memory), live.is_due(uid, settings, now))
     });
-    let resting = entries.due.iter().take_while(|(at, _)| *at <= before_long).filter_map(|(_, uid)| {
-        let look = look_at(entries, uid).filter(|look| *look <= before_long)?;
+    let resting = entries.looks.iter().take_while(|(at, _)| *at <= before_long).filter_map(|(look, uid)| {
         let facts = entries.by_uid.get(uid).map(|entry| &entry.facts).filter(|facts| is_meant(facts))?;
-        Polled::new(uid, facts, entries.whole(uid)?.as_ref(), None, look <= now.wall)
+        Polled::new(uid, facts, entries.whole(uid)?.as_ref(), None, *look <= now.wall)
     });
     live.chain(resting).filter(|backup| !backup.is_running).collect()
-}
-
-/// When the cloud is to be looked at for an object at rest.
-fn look_at(entries: &BackupEntries, uid: &str) -> Option<Timestamp> {
-    match &entries.by_uid.get(uid)?.state {
-        State::Resting(resting) => resting.look,
-        State::Live(_) => None,
-    }
 }

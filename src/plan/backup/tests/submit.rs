@@ -39,6 +39,17 @@ fn an_object_that_queues_for_a_permit_says_so_when_it_has_not_got_one_at_once() 
 }
 
 #[test]
+fn an_object_that_waits_for_the_end_of_other_calls_says_so_when_that_takes_long() {
+    let mut world = World::new();
+    world.permit = Permit::Crowded;
+    assert_eq!(world.plan(), Step::RequeueAfter(Some(Duration::from_secs(5))), "in a burst most wait for a second or two");
+    world.pass(5);
+    let report = world.report();
+    assert_eq!(reason(&report), "RateLimited");
+    assert!(report.status.conditions.iter().any(|condition| condition.message.contains("waiting for other calls of")), "{report:?}");
+}
+
+#[test]
 fn an_object_that_queues_names_what_its_service_allows_each_user() {
     let mut world = World::new();
     world.spec.source.engine = Engine::RDS;
