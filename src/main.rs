@@ -10,7 +10,8 @@ use database_backup_operator::{
 };
 use std::{error::Error, process::ExitCode};
 
-#[tokio::main]
+// Two workers, however many processors the node has: all reconciles of a kind are one task, and each worker has memory of its own.
+#[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     process::panics::end_the_process();
     // `Err` only says that a provider is there already.
