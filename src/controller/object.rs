@@ -5,8 +5,9 @@ use crate::{
     plan::backup::seen::Restored,
 };
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Resource, ResourceExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::ResourceExt;
+use serde::{Deserialize, Deserializer};
 use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
@@ -19,10 +20,57 @@ const VELERO: &str = "velero.io/restore-name";
 /// In memory alone: a hash in the place of all annotations.
 const HASH: &str = "dbbackup.dev/annotations-hash";
 
-/// Keeps of an object what somebody reads. Its owner may hang more than a megabyte on its metadata: of the annotations a hash is enough, which changes when
+/// The metadata that somebody reads. What is not here is skipped as text: who manages which field is most of the metadata, and a tree of many small maps.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    generation: Option<i64>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    annotations: Option<BTreeMap<String, String>>,
+    labels: Option<BTreeMap<String, String>>,
+    finalizers: Option<Vec<String>>,
+}
+
+/// Reads an object's metadata as [`keep`] leaves them.
+pub fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let Metadata {
+        name,
+        namespace,
+        uid,
+        resource_version,
+        generation,
+        creation_timestamp,
+        deletion_timestamp,
+        annotations,
+        labels,
+        finalizers,
+    } = Metadata::deserialize(deserializer)?;
+    let mut kept = ObjectMeta {
+        name,
+        namespace,
+        uid,
+        resource_version,
+        generation,
+        creation_timestamp,
+        deletion_timestamp,
+        annotations,
+        labels,
+        finalizers,
+        ..ObjectMeta::default()
+    };
+    keep(&mut kept);
+    Ok(kept)
+}
+
+/// Keeps of an object's metadata what somebody reads. Its owner may hang more than a megabyte on its metadata: of the annotations a hash is enough, which changes when
 /// they do; of labels and finalizers, those that mean something here.
-pub fn keep<K: Resource>(object: &mut K) {
-    let meta = std::mem::take(object.meta_mut());
+pub fn keep(metadata: &mut ObjectMeta) {
+    let meta = std::mem::take(metadata);
     let mut annotations = meta.annotations.unwrap_or_default();
     let hash = hash(&annotations);
     annotations.retain(|name, _| name == RESTORED || name == HOLD);
@@ -33,7 +81,7 @@ pub fn keep<K: Resource>(object: &mut K) {
     labels.retain(|name, _| name == VELERO || name == SCHEDULE);
     let mut finalizers = meta.finalizers.unwrap_or_default();
     finalizers.retain(|name| name == FINALIZER);
-    *object.meta_mut() = ObjectMeta {
+    *metadata = ObjectMeta {
         name: meta.name,
         namespace: meta.namespace,
         uid: meta.uid,
@@ -100,7 +148,7 @@ mod tests {
             "spec": { "source": { "engine": "DCS", "instanceId": "i-1" } },
         }))
         .expect("an object");
-        keep(&mut object);
+        keep(&mut object.metadata);
         object
     }
 

@@ -1,16 +1,19 @@
-//! Objects that cannot be read: the API server takes times that nobody else does, and another version may have written one. Such an object is left alone,
-//! and does not keep the others from being seen.
+//! Objects as they are read from the API server: of their metadata what somebody reads. And those that cannot be read: the API server takes times that nobody
+//! else does, and another version may have written one. Such an object is left alone, and does not keep the others from being seen.
 //!
-//! kube's `DeserializeGuard` does the same, and copies each object twice on the way.
+//! kube's `DeserializeGuard` does the latter, and copies each object twice on the way.
 
-use crate::cloud::parse::clean;
+use crate::{
+    cloud::parse::clean,
+    controller::{kind::Kind, object},
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Resource,
     core::PartialObjectMeta,
     runtime::{reflector::ObjectRef, watcher::Event},
 };
-use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, sync::Arc};
 
@@ -25,15 +28,46 @@ struct Unread {
     metadata: ObjectMeta,
 }
 
-impl<'de, K: DeserializeOwned + Resource> Deserialize<'de> for Readable<K> {
+#[derive(Deserialize)]
+struct Parts<P, S> {
+    #[serde(deserialize_with = "object::metadata")]
+    metadata: ObjectMeta,
+    spec: P,
+    status: Option<S>,
+}
+
+impl<'de, K: Kind> Deserialize<'de> for Readable<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        let read = serde_json::from_str(raw.get());
+        // Not copied: kube reads from texts, which hold the whole of it.
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        let read = serde_json::from_str::<Parts<K::Spec, K::Status>>(raw.get());
         let unread = |error: serde_json::Error| {
-            let PartialObjectMeta::<K> { metadata, .. } = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+            let PartialObjectMeta::<K> { metadata, .. } = serde_json::from_str(raw.get()).map_err(de::Error::custom)?;
             Ok(Self(Err(Unread { error: error.to_string(), metadata })))
         };
-        read.map_or_else(unread, |object| Ok(Self(Ok(object))))
+        read.map_or_else(unread, |Parts { metadata, spec, status }| Ok(Self(Ok(K::of(metadata, spec, status)))))
+    }
+}
+
+impl<K: Kind> Serialize for Readable<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_ref().map_err(|unread| <S::Error as ser::Error>::custom(&unread.error))?.serialize(serializer)
+    }
+}
+
+impl<K: Kind> From<K> for Readable<K> {
+    fn from(object: K) -> Self {
+        Self(Ok(object))
+    }
+}
+
+impl<K: Kind> Readable<K> {
+    /// The object.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn read(self) -> Result<K, kube::Error> {
+        self.0.map_err(|unread| kube::Error::SerdeError(de::Error::custom(unread.error)))
     }
 }
 
@@ -103,26 +137,45 @@ fn unreadable<K: Resource<DynamicType = ()>>(unread: &Unread) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::ConfigMap;
+    use crate::api::backup::DatabaseBackup;
     use kube::{ResourceExt, api::WatchEvent, core::ObjectList};
     use serde_json::json;
 
+    fn backup(name: &str, instance: &serde_json::Value) -> serde_json::Value {
+        let source = json!({ "engine": "DCS", "instanceId": instance });
+        let managed = json!([{ "manager": "kubectl", "fieldsV1": { "f:spec": {} } }]);
+        json!({ "metadata": { "name": name, "uid": "u", "managedFields": managed }, "spec": { "source": source } })
+    }
+
     #[test]
     fn one_that_cannot_be_read_keeps_nobody_from_the_others_in_a_listing_and_in_a_watch() {
-        let (good, bad) = (json!({ "metadata": { "name": "good" } }), json!({ "metadata": { "name": "bad", "uid": "u" }, "data": 7 }));
-        let list = json!({ "apiVersion": "v1", "kind": "ConfigMapList", "metadata": {}, "items": [good, bad] }).to_string();
-        let list: ObjectList<Readable<ConfigMap>> = serde_json::from_str(&list).expect("a list");
+        let (good, bad) = (backup("good", &json!("i-1")), backup("bad", &json!(7)));
+        let list = json!({ "apiVersion": "v1", "kind": "DatabaseBackupList", "metadata": {}, "items": [good, bad] }).to_string();
+        let list: ObjectList<Readable<DatabaseBackup>> = serde_json::from_str(&list).expect("a list");
         let names: Vec<_> = list.items.iter().map(|object| (object.name_any(), object.0.is_ok())).collect();
         assert_eq!(names, [("good".to_owned(), true), ("bad".to_owned(), false)]);
         // The API server writes the type first.
         let event = |object: &serde_json::Value| format!(r#"{{"type":"ADDED","object":{object}}}"#);
         for (object, is_read) in [(&good, true), (&bad, false)] {
-            let Ok(WatchEvent::Added(object)) = serde_json::from_str::<WatchEvent<Readable<ConfigMap>>>(&event(object)) else { panic!() };
+            let event = event(object);
+            let Ok(WatchEvent::Added(object)) = serde_json::from_str::<WatchEvent<Readable<DatabaseBackup>>>(&event) else { panic!() };
             assert_eq!(object.0.is_ok(), is_read);
         }
-        let last = |meta: &ObjectMeta| (meta.uid.as_deref() == Some("u")).then(|| Arc::new(ConfigMap::default()));
-        let unread = || Readable(Err::<ConfigMap, _>(Unread { error: "no".into(), metadata: list.items[1].meta().clone() }));
+        let kept = || Arc::new(serde_json::from_value::<DatabaseBackup>(good.clone()).expect("an object"));
+        let last = |meta: &ObjectMeta| (meta.uid.as_deref() == Some("u")).then(kept);
+        let unread = || list.items[1].clone();
         assert!(matches!(readable(Event::Apply(unread()), last), Some(Event::Delete(_))), "as good as gone");
         assert!(readable(Event::Apply(unread()), |_| None).is_none() && readable(Event::InitApply(unread()), last).is_none());
+        assert!(matches!(unread().read(), Err(kube::Error::SerdeError(_))), "an answer that cannot be read is an error");
+    }
+
+    #[test]
+    fn of_the_metadata_is_read_what_is_kept() {
+        let text = backup("a", &json!("i-1")).to_string();
+        let read: Readable<DatabaseBackup> = serde_json::from_str(&text).expect("an object");
+        let mut whole: DatabaseBackup = serde_json::from_str(&text).expect("an object");
+        assert!(whole.metadata.managed_fields.is_some());
+        object::keep(&mut whole.metadata);
+        assert_eq!(read.read().expect("an object"), whole);
     }
 }

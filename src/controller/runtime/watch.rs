@@ -5,7 +5,7 @@ use super::{
     readable::{Readable, readable},
     streaming::{Paging, streaming},
 };
-use crate::controller::{api_error::explained, kind::Kind, object::keep, store::health::Subject};
+use crate::controller::{api_error::explained, kind::Kind, store::health::Subject};
 use futures::{
     Stream, StreamExt,
     stream::{self, BoxStream},
@@ -57,15 +57,11 @@ pub(super) async fn watch<K: Kind>(
 }
 
 fn change<K: Kind>(event: Event<K>) -> Change<K> {
-    let kept = |mut object: K| {
-        keep(&mut object);
-        object
-    };
     match event {
-        Event::Apply(object) => Change::Applied(Arc::new(kept(object))),
-        Event::Delete(object) => Change::Deleted(kept(object)),
+        Event::Apply(object) => Change::Applied(Arc::new(object)),
+        Event::Delete(object) => Change::Deleted(object),
         Event::Init => Change::ListBegins,
-        Event::InitApply(object) => Change::Shown(Arc::new(kept(object))),
+        Event::InitApply(object) => Change::Shown(Arc::new(object)),
         Event::InitDone => Change::Listed,
     }
 }

@@ -3,16 +3,13 @@
 use super::{
     Runtime,
     places::Place,
+    readable::Readable,
     refusal::{self, Part},
 };
-use crate::{
-    api::MANAGER,
-    controller::{kind::Kind, object::keep},
-    plan::notice::Notice,
-};
+use crate::{api::MANAGER, controller::kind::Kind, plan::notice::Notice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
-    Api, ResourceExt,
+    Api, Resource, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
 use serde_json::json;
@@ -33,11 +30,11 @@ pub enum Written<K> {
 /// The API server refused it for another reason, of which an Event of the object tells; or it did not answer: then it may be stored or not.
 pub async fn status<K: Kind>(runtime: &Runtime, next: &K) -> Result<Written<K>, kube::Error> {
     let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
-    let mut body = next.clone();
+    let mut body = Readable::from(next.clone());
     *body.meta_mut() = identity(next);
     let answer = {
         let _room = room(runtime, next).await;
-        next.own_api(runtime.client.clone()).replace_status(&next.name_any(), &params, &body).await
+        api(runtime, next).replace_status(&next.name_any(), &params, &body).await
     };
     written(runtime, next, Part::Status, answer)
 }
@@ -58,7 +55,7 @@ async fn room<K: Kind>(runtime: &Runtime, object: &K) -> Option<Place> {
 /// # Errors
 /// As for [`status`].
 pub async fn finalizer<K: Kind>(runtime: &Runtime, object: &K, name: &str, present: bool) -> Result<Written<K>, kube::Error> {
-    let api: Api<K> = object.own_api(runtime.client.clone());
+    let api = api(runtime, object);
     let _room = room(runtime, object).await;
     // Those of others are not kept, and have to stay.
     let Some(found) = api.get_metadata_opt(&object.name_any()).await? else { return Ok(Written::Gone) };
@@ -92,13 +89,16 @@ pub enum Created<K> {
 /// The API server refused it, or did not answer: then it may be there or not.
 pub async fn create<K: Kind>(runtime: &Runtime, object: &K) -> Result<Created<K>, kube::Error> {
     let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
-    let api: Api<K> = object.own_api(runtime.client.clone());
+    let api = api(runtime, object);
     let _room = room(runtime, object).await;
-    match api.create(&params, object).await {
-        Ok(made) => Ok(Created::New(kept(made))),
+    match api.create(&params, &object.clone().into()).await {
+        Ok(made) => Ok(Created::New(made.read()?)),
         Err(kube::Error::Api(refused)) if refused.is_already_exists() => {
             let found = api.get_opt(&object.name_any()).await?;
-            Ok(found.map_or(Created::Gone, |found| Created::Exists(kept(found))))
+            Ok(match found {
+                Some(found) => Created::Exists(found.read()?),
+                None => Created::Gone,
+            })
         }
         Err(error) => Err(error),
     }
@@ -112,7 +112,7 @@ pub async fn delete<K: Kind>(runtime: &Runtime, object: &K) -> Result<Written<K>
     let preconditions = Preconditions { uid: object.uid(), resource_version: object.resource_version() };
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
     let _room = room(runtime, object).await;
-    match object.own_api(runtime.client.clone()).delete(&object.name_any(), &params).await {
+    match api(runtime, object).delete(&object.name_any(), &params).await {
         Ok(answer) => match answer.left() {
             Some(kept) => written(runtime, object, Part::Object, Ok(kept)),
             None => Ok(Written::Gone),
@@ -121,9 +121,14 @@ pub async fn delete<K: Kind>(runtime: &Runtime, object: &K) -> Result<Written<K>
     }
 }
 
-fn written<K: Kind>(runtime: &Runtime, object: &K, part: Part, answer: Result<K, kube::Error>) -> Result<Written<K>, kube::Error> {
+fn written<K: Kind>(
+    runtime: &Runtime,
+    object: &K,
+    part: Part,
+    answer: Result<Readable<K>, kube::Error>,
+) -> Result<Written<K>, kube::Error> {
     match answer {
-        Ok(stored) => Ok(Written::Stored(kept(stored))),
+        Ok(stored) => Ok(Written::Stored(stored.read()?)),
         Err(kube::Error::Api(refused)) if refused.is_conflict() => Ok(Written::Conflict),
         Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(Written::Gone),
         Err(error) => {
@@ -138,15 +143,13 @@ fn written<K: Kind>(runtime: &Runtime, object: &K, part: Part, answer: Result<K,
 /// # Errors
 /// The API server refused it, or did not answer.
 pub async fn newest<K: Kind>(runtime: &Runtime, object: &K) -> Result<Option<K>, kube::Error> {
-    let api: Api<K> = object.own_api(runtime.client.clone());
     let _room = room(runtime, object).await;
-    let found = api.get_opt(&object.name_any()).await?.filter(|now| now.uid() == object.uid());
-    Ok(found.map(kept))
+    let found = api(runtime, object).get_opt(&object.name_any()).await?.filter(|now| now.uid() == object.uid());
+    found.map(Readable::read).transpose()
 }
 
-fn kept<K: Kind>(mut object: K) -> K {
-    keep(&mut object);
-    object
+fn api<K: Kind>(runtime: &Runtime, object: &K) -> Api<Readable<K>> {
+    K::api(runtime.client.clone(), object.namespace().as_deref())
 }
 
 /// Has Events written after all that was said before of the object. They are for people: nothing waits for them.

@@ -72,7 +72,7 @@ mod tests {
             },
         }))
         .expect("an object");
-        keep(&mut object);
+        keep(&mut object.metadata);
         object
     }
 
