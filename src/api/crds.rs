@@ -11,6 +11,14 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::{CustomResourceExt, ResourceExt};
 use serde_json::json;
 
+/// Their names.
+pub const NAMES: [&str; 4] = [
+    "cloudaccounts.dbbackup.dev",
+    "clustercloudaccounts.dbbackup.dev",
+    "databasebackups.dbbackup.dev",
+    "databasebackupschedules.dbbackup.dev",
+];
+
 /// Every CustomResourceDefinition, in the order in which they are applied.
 pub fn all() -> Vec<CustomResourceDefinition> {
     [CloudAccount::crd(), ClusterCloudAccount::crd(), DatabaseBackup::crd(), DatabaseBackupSchedule::crd()]
@@ -91,6 +99,7 @@ mod tests {
     /// `make generate` rewrites the committed files.
     #[test]
     fn the_committed_crds_are_those_of_the_types() {
+        assert_eq!(all().iter().map(ResourceExt::name_any).collect::<Vec<_>>(), NAMES);
         for crd in all() {
             let path = format!("{}/crds/{}", env!("CARGO_MANIFEST_DIR"), file_name(&crd));
             let generated = serde_saphyr::to_string(&crd).unwrap();

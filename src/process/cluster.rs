@@ -2,14 +2,20 @@
 //! kubeconfig or the address of a proxy holds.
 
 use crate::controller::api_error::explained;
-use http::Uri;
-use hyper_util::client::proxy::matcher::Matcher;
+use http::{Request, Uri};
+use hyper_timeout::TimeoutConnector;
+use hyper_util::{
+    client::{legacy::connect::HttpConnector, proxy::matcher::Matcher},
+    rt::TokioExecutor,
+};
 use kube::{
     Client, Config,
+    client::{Body, ConfigExt},
     config::{ExecAuthCluster, Kubeconfig, KubeconfigError},
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::time::Duration;
+use tower::{BoxError, ServiceBuilder, service_fn};
 
 /// Answers of the API server to single requests; a reconcile must not wait longer for one.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -42,7 +48,38 @@ pub fn client(mut config: Config, timeout: Duration) -> Result<Client, String> {
     // Whoever asks tries again in its own time. A retry down here would hold a reconcile for minutes, and make a conflict of a write whose answer was
     // lost.
     config.default_retry = false;
-    Client::try_from(config).map_err(|error| format!("no client for the Kubernetes API: {}", explained(&error)))
+    let client = if config.proxy_url.is_some() { Client::try_from(config) } else { direct(config) };
+    client.map_err(|error| format!("no client for the Kubernetes API: {}", explained(&error)))
+}
+
+/// A client as kube makes it, but without Nagle's algorithm, by which something small waits until the server has confirmed what went before. A server that has
+/// nothing to say confirms after 40 ms; so each new connection with TLS took that much longer (kube issue 2056). Through a proxy kube's own client is used.
+fn direct(config: Config) -> kube::Result<Client> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(tcp)?);
+    connector.set_connect_timeout(config.connect_timeout);
+    connector.set_read_timeout(config.read_timeout);
+    connector.set_write_timeout(config.write_timeout);
+    connector.set_reset_reader_on_write(config.reset_reader_on_write);
+    let http = hyper_util::client::legacy::Builder::new(TokioExecutor::new()).build::<_, Body>(connector);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(service_fn(move |request: Request<Body>| {
+            let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+            let answer = http.request(request);
+            async move {
+                let answer = answer.await;
+                let status = answer.as_ref().map(|answer| answer.status().as_u16()).ok();
+                tracing::debug!(%method, path, status, "Kubernetes request");
+                answer
+            }
+        }));
+    Ok(Client::new(service, config.default_namespace))
 }
 
 /// What is wrong with each variable that names a proxy. The client of the cloud reads them, too, and passes over what it does not understand.

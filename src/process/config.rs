@@ -158,7 +158,7 @@ pub struct Run {
     #[arg(long, env = "DBBACKUP_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
-    /// What is logged: a level, or a filter as in `info,kube=debug`. Libraries log no bodies and no headers at any level.
+    /// What is logged: a level, or a filter as in `info,database_backup_operator=debug`. Libraries log no bodies and no headers at any level.
     #[arg(long, env = "DBBACKUP_LOG_LEVEL", default_value = "info")]
     pub log_level: String,
 }

@@ -166,7 +166,7 @@ async fn no_secret_value_of_any_kind_of_credentials_is_in_logs_objects_events_me
         }
         assert_eq!(tokens_in(&text), [""; 0], "{place}");
     }
-    assert!(world.operator().logs().contains("http.url"), "the log is as talkative as it can be");
+    assert!(world.operator().logs().contains("Kubernetes request"), "the log is as talkative as it can be");
 }
 
 /// What `check --account` prints, at the same level.
@@ -209,5 +209,5 @@ async fn a_secret_whose_answer_is_cut_on_its_way_is_not_in_the_log_whatever_is_t
     world.until_account_is_verified().await;
     let logs = world.operator().logs();
     assert!(!logs.contains(PASSWORD) && !logs.contains(encoded.trim_matches('"')), "nor afterwards");
-    assert!(logs.contains("http.url"), "what is safe is there to be had");
+    assert!(logs.contains("Kubernetes request"), "what is safe is there to be had");
 }

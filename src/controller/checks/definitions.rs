@@ -4,6 +4,7 @@ use crate::{
     api::crds,
     controller::{api_error::explained, context::Context, store::definitions::NOT_SERVED},
 };
+use futures::future::{join, try_join_all};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client, ResourceExt};
 use std::sync::Arc;
@@ -87,10 +88,13 @@ impl Finding {
 /// The Kubernetes API did not show them.
 pub async fn missing(client: &Client) -> Result<Vec<String>, kube::Error> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let (api, names) = (&api, crds::NAMES);
+    // The program's own are made while the API server is asked.
+    let (served, own) = join(try_join_all(names.map(async |name| api.get_opt(name).await)), async { crds::all() }).await;
     let mut missing = Vec::new();
-    for own in crds::all() {
+    for (own, served) in own.into_iter().zip(served?) {
         let name = own.name_any();
-        match api.get_opt(&name).await? {
+        match served {
             None => missing.push(format!("CRD {name} is not installed")),
             Some(served) => {
                 let lacks = crds::missing_in(&served, &own);

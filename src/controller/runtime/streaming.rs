@@ -1,8 +1,10 @@
-//! The events of a watch that begins with everything that there is (a streaming list, `sendInitialEvents`): however many objects there are, and however much
-//! hangs on them, one is in memory at a time. Where the API server has no streaming lists, pages are listed.
+//! The events of a watch that begins with everything that there is: a page of a listing where that is all; else a streaming list (`sendInitialEvents`), so that
+//! however many objects there are, and however much hangs on them, one is in memory at a time. Where the API server has no streaming lists, page after page.
 //!
-//! kube's `watcher` can stream, too, but asks for any version that the server may have, which after a break of the watch may be older than what was seen; and it
-//! does not know what to do where the server refuses.
+//! A page comes first since it comes at once: before an API server shows the newest version in a stream it waits up to 100 ms for etcd to tell it that it has it.
+//!
+//! kube's `watcher` can stream, too, but asks for any version that the server may have, which may be older than what was seen or decided before; and it does not
+//! know what to do where the server refuses.
 
 use super::readable::Readable;
 use crate::controller::kind::Kind;
@@ -12,7 +14,7 @@ use futures::{
 };
 use kube::{
     Api, ResourceExt,
-    api::{WatchEvent, WatchParams},
+    api::{ListParams, WatchEvent, WatchParams},
     core::Status,
     runtime::{watcher, watcher::Event},
 };
@@ -24,6 +26,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
+    vec::IntoIter,
 };
 use tokio::time::{Sleep, sleep};
 
@@ -44,24 +47,23 @@ type Events<K> = BoxStream<'static, kube::Result<WatchEvent<Readable<K>>>>;
 enum State<K: Kind> {
     /// Nothing is known.
     Start,
+    /// What is left of a page, what to ask for the next one with, and the version of the listing.
+    Page(IntoIter<Readable<K>>, Option<String>, String),
     /// What there is is being shown.
     Initial(Events<K>),
     /// Changes are shown; until the time is up.
     Watching(String, Events<K>, Pin<Box<Sleep>>),
     /// The watch is to go on from this version.
     Resume(String),
-    /// By pages, with kube's watcher.
-    Paged(BoxStream<'static, Item<K>>),
 }
 
-/// Whether an API server streams lists. It is found out once.
+/// Whether an API server does not stream lists. It is found out once.
 #[derive(Clone, Default)]
 pub(super) struct Paging(Arc<AtomicBool>);
 
 /// Everything that there is, and then every change. It goes on after errors, for as long as it is asked.
 pub(super) fn streaming<K: Kind>(api: Api<Readable<K>>, paging: Paging) -> impl Stream<Item = Item<K>> + Send {
-    let begin = if paging.0.load(Ordering::Relaxed) { State::Paged(paged(api.clone())) } else { State::Start };
-    stream::unfold((api, paging, begin), |(api, paging, mut state)| async move {
+    stream::unfold((api, paging, State::Start), |(api, paging, mut state)| async move {
         loop {
             let (item, next) = step(&api, &paging, state).await;
             state = next;
@@ -72,26 +74,18 @@ pub(super) fn streaming<K: Kind>(api: Api<Readable<K>>, paging: Paging) -> impl 
     })
 }
 
-fn paged<K: Kind>(api: Api<Readable<K>>) -> BoxStream<'static, Item<K>> {
-    let seconds = u32::try_from(WATCH.as_secs()).unwrap_or(u32::MAX);
-    watcher(api, watcher::Config::default().timeout(seconds).page_size(PAGE)).boxed()
-}
-
 async fn step<K: Kind>(api: &Api<Readable<K>>, paging: &Paging, state: State<K>) -> (Option<Item<K>>, State<K>) {
     match state {
-        State::Start => {
-            let params = WatchParams { timeout: Some(INITIAL_SECONDS), send_initial_events: true, ..WatchParams::default() };
-            // No version: the newest.
-            match api.watch(&params, "").await {
-                Ok(events) => (Some(Ok(Event::Init)), State::Initial(events.boxed())),
-                Err(kube::Error::Api(refused)) if is_unsupported(&refused) => {
-                    tracing::info!("the API server does not stream lists: they are read in pages");
-                    paging.0.store(true, Ordering::Relaxed);
-                    (None, State::Paged(paged(api.clone())))
-                }
-                Err(error) => failed(error),
-            }
-        }
+        State::Start => match page(api, None).await {
+            Ok(State::Page(_, Some(_), _)) if !paging.0.load(Ordering::Relaxed) => everything(api, paging).await,
+            Ok(page) => (Some(Ok(Event::Init)), page),
+            Err(error) => failed(error),
+        },
+        State::Page(mut objects, more, version) => match (objects.next(), more) {
+            (Some(object), more) => (Some(Ok(Event::InitApply(object))), State::Page(objects, more, version)),
+            (None, Some(more)) => page(api, Some(&more)).await.map_or_else(failed, |page| (None, page)),
+            (None, None) => (Some(Ok(Event::InitDone)), State::Resume(version)),
+        },
         State::Initial(mut events) => match events.next().await {
             Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
                 (Some(Ok(Event::InitApply(object))), State::Initial(events))
@@ -118,10 +112,28 @@ async fn step<K: Kind>(api: &Api<Readable<K>>, paging: &Paging, state: State<K>)
                 Err(error) => (Some(Err(watcher::Error::WatchStartFailed(error))), State::Resume(version)),
             }
         }
-        State::Paged(mut events) => match events.next().await {
-            Some(item) => (Some(item), State::Paged(events)),
-            None => (None, State::Start),
-        },
+    }
+}
+
+/// The first page of a listing of the newest version, or the next one.
+async fn page<K: Kind>(api: &Api<Readable<K>>, next: Option<&str>) -> kube::Result<State<K>> {
+    let params = ListParams { limit: Some(PAGE), continue_token: next.map(ToOwned::to_owned), ..ListParams::default() };
+    let list = api.list(&params).await?;
+    let more = list.metadata.continue_.filter(|token| !token.is_empty());
+    Ok(State::Page(list.items.into_iter(), more, list.metadata.resource_version.unwrap_or_default()))
+}
+
+/// Has everything streamed, of the newest version.
+async fn everything<K: Kind>(api: &Api<Readable<K>>, paging: &Paging) -> (Option<Item<K>>, State<K>) {
+    let params = WatchParams { timeout: Some(INITIAL_SECONDS), send_initial_events: true, ..WatchParams::default() };
+    match api.watch(&params, "").await {
+        Ok(events) => (Some(Ok(Event::Init)), State::Initial(events.boxed())),
+        Err(kube::Error::Api(refused)) if is_unsupported(&refused) => {
+            tracing::info!("the API server does not stream lists: they are read in pages");
+            paging.0.store(true, Ordering::Relaxed);
+            (None, State::Start)
+        }
+        Err(error) => failed(error),
     }
 }
 
@@ -241,45 +253,65 @@ mod tests {
         bookmark(version, &json!({ SHOWN: "true" }))
     }
 
+    /// A page of a listing. `more`: there are others behind it.
+    fn page(version: &str, names: &[&str], more: &str) -> (u16, Vec<String>) {
+        let items: Vec<Value> = names.iter().map(|name| object(name, version)).collect();
+        let metadata = json!({ "resourceVersion": version, "continue": more });
+        (200, vec![json!({ "apiVersion": "dbbackup.dev/v1alpha1", "kind": "DatabaseBackupScheduleList", "metadata": metadata, "items": items }).to_string()])
+    }
+
     #[tokio::test]
-    async fn everything_that_there_is_comes_first_and_then_every_change_from_that_version_on() {
+    async fn what_fits_into_a_page_comes_as_one_and_then_every_change_from_its_version_on() {
+        let changes = vec![event("MODIFIED", "a", "8"), event("DELETED", "b", "9")];
+        let (shown, asked) = watched(&[page("7", &["a", "b"], ""), (200, changes)], 6).await;
+        assert_eq!(shown, ["begins", "shows a", "shows b", "is complete", "applied a", "deleted b"]);
+        assert_eq!(asked[0].trim_start_matches('&'), "limit=10", "the newest");
+        assert!(!asked[1].contains("sendInitialEvents") && asked[1].ends_with("resourceVersion=7"), "{}", asked[1]);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_is_streamed_one_by_one_and_then_every_change_from_that_version_on() {
         let first =
             vec![event("ADDED", "a", "3"), bookmark("4", &json!({})), event("ADDED", "b", "5"), complete("7"), event("MODIFIED", "a", "8")];
-        let (shown, asked) = watched(&[(200, first), (200, vec![event("DELETED", "b", "9")])], 6).await;
+        let (shown, asked) = watched(&[page("2", &["a"], "more"), (200, first), (200, vec![event("DELETED", "b", "9")])], 6).await;
         assert_eq!(shown, ["begins", "shows a", "shows b", "is complete", "applied a", "deleted b"]);
-        assert!(asked[0].contains("sendInitialEvents=true") && asked[0].ends_with("resourceVersion="), "the newest: {}", asked[0]);
-        assert!(!asked[1].contains("sendInitialEvents") && asked[1].ends_with("resourceVersion=8"), "{}", asked[1]);
+        assert!(asked[1].contains("sendInitialEvents=true") && asked[1].ends_with("resourceVersion="), "the newest: {}", asked[1]);
+        assert!(!asked[2].contains("sendInitialEvents") && asked[2].ends_with("resourceVersion=8"), "{}", asked[2]);
     }
 
     #[tokio::test]
     async fn a_listing_that_breaks_off_is_never_taken_for_a_whole_one() {
-        let (shown, _) = watched(&[(200, vec![event("ADDED", "a", "3")]), (200, vec![event("ADDED", "a", "3"), complete("3")])], 6).await;
+        let more = || page("2", &["a"], "more");
+        let (shown, _) =
+            watched(&[more(), (200, vec![event("ADDED", "a", "3")]), more(), (200, vec![event("ADDED", "a", "3"), complete("3")])], 6)
+                .await;
         assert_eq!(shown, ["begins", "shows a", "could not list", "begins", "shows a", "is complete"]);
     }
 
     #[tokio::test]
     async fn a_version_that_is_gone_leads_to_a_new_listing() {
         let gone = line("ERROR", &json!({ "kind": "Status", "code": 410, "status": "Failure", "message": "too old" }));
-        let (shown, _) = watched(&[(200, vec![complete("3"), gone]), (200, vec![event("ADDED", "a", "9"), complete("9")])], 6).await;
+        let (shown, _) = watched(&[page("3", &[], ""), (200, vec![gone]), page("9", &["a"], "")], 6).await;
         assert_eq!(
             (&shown[..2], &shown[3..]),
-            (
-                &["begins".to_owned(), "is complete".to_owned()][..],
-                &["begins".to_owned(), "shows a".to_owned(), "is complete".to_owned()][..]
-            )
+            (&strings(["begins", "is complete"])[..], &strings(["begins", "shows a", "is complete"])[..])
         );
     }
 
+    fn strings<const N: usize>(words: [&str; N]) -> [String; N] {
+        words.map(ToOwned::to_owned)
+    }
+
     #[tokio::test]
-    async fn a_server_that_does_not_stream_lists_is_asked_for_pages() {
+    async fn a_server_that_does_not_stream_lists_is_asked_for_page_after_page_from_then_on() {
         let refused =
             json!({ "kind": "Status", "code": 422, "status": "Failure", "reason": "Invalid", "message": "sendInitialEvents is forbidden" });
-        let list = json!({
-            "apiVersion": "dbbackup.dev/v1alpha1", "kind": "DatabaseBackupScheduleList", "metadata": { "resourceVersion": "3" },
-            "items": [object("a", "3")],
-        });
-        let (shown, asked) = watched(&[(422, vec![refused.to_string()]), (200, vec![list.to_string()])], 3).await;
-        assert_eq!(shown, ["begins", "shows a", "is complete"]);
-        assert!(asked[1].contains("limit=10"), "{}", asked[1]);
+        let gone = json!({ "kind": "Status", "code": 410, "status": "Failure", "reason": "Expired", "message": "the token is too old" });
+        let (first, second) = (|| page("3", &["a"], "more"), || page("3", &["b"], ""));
+        let answers = [first(), (422, vec![refused.to_string()]), first(), (410, vec![gone.to_string()]), first(), second()];
+        let (shown, asked) = watched(&answers, 7).await;
+        assert_eq!(shown, ["begins", "shows a", "could not list", "begins", "shows a", "shows b", "is complete"]);
+        assert!(asked[3].contains("continue=more") && asked[5].contains("continue=more"), "{asked:?}");
+        assert_eq!(asked.iter().filter(|query| query.contains("sendInitialEvents")).count(), 1, "it is found out once");
     }
 }

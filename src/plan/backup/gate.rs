@@ -15,9 +15,13 @@ use std::time::Duration;
 
 /// Why the object cannot get at its account.
 pub(super) enum Gate {
-    /// Not known yet, as in the first moments after a start: what the status says may still be so. Wait for at most so long, and write nothing, unless the
-    /// object has no status yet.
-    Verifying(Duration),
+    /// Not known yet, as in the first moments after a start: what the status says may still be so. Nothing is written, unless the object has no status yet.
+    Verifying {
+        /// For how long it has not been known.
+        since: Duration,
+        /// How long to wait at most.
+        left: Duration,
+    },
     /// To be reported.
     Closed(Reason, String),
 }
@@ -59,7 +63,7 @@ fn verifying(o: &Observed<'_>) -> Gate {
             let message = format!("nothing is known of {kind} {name} yet: the operator's /readyz and its log say what it waits for");
             Gate::Closed(Reason::AccountNotReady, message)
         }
-        left => Gate::Verifying(left),
+        left => Gate::Verifying { since, left },
     }
 }
 
@@ -68,14 +72,21 @@ pub(super) fn host(endpoint: &str) -> &str {
     if endpoint.is_empty() { "no host" } else { endpoint }
 }
 
+/// For how long something passes before a status says so. At a start most accounts are known sooner, and most who queue get a permit sooner; a write for each
+/// would cost the API server more than it tells anybody.
+pub(super) const SAID_AFTER: Duration = Duration::from_millis(500);
+
 /// What to do at a closed gate.
 pub(super) fn wait_at(o: &Observed<'_>, gate: Gate) -> Step {
     match gate {
-        Gate::Verifying(left) if o.status.conditions.is_empty() => {
+        Gate::Verifying { since, .. } if o.status.conditions.is_empty() && since < SAID_AFTER => {
+            Step::RequeueAfter(Some(SAID_AFTER.saturating_sub(since)))
+        }
+        Gate::Verifying { left, .. } if o.status.conditions.is_empty() => {
             let account = &o.spec.account_ref;
             hold(o, Reason::AccountNotReady, &format!("{} {} is being verified", account.kind.as_str(), account.name), Some(left))
         }
-        Gate::Verifying(left) => Step::RequeueAfter(Some(left)),
+        Gate::Verifying { left, .. } => Step::RequeueAfter(Some(left)),
         Gate::Closed(reason, message) => hold(o, reason, &message, None),
     }
 }

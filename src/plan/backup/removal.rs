@@ -282,7 +282,7 @@ fn outcome_is_unknown(o: &Observed<'_>) -> bool {
 fn shut_out(o: &Observed<'_>, why: DeleteReason, gate: Gate) -> Step {
     let is_at_another_host = o.account.place().is_some_and(|place| place.whereabouts(o.status) == Whereabouts::OtherHost);
     match gate {
-        Gate::Verifying(left) => Step::RequeueAfter(Some(left)),
+        Gate::Verifying { left, .. } => Step::RequeueAfter(Some(left)),
         Gate::Closed(Reason::AccountMismatch, message) => {
             let message = with_way_out(why, &message, "; or ");
             match (is_at_another_host, look_again_in(o)) {

@@ -3,7 +3,7 @@
 use super::{
     description::default_description,
     first,
-    gate::{place, retry_state, wait_at},
+    gate::{SAID_AFTER, place, retry_state, wait_at},
     memory::{OwnIntent, Stage},
     name::backup_name,
     observed::Observed,
@@ -175,11 +175,8 @@ fn ask(o: &Observed<'_>) -> Step {
     }
 }
 
-/// For how long an object queues for a permit before its status says so. Most get one before that, and a write for each would cost the API server more than
-/// it tells anybody.
-const SAID_AFTER: Duration = Duration::from_millis(500);
-/// The same where it only waits for the end of other calls. In a burst of a thousand each waits for a second or two, and a third status for each would make
-/// all of them later.
+/// In the place of [`SAID_AFTER`] where an object only waits for the end of other calls. In a burst of a thousand each waits for a second or two, and one more
+/// status of each would make all of them later.
 const CROWD_SAID_AFTER: Duration = Duration::from_secs(5);
 
 /// A permit, and then the intent.

@@ -67,7 +67,7 @@ fn search(o: &Observed<'_>, unknown: &UnknownOutcome) -> Step {
     // At another host of the same project it is looked for, too: that is how it shows that the host only has another name.
     let is_at_another_host = o.account.place().is_some_and(|place| place.whereabouts(o.status) == Whereabouts::OtherHost);
     let gate = place(o).err();
-    if let Some(gate @ Gate::Verifying(_)) = gate {
+    if let Some(gate @ Gate::Verifying { .. }) = gate {
         return wait_at(o, gate);
     }
     let retry = retry_state(o);

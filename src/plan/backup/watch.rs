@@ -211,7 +211,7 @@ fn unchanged(o: &Observed<'_>, id: &str) -> Step {
 fn unseen(o: &Observed<'_>, id: &str) -> Step {
     match place(o) {
         Err(Gate::Closed(reason, message)) => return hold(o, reason, &message, None),
-        Err(Gate::Verifying(left)) => {
+        Err(Gate::Verifying { left, .. }) => {
             let deadline = Some(time_left(o)).filter(|left| !left.is_zero());
             return Step::RequeueAfter(Some(deadline.map_or(left, |deadline| deadline.min(left))));
         }

@@ -289,6 +289,8 @@ fn a_changed_annotation_or_a_newly_verified_account_ends_the_wait() {
 fn an_account_that_is_being_verified_is_waited_for_and_only_a_fresh_object_is_told() {
     let mut world = World::new();
     world.account = Account::Verifying;
+    assert_eq!(world.plan(), Step::RequeueAfter(Some(Duration::from_millis(500))), "at a start most are verified before that");
+    world.pass(1);
     assert_eq!(reason(&world.report()), "AccountNotReady");
     let mut world = World::running();
     world.account = Account::Verifying;
