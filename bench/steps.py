@@ -93,7 +93,8 @@ def latency(lab, name):
 def burst(lab, name, delay="0s"):
     lab.set_cloud(latency=delay)
     if name == "floor":
-        return lab.load("floor", n=MANY, workers=64, prefix="b")
+        # No more calls are under way that are signed with one key: should it have become wrong, more of them would lock it.
+        return lab.load("floor", n=MANY, workers=64 if delay == "0s" else 4, prefix="b")
     peer, _, prefix = begin(lab, name)
     time.sleep(5)
     cpu, mark, calls = peer.cpu_s(), lab.mark(), lab.calls()

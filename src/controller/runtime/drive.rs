@@ -140,3 +140,109 @@ async fn one<R: Reconciler>(driven: Arc<Driven<R>>, key: Key) {
     });
     queue.done(&key, again_after);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::backup::DatabaseBackup,
+        controller::{
+            clock::Clock,
+            runtime::{ANSWERS, events::Events},
+            store::{health::Health, metrics::Metrics, refusals::Refusals, revisions::Revisions},
+        },
+    };
+    use std::{
+        convert::Infallible,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+    use tokio::task::yield_now;
+    use tokio_util::sync::CancellationToken;
+
+    /// There is always something to do for each object, and it never takes long.
+    struct Busy {
+        object: Arc<DatabaseBackup>,
+        waker: Waker,
+        reconciles: AtomicUsize,
+        stop: CancellationToken,
+    }
+
+    /// After so many reconciles the process stops, should they have let nobody else do it.
+    const MOST: usize = 100_000;
+
+    impl Reconciler for Busy {
+        type Kind = DatabaseBackup;
+        type Error = Infallible;
+
+        fn namespace(&self) -> Option<&str> {
+            None
+        }
+
+        fn waker(&self) -> &Waker {
+            &self.waker
+        }
+
+        fn key(meta: &ObjectMeta) -> Key {
+            Key::new(None, meta.name.as_deref().unwrap_or_default())
+        }
+
+        fn find(&self, _key: &Key) -> Option<Arc<DatabaseBackup>> {
+            Some(self.object.clone())
+        }
+
+        fn seen(&self, _change: Change<DatabaseBackup>) -> Vec<Key> {
+            Vec::new()
+        }
+
+        async fn reconcile(&self, _object: Arc<DatabaseBackup>, _slot: Slot) -> Result<Option<Duration>, Infallible> {
+            if self.reconciles.fetch_add(1, Ordering::Relaxed) > MOST {
+                self.stop.cancel();
+            }
+            Ok(Some(Duration::ZERO))
+        }
+
+        fn retry_after(&self, _object: &DatabaseBackup) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    fn runtime(stop: CancellationToken) -> Runtime {
+        let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let client = || kube::Client::try_from(config.clone()).unwrap();
+        Runtime {
+            client: client(),
+            watcher: client(),
+            events: Events::new(client(), None).0,
+            clock: Clock::start(),
+            concurrency: 64,
+            answers: Places::new(ANSWERS),
+            stop,
+            metrics: Arc::new(Metrics::new()),
+            health: Health::default(),
+            refusals: Refusals::default(),
+            revisions: Revisions::default(),
+        }
+    }
+
+    /// The test has one thread, as a container with little of a processor has. The lease and the watches are such others.
+    #[tokio::test]
+    async fn reconciles_without_end_leave_the_processor_to_other_tasks_again_and_again() {
+        let stop = CancellationToken::new();
+        let spec = serde_json::json!({ "source": { "engine": "DCS", "instanceId": "i-1" } });
+        let object = Arc::new(DatabaseBackup::new("a", serde_json::from_value(spec).unwrap()));
+        let busy = Busy { object, waker: Waker::default(), reconciles: AtomicUsize::new(0), stop: stop.clone() };
+        let (reconciler, queue) = (Arc::new(busy), Arc::new(Queue::default()));
+        queue.open();
+        (0..100).for_each(|nth| queue.add(Key::new(None, &nth.to_string())));
+        let slots = Places::new(64);
+        let driven = Driven { runtime: Arc::new(runtime(stop.clone())), reconciler: reconciler.clone(), queue, slots };
+        let serving = tokio::spawn(serve(Arc::new(driven)));
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        stop.cancel();
+        serving.await.unwrap();
+        let reconciles = reconciler.reconciles.load(Ordering::Relaxed);
+        assert!((100..MOST).contains(&reconciles), "{reconciles} in a hundred turns");
+    }
+}
