@@ -90,7 +90,8 @@ fn context(
     stop: CancellationToken,
 ) -> Result<(Arc<Context>, Granted, Writer), Box<dyn Error>> {
     let client = cluster::client(config.clone(), cluster::REQUEST_TIMEOUT)?;
-    let (events, writer) = Events::new(client, std::env::var("HOSTNAME").ok());
+    let answers = Places::new(ANSWERS);
+    let (events, writer) = Events::new(client, std::env::var("HOSTNAME").ok(), answers.clone());
     let metrics = Arc::new(Metrics::new().with(Box::new(Usage)));
     let runtime = Runtime {
         client: cluster::client(config.clone(), cluster::REQUEST_TIMEOUT)?,
@@ -98,7 +99,7 @@ fn context(
         events,
         clock: Clock::start(),
         concurrency: flags.concurrency,
-        answers: Places::new(ANSWERS),
+        answers,
         stop,
         metrics: metrics.clone(),
         health: Health::default(),

@@ -88,7 +88,7 @@ fn context(config: &kube::Config, now: Timestamp) -> (Context, tokio::sync::mpsc
         client: client(),
         watcher: client(),
         // Nobody reads them.
-        events: Events::new(client(), None).0,
+        events: Events::new(client(), None, Places::new(1)).0,
         clock: Clock::driven(Moment { wall: now, mono: Duration::ZERO }),
         concurrency: 16,
         answers: Places::new(ANSWERS),

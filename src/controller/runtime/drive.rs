@@ -212,7 +212,7 @@ mod tests {
         Runtime {
             client: client(),
             watcher: client(),
-            events: Events::new(client(), None).0,
+            events: Events::new(client(), None, Places::new(1)).0,
             clock: Clock::start(),
             concurrency: 64,
             answers: Places::new(ANSWERS),

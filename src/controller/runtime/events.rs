@@ -2,7 +2,10 @@
 //! puts the whole name of the object into the Event's, which the API server refuses where the two are longer than a name may be; and whoever says something
 //! waits until it is written. Here it waits in a queue, and reconciles go on.
 
-use super::lanes::{Intake, Lanes, Worker, lanes};
+use super::{
+    lanes::{Intake, Lanes, Worker, lanes},
+    places::Places,
+};
 use crate::{
     api::MANAGER,
     cloud::digest::sha256,
@@ -27,7 +30,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// For how long a repetition belongs to a series: as long as with kube's `Recorder` and client-go.
@@ -44,13 +47,18 @@ const INSTANCE_BYTES: usize = 128;
 /// Events that are written at once.
 const WRITERS: usize = 2;
 /// How far apart a writer writes them once it has written [`AT_ONCE`] without a pause: together 25 a second. An Event costs the API server as much as a
-/// status, and a burst of a thousand backups, whose statuses are what everybody waits for, has two thousand of them: they are written after it.
+/// status, and a burst of a thousand backups, whose statuses are what everybody waits for, has two thousand of them: they are written after it. So an Event also
+/// gives way while all places for answers of the API server are taken, for [`GIVES_WAY`] at most.
 const PACE: Duration = Duration::from_millis(80);
+/// See [`PACE`].
+const GIVES_WAY: Duration = Duration::from_secs(5);
+/// Between two looks whether there is a place.
+const LOOK: Duration = Duration::from_millis(20);
 /// How many a writer writes without a pause.
 const AT_ONCE: u32 = 25;
-/// Events that wait for each writer: together those of a burst of 1,000 backups. One has up to 2 KB (a name, a namespace and a note of the greatest length),
-/// and most have a fifth of that; so 4 MB are waiting at the very most.
-const ROOM: usize = 1000;
+/// Events that wait for each writer: together those of a burst of 1,000 backups, and room for Warnings. One has up to 2 KB (a name, a namespace and a note of the
+/// greatest length), and most have a fifth of that; so 5 MB are waiting at the very most.
+const ROOM: usize = 1250;
 /// Of these, how many places only Warnings may take.
 const FOR_WARNINGS: usize = 250;
 /// How many Events a writer remembers to make a series of their repetitions, in 64 bytes each.
@@ -67,6 +75,7 @@ pub struct Events {
 /// Writes the Events that were taken in.
 pub struct Writer {
     client: Client,
+    answers: Places,
     instance: String,
     lanes: Lanes<Said>,
     dropped: Arc<AtomicU64>,
@@ -87,12 +96,13 @@ struct Said {
 }
 
 impl Events {
-    /// A queue for Events, and who writes them in the name of this process; `instance` is the name of its Pod or machine.
-    pub fn new(client: Client, instance: Option<String>) -> (Self, Writer) {
+    /// A queue for Events, and who writes them in the name of this process; `instance` is the name of its Pod or machine, `answers` the places for answers of
+    /// the API server ([`ANSWERS`](super::ANSWERS)).
+    pub fn new(client: Client, instance: Option<String>, answers: Places) -> (Self, Writer) {
         let instance = instance.filter(|name| !name.is_empty()).unwrap_or_else(|| MANAGER.into());
         let instance = cut(&instance, INSTANCE_BYTES).to_owned();
         let ((queue, lanes), dropped) = (lanes(WRITERS, ROOM), Arc::<AtomicU64>::default());
-        (Self { queue, dropped: dropped.clone() }, Writer { client, instance, lanes, dropped })
+        (Self { queue, dropped: dropped.clone() }, Writer { client, answers, instance, lanes, dropped })
     }
 
     /// Has one about an object written. Those about an object are written in the order in which they were said, and tell when that was; should the API server
@@ -114,10 +124,11 @@ impl Writer {
     pub fn start(self) -> Writing {
         let ended = CancellationToken::new();
         let until = ended.clone();
-        let Self { client, instance, lanes, dropped } = self;
+        let Self { client, answers, instance, lanes, dropped } = self;
         let ended_too = ended.clone();
         let worker = move || Scribe {
             client: client.clone(),
+            answers: answers.clone(),
             instance: instance.clone(),
             series: AllSeries::default(),
             dropped: dropped.clone(),
@@ -142,6 +153,7 @@ impl Writing {
 /// Writes the Events of one lane.
 struct Scribe {
     client: Client,
+    answers: Places,
     instance: String,
     series: AllSeries,
     dropped: Arc<AtomicU64>,
@@ -154,7 +166,7 @@ impl Worker<Said> for Scribe {
     async fn work(&mut self, said: Said, is_last: bool) {
         let reason = said.notice.reason;
         let pause = self.pace.next(Instant::now());
-        tokio::select! { () = sleep(pause) => {}, () = self.ended.cancelled() => {} }
+        tokio::select! { () = self.turn(pause) => {}, () = self.ended.cancelled() => {} }
         if let Err(error) = self.write(said).await {
             tracing::warn!(error = explained(&error), reason, "an Event could not be written");
         }
@@ -168,6 +180,18 @@ impl Worker<Said> for Scribe {
 }
 
 impl Scribe {
+    /// Waits for its time, and until statuses leave room.
+    async fn turn(&self, pause: Duration) {
+        sleep(pause).await;
+        let room = async {
+            while self.answers.are_taken() {
+                sleep(LOOK).await;
+            }
+        };
+        // When its time is over it no longer gives way.
+        drop(timeout(GIVES_WAY, room).await);
+    }
+
     /// Writes one. Those about objects of the cluster go into the namespace `default`, where kubectl looks for them.
     async fn write(&mut self, said: Said) -> Result<(), kube::Error> {
         let Said { regarding, notice, at } = said;
@@ -368,7 +392,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_drops_the_newest_and_counts_them_and_a_warning_has_room_when_others_have_none() {
         let (_listener, client) = silent();
-        let (events, writer) = Events::new(client, None);
+        let (events, writer) = Events::new(client, None, Places::new(1));
         let dropped = || events.dropped.load(Ordering::Relaxed);
         let publish = |uid: &str, is_warning| events.publish(about("a", uid), said("Completed", is_warning), NOW);
         let (normal, all) = (ROOM - FOR_WARNINGS, ROOM);
@@ -386,9 +410,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_event_gives_way_while_statuses_take_all_places_but_not_for_ever() {
+        let (_listener, client) = silent();
+        let answers = Places::new(1);
+        let scribe = Scribe {
+            client,
+            answers: answers.clone(),
+            instance: "me".into(),
+            series: AllSeries::default(),
+            dropped: Arc::default(),
+            pace: Pace::default(),
+            ended: CancellationToken::new(),
+        };
+        let begun = Instant::now();
+        scribe.turn(Duration::from_secs(1)).await;
+        assert_eq!(begun.elapsed().as_secs(), 1, "there is a place");
+        let taken = answers.take("").await;
+        scribe.turn(Duration::ZERO).await;
+        assert_eq!(begun.elapsed().as_secs(), 6, "there is none");
+        let mut turn = std::pin::pin!(scribe.turn(Duration::ZERO));
+        assert!(timeout(Duration::from_secs(2), &mut turn).await.is_err());
+        drop(taken);
+        turn.await;
+        assert_eq!(begun.elapsed().as_secs(), 8, "there is one again");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_end_of_the_process_waits_for_events_for_a_short_while_and_not_for_an_api_server_that_is_silent() {
         let (_listener, client) = silent();
-        let (events, writer) = Events::new(client, None);
+        let (events, writer) = Events::new(client, None, Places::new(1));
         let writing = writer.start();
         for uid in ["u-1", "u-2", "u-3"] {
             events.publish(about("a", uid), notice("said"), NOW);

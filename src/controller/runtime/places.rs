@@ -40,6 +40,11 @@ impl Places {
         granted.await.ok()
     }
 
+    /// Whether all are taken.
+    pub fn are_taken(&self) -> bool {
+        self.lock().free == 0
+    }
+
     /// Every change under the lock is complete in itself.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
