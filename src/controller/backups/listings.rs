@@ -31,7 +31,6 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
-use tokio::time::sleep;
 
 /// Looks for one object's backups at a place; or for everything that it ever had there. What it finds goes into the object's memory, and the
 /// object is woken. A look at an instance serves all objects that wait for it.
@@ -111,8 +110,6 @@ const AT_A_TIME: usize = 250;
 /// How often it is looked whether they rest again, and between two looks.
 const RESTS: usize = 100;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
-/// Once there is something to poll for there often is more in a moment, such as the next of hundreds of accounts.
-const SOON: Duration = Duration::from_millis(50);
 
 /// What one poll is about: an account and an engine, and for a service that lists per instance, the instance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -139,11 +136,7 @@ pub async fn poll(ctx: Arc<Context>) -> ! {
     let mut tick = tokio::time::interval((ctx.options.settings.poll_interval / 5).max(Duration::from_millis(10)));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
-            _ = tick.tick() => {}
-            // After a start thousands may have ended: they do not wait for the next tick.
-            () = ctx.backups.poll_soon.notified() => sleep(SOON).await,
-        }
+        tick.tick().await;
         ctx.backups.wake_due(ctx.now());
         let settled = settled(ctx.backups.due(&ctx.options.settings, ctx.now()));
         let topics = topics(ctx.backups.running());
@@ -366,6 +359,6 @@ async fn until_they_rest(ctx: &Context, some: &[Polled]) {
         if !ctx.backups.is_any_live(some.iter().map(|object| &*object.uid)) {
             return;
         }
-        sleep(BETWEEN_LOOKS).await;
+        tokio::time::sleep(BETWEEN_LOOKS).await;
     }
 }

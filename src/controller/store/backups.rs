@@ -40,7 +40,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::Notify;
 
 /// Every backup object in memory.
 #[derive(Default)]
@@ -48,8 +47,6 @@ pub struct Backups {
     entries: Mutex<BackupEntries>,
     /// Has objects reconciled soon.
     pub waker: Waker,
-    /// There may be something to poll for: an account can be used, or everything was listed.
-    pub poll_soon: Notify,
 }
 
 impl Backups {
@@ -103,7 +100,6 @@ impl Backups {
         for uid in entries.by_uid.iter().filter_map(is_gone).collect::<Vec<_>>() {
             entries.remove(&uid);
         }
-        self.poll_soon.notify_one();
         let here = entries.live.iter().filter_map(|uid| Some((uid, entries.by_uid.get(uid)?)));
         here.filter(|(_, entry)| entry.facts.is_in(namespace)).map(|(uid, entry)| entry.key(uid)).collect()
     }
@@ -293,7 +289,6 @@ impl Backups {
         let entries = lock(&self.entries);
         let keys = unfinished(&entries, entries.live.iter(), |facts| *facts.account == *account);
         drop(entries);
-        self.poll_soon.notify_one();
         self.waker.wake(keys);
     }
 

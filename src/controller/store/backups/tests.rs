@@ -186,14 +186,3 @@ fn only_what_came_into_being_before_this_process_counts_as_known_from_its_beginn
     backups.track(object("made", 2, &json!({})), now());
     assert_eq!((backups.born("found"), backups.born("made")), (None, Some(now())), "another process may have asked for it");
 }
-
-#[tokio::test]
-async fn whoever_polls_is_told_of_a_listing_and_of_an_account_that_may_be_usable_now() {
-    let backups = Backups::default();
-    let is_told = async || tokio::time::timeout(Duration::from_millis(1), backups.poll_soon.notified()).await.is_ok();
-    assert!(!is_told().await);
-    backups.end_listing(None);
-    assert!(is_told().await);
-    backups.wake_account(&AccountKey::of(&object("a", 1, &json!({}))));
-    assert!(is_told().await && !is_told().await);
-}
