@@ -38,29 +38,18 @@ struct Metadata {
 
 /// Reads an object's metadata as [`keep`] leaves them.
 pub fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
-    let Metadata {
-        name,
-        namespace,
-        uid,
-        resource_version,
-        generation,
-        creation_timestamp,
-        deletion_timestamp,
-        annotations,
-        labels,
-        finalizers,
-    } = Metadata::deserialize(deserializer)?;
+    let read = Metadata::deserialize(deserializer)?;
     let mut kept = ObjectMeta {
-        name,
-        namespace,
-        uid,
-        resource_version,
-        generation,
-        creation_timestamp,
-        deletion_timestamp,
-        annotations,
-        labels,
-        finalizers,
+        name: read.name,
+        namespace: read.namespace,
+        uid: read.uid,
+        resource_version: read.resource_version,
+        generation: read.generation,
+        creation_timestamp: read.creation_timestamp,
+        deletion_timestamp: read.deletion_timestamp,
+        annotations: read.annotations,
+        labels: read.labels,
+        finalizers: read.finalizers,
         ..ObjectMeta::default()
     };
     keep(&mut kept);

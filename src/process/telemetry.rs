@@ -39,6 +39,12 @@ fn subscriber<W>(format: LogFormat, level: &str, writer: W, with_colours: bool) 
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
+    // It would be taken for the name of a target that nothing has, and nothing would be logged.
+    if level.contains('[') {
+        return Err(format!(
+            "--log-level {level}: filters by spans are not supported: write a level, or one for a target as in info,kube_runtime=debug"
+        ));
+    }
     let wanted = Targets::from_str(level).map_err(|error| format!("--log-level {level}: {error}"))?;
     let filter = wanted.and(Targets::new().with_targets(ALLOWED));
     let lines = fmt::layer().with_writer(writer);
@@ -100,6 +106,14 @@ mod tests {
             });
             assert!(!text.contains("SECRET"), "{level}: {text}");
             assert!(text.contains("of use") && text.contains("own"), "{level}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_filter_is_refused_with_the_flag() {
+        for level in ["[reconcile]=debug", "info,database_backup_operator=loud"] {
+            let refused = subscriber(LogFormat::Text, level, io::stderr, false).map(drop).expect_err(level);
+            assert!(refused.starts_with(&format!("--log-level {level}: ")), "{refused}");
         }
     }
 

@@ -87,7 +87,7 @@ impl Agents {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            // There is no TLS here, and to read all authorities takes longer than to start.
+            // There is no TLS here, and reading every authority would delay each start.
             .tls_certs_only([])
             .pool_max_idle_per_host(0)
             .build()?;
