@@ -24,7 +24,7 @@ STEPS = {
     "latency": (steps.latency, "O,G,P,floor", 1, {}),
     "burst": (steps.burst, "O,G,P,floor", int(os.environ.get("BURSTS", "3")), {}),
     "burst100": (lambda lab, name: steps.burst(lab, name, "100ms"), "O,G,P,floor", 1, {}),
-    "running": (steps.running, "O,G,P", 1, {}),
+    "running": (steps.running, "O,G,P,floor", 1, {}),
     "idle": (steps.idle, "O,G,P", 1, {}),
     "duplicates": (steps.duplicates, "O,G,P,G+lookup,P+lookup", 1, {}),
     "large": (steps.large, "O,G", 1, {}),

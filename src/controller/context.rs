@@ -85,12 +85,20 @@ impl Context {
         self.schedules.wake_account(account);
     }
 
+    /// Whether every backup is known that the operator takes care of.
+    pub fn know_all_backups(&self) -> bool {
+        self.know_backups_of(|_| true)
+    }
+
+    /// Whether the watches meant (each is of a namespace; absent: of all) have shown every backup.
+    fn know_backups_of(&self, is_meant: impl Fn(&Option<String>) -> bool) -> bool {
+        self.options.scopes().iter().filter(|scope| is_meant(scope)).all(|scope| self.backups.are_listed(scope.as_deref()))
+    }
+
     /// How many objects need an account; absent while not every object that may name it has been seen.
     pub fn users_of(&self, account: &AccountKey) -> Option<Users> {
-        let scopes = self.options.scopes();
-        let may_name = |scope: &&Option<String>| scope.is_none() || account.namespace.is_none() || **scope == account.namespace;
-        let all_are_seen = scopes.iter().filter(may_name).all(|scope| self.schedules.know_their_backups(scope.as_deref()));
-        all_are_seen.then(|| {
+        let may_name = |scope: &Option<String>| scope.is_none() || account.namespace.is_none() || *scope == account.namespace;
+        self.know_backups_of(may_name).then(|| {
             let backups = self.backups.users_of(account);
             Users { all: backups.all + self.schedules.naming(account), ..backups }
         })

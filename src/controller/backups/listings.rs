@@ -31,6 +31,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
+use tokio::time::sleep;
 
 /// Looks for one object's backups at a place; or for everything that it ever had there. What it finds goes into the object's memory, and the
 /// object is woken. A look at an instance serves all objects that wait for it.
@@ -110,6 +111,8 @@ const AT_A_TIME: usize = 250;
 /// How often it is looked whether they rest again, and between two looks.
 const RESTS: usize = 100;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+/// Once there is something to poll for there often is more in a moment, such as the next of hundreds of accounts.
+const SOON: Duration = Duration::from_millis(50);
 
 /// What one poll is about: an account and an engine, and for a service that lists per instance, the instance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -136,7 +139,16 @@ pub async fn poll(ctx: Arc<Context>) -> ! {
     let mut tick = tokio::time::interval((ctx.options.settings.poll_interval / 5).max(Duration::from_millis(10)));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
+        tokio::select! {
+            _ = tick.tick() => {}
+            // After a start thousands may have ended: they do not wait for the next tick. One listing is to serve all of them.
+            () = ctx.backups.poll_soon.notified() => {
+                sleep(SOON).await;
+                if !ctx.know_all_backups() {
+                    continue;
+                }
+            }
+        }
         ctx.backups.wake_due(ctx.now());
         let settled = settled(ctx.backups.due(&ctx.options.settings, ctx.now()));
         let topics = topics(ctx.backups.running());
@@ -359,6 +371,6 @@ async fn until_they_rest(ctx: &Context, some: &[Polled]) {
         if !ctx.backups.is_any_live(some.iter().map(|object| &*object.uid)) {
             return;
         }
-        tokio::time::sleep(BETWEEN_LOOKS).await;
+        sleep(BETWEEN_LOOKS).await;
     }
 }

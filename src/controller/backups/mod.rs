@@ -83,7 +83,8 @@ impl Reconciler for BackupController {
             }
             Change::Listed => {
                 let keys = ctx.backups.end_listing(self.namespace());
-                ctx.schedules.backups_are_listed(self.namespace());
+                // Their backups are known now.
+                ctx.schedules.wake_namespace(self.namespace());
                 return keys;
             }
         }

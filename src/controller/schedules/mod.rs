@@ -75,7 +75,7 @@ impl Reconciler for ScheduleController {
 
     async fn reconcile(&self, object: Arc<DatabaseBackupSchedule>, _slot: Slot) -> Result<Option<Duration>, Error> {
         // Its backups are needed for every decision; it is woken when they are known.
-        if !self.ctx.schedules.know_their_backups(self.namespace()) {
+        if !self.ctx.backups.are_listed(self.namespace()) {
             return Ok(None);
         }
         Reconcile::new(&self.ctx).run(object).await

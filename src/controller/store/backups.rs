@@ -40,6 +40,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use tokio::sync::Notify;
 
 /// Every backup object in memory.
 #[derive(Default)]
@@ -47,6 +48,8 @@ pub struct Backups {
     entries: Mutex<BackupEntries>,
     /// Has objects reconciled soon.
     pub waker: Waker,
+    /// There may be something to poll for: an account can be used, or a listing has shown everything.
+    pub poll_soon: Notify,
 }
 
 impl Backups {
@@ -100,8 +103,15 @@ impl Backups {
         for uid in entries.by_uid.iter().filter_map(is_gone).collect::<Vec<_>>() {
             entries.remove(&uid);
         }
+        entries.listed.insert(namespace.map(ToOwned::to_owned));
+        self.poll_soon.notify_one();
         let here = entries.live.iter().filter_map(|uid| Some((uid, entries.by_uid.get(uid)?)));
         here.filter(|(_, entry)| entry.facts.is_in(namespace)).map(|(uid, entry)| entry.key(uid)).collect()
+    }
+
+    /// Whether the watch of a namespace (absent: of all) has shown every backup that there is.
+    pub fn are_listed(&self, namespace: Option<&str>) -> bool {
+        lock(&self.entries).listed.contains(&namespace.map(ToOwned::to_owned))
     }
 
     /// A reconcile has ended, and the object is to be looked at again after so long (absent: when something happens). Answers whether it rests: then it is
@@ -289,6 +299,7 @@ impl Backups {
         let entries = lock(&self.entries);
         let keys = unfinished(&entries, entries.live.iter(), |facts| *facts.account == *account);
         drop(entries);
+        self.poll_soon.notify_one();
         self.waker.wake(keys);
     }
 
@@ -305,7 +316,7 @@ impl Backups {
         self.waker.wake(keys);
     }
 
-    /// Every running backup.
+    /// Every running backup, as far as everything is known that one listing serves with it.
     pub fn running(&self) -> Vec<Polled> {
         polled::running(&lock(&self.entries))
     }

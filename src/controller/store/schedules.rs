@@ -12,7 +12,7 @@ use crate::{
 };
 use kube::ResourceExt;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -20,8 +20,6 @@ use std::{
 #[derive(Default)]
 pub struct Schedules {
     entries: Mutex<HashMap<Name, ScheduleEntry>>,
-    /// The watches of backups that have shown everything, by namespace (absent: all): before that nobody knows which backups a schedule has.
-    listed: Mutex<HashSet<Option<String>>>,
     /// Has schedules reconciled soon.
     pub waker: Waker,
 }
@@ -119,15 +117,9 @@ impl Schedules {
         entries.get_mut(&name(object)).filter(|entry| entry.object.uid() == object.uid()).map(|entry| with(&mut entry.memory))
     }
 
-    /// The backups of a namespace (absent: all) have been listed.
-    pub fn backups_are_listed(&self, namespace: Option<&str>) {
-        self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(namespace.map(ToOwned::to_owned));
+    /// Wakes the schedules of a namespace (absent: all).
+    pub fn wake_namespace(&self, namespace: Option<&str>) {
         self.wake_where(|entry| entry.is_in(namespace));
-    }
-
-    /// Whether it is known which backups the schedules of a namespace (absent: all) have.
-    pub fn know_their_backups(&self, namespace: Option<&str>) -> bool {
-        self.listed.lock().unwrap_or_else(PoisonError::into_inner).contains(&namespace.map(ToOwned::to_owned))
     }
 
     /// Wakes the schedules that a backup belongs to, or seems to.

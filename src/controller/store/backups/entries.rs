@@ -62,6 +62,8 @@ pub(super) struct BackupEntries {
     pub(super) standings: Option<Arc<BTreeMap<Instance, Summary>>>,
     /// When the API server's store was found put back to an earlier state.
     pub(super) put_back: Option<Moment>,
+    /// The watches that have shown everything, by namespace (absent: all).
+    pub(super) listed: HashSet<Option<String>>,
     names: Names,
     samples: Samples,
 }
@@ -163,6 +165,11 @@ impl BackupEntries {
             }
         }
         self.names.release(facts);
+    }
+
+    /// Whether everything is known that a listing shows beside this object.
+    pub(super) fn is_listed(&self, facts: &Facts) -> bool {
+        self.listed.iter().any(|namespace| facts.is_in(namespace.as_deref()))
     }
 
     pub(super) fn put_back(&mut self, now: Moment) {

@@ -89,10 +89,10 @@ impl Polled {
 /// Whose settled backups one listing shows: an account's, of a service, of an instance.
 pub type Lot = (Arc<AccountKey>, Engine, Arc<str>);
 
-/// Every running backup.
+/// Every running backup whose namespace has been listed: else one listing would serve those that were shown so far, and all others only an interval later.
 pub(super) fn running(entries: &BackupEntries) -> Vec<Polled> {
     let live = entries.live.iter().filter_map(|uid| entries.live(uid).map(|(entry, live)| (uid, &entry.facts, live)));
-    let running = live.filter(|(_, _, live)| live.phase() == Some(Phase::Running));
+    let running = live.filter(|(_, facts, live)| live.phase() == Some(Phase::Running) && entries.is_listed(facts));
     running.filter_map(|(uid, facts, live)| Polled::new(uid, facts, &live.object, Some(&live.memory), false)).collect()
 }
 
@@ -100,7 +100,8 @@ pub(super) fn running(entries: &BackupEntries) -> Vec<Polled> {
 pub(super) fn due(entries: &BackupEntries, settings: &Settings, now: Moment) -> BTreeSet<Lot> {
     let due = entries.looks.iter().take_while(|(at, _)| *at <= now.wall);
     let live = entries.live.iter().filter(|uid| entries.live(uid).is_some_and(|(_, live)| live.is_due(uid, settings, now)));
-    let known = due.map(|(_, uid)| uid).chain(live).filter_map(|uid| entries.by_uid.get(uid));
+    let known =
+        due.map(|(_, uid)| uid).chain(live).filter_map(|uid| entries.by_uid.get(uid)).filter(|entry| entries.is_listed(&entry.facts));
     known.map(|entry| (entry.facts.account.clone(), entry.facts.engine, entry.facts.instance_id.clone())).collect()
 }
 

@@ -90,6 +90,7 @@ fn a_backup_that_was_just_asked_for_again_is_not_looked_for_because_its_last_att
         memory.polled(status, failed);
         memory.intend(asked.parse().expect("a time"), now());
     });
+    backups.end_listing(None);
     let polled = backups.running();
     assert_eq!(polled.iter().map(|backup| backup.seen).collect::<Vec<_>>(), [Some(now())]);
 }
@@ -185,4 +186,15 @@ fn only_what_came_into_being_before_this_process_counts_as_known_from_its_beginn
     backups.track(object("found", 1, &json!({})), now());
     backups.track(object("made", 2, &json!({})), now());
     assert_eq!((backups.born("found"), backups.born("made")), (None, Some(now())), "another process may have asked for it");
+}
+
+#[tokio::test]
+async fn whoever_polls_is_told_of_a_listing_and_of_an_account_that_may_be_usable_now() {
+    let backups = Backups::default();
+    let is_told = async || tokio::time::timeout(Duration::from_millis(1), backups.poll_soon.notified()).await.is_ok();
+    assert!(!is_told().await);
+    backups.end_listing(None);
+    assert!(is_told().await);
+    backups.wake_account(&AccountKey::of(&object("a", 1, &json!({}))));
+    assert!(is_told().await && !is_told().await);
 }

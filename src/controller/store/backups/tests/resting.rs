@@ -85,6 +85,7 @@ fn one_at_rest_is_looked_at_when_its_slow_look_is_due_and_others_with_it_that_wi
     // It was read eleven hours later.
     backups.track(completed("young", "7", &json!({ "lastSyncTime": "2026-01-01T11:00:00Z" })), now());
     assert!(rests(&backups, "young"));
+    backups.end_listing(None);
     let hours = |hours: u64| later(hours * 3600);
     assert!(backups.due(&settings, hours(9)).is_empty());
     let due = backups.due(&settings, hours(15));
@@ -113,4 +114,19 @@ fn what_is_told_to_one_at_rest_is_known_when_it_is_reconciled() {
     backups.memory("done", |memory, status| memory.polled(status, lacking));
     assert_eq!(backups.memory("done", |memory, _| memory.absence.is_some()), Some(true));
     assert!(!rests(&backups, "done"), "there is a doubt");
+}
+
+#[test]
+fn nothing_is_polled_for_before_all_that_one_listing_serves_is_known() {
+    let (backups, settings) = (Backups::default(), Settings::default());
+    let running = json!({ "phase": "Running", "backupId": "b-1", "requestTime": "2026-01-01T00:00:10.000000Z" });
+    let polled = || (backups.running().len(), backups.due(&settings, later(15 * 3600)).len());
+    backups.shown(object("running", 1, &running), &settings, now());
+    backups.shown(completed("settled", "7", &json!({})), &settings, now());
+    assert_eq!(polled(), (0, 0));
+    backups.end_listing(Some("billing"));
+    assert_eq!(polled(), (0, 0), "another namespace");
+    backups.end_listing(Some("shop"));
+    assert_eq!(polled(), (1, 1));
+    assert!(backups.are_listed(Some("shop")) && !backups.are_listed(None));
 }
