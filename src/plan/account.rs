@@ -79,8 +79,8 @@ pub struct SeenAccount<'a> {
     pub verification: &'a Verification,
     /// What is remembered.
     pub memory: &'a AccountMemory,
-    /// The services that could not be reached when that was last tried.
-    pub unreached: &'a [Unreached],
+    /// The services that could not be reached when that was last tried; absent before this process tried it.
+    pub unreached: Option<&'a [Unreached]>,
     /// What was written last.
     pub before: Option<&'a CloudAccountStatus>,
     /// Generation of the spec.
@@ -104,7 +104,7 @@ pub fn status(s: &SeenAccount<'_>) -> CloudAccountStatus {
         Ok(Access { project, unverified }) => {
             let to_what = format!("project {} in {}", project.project_id, project.region);
             match unverified {
-                None => (AccountReason::Verified, format!("verified for {to_what}{}", not_reached(s.unreached))),
+                None => (AccountReason::Verified, format!("verified for {to_what}{}", not_reached(s.unreached, &before.conditions))),
                 Some(why) => {
                     (AccountReason::Unverified, format!("used for {to_what} although IAM could not verify it, which it tries again: {why}"))
                 }
@@ -158,8 +158,12 @@ fn fact(condition: &Condition) -> Option<&str> {
     }
 }
 
-/// What is said of services that cannot be reached; empty where all can. They keep nobody from using the others.
-fn not_reached(unreached: &[Unreached]) -> String {
+/// What is said of services that cannot be reached; empty where all can. They keep nobody from using the others. Before it was tried it is what was last said.
+fn not_reached(unreached: Option<&[Unreached]>, before: &[Condition]) -> String {
+    let Some(unreached) = unreached else {
+        let verified = before.iter().find(|condition| condition.reason == AccountReason::Verified.as_str());
+        return verified.and_then(fact).map(|services| format!("{NOT_REACHED}{services}")).unwrap_or_default();
+    };
     let named = |service: &Unreached| format!("{} ({})", service.engine.as_str(), service.why);
     match unreached {
         [] => String::new(),
@@ -222,13 +226,22 @@ mod tests {
         }
     }
 
+    /// Every service was reached.
+    const NONE: Option<&[Unreached]> = Some(&[]);
+
     /// Moments of a day, by second.
     fn at(second: u64) -> Moment {
         Moment { wall: "2026-01-01T00:00:00Z".parse().unwrap(), mono: Duration::ZERO }.plus(Duration::from_secs(second))
     }
 
     /// The status of an account that is ready, `second` seconds after it was verified first.
-    fn ready(before: Option<&CloudAccountStatus>, verified: u64, all: usize, unreached: &[Unreached], second: u64) -> CloudAccountStatus {
+    fn ready(
+        before: Option<&CloudAccountStatus>,
+        verified: u64,
+        all: usize,
+        unreached: Option<&[Unreached]>,
+        second: u64,
+    ) -> CloudAccountStatus {
         let project = Project { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id: "p-1".into() };
         let verification = Ok(Access { project, unverified: None });
         let memory = AccountMemory { verified: Some(at(verified)), ..AccountMemory::default() };
@@ -241,40 +254,52 @@ mod tests {
     #[test]
     fn the_time_of_the_verification_moves_with_what_it_shows_or_every_six_hours_and_not_with_counts() {
         let verified = |status: &CloudAccountStatus| status.last_verified_time.as_ref().map(|time| time.0);
-        let first = ready(None, 0, 3, &[], 0);
+        let first = ready(None, 0, 3, NONE, 0);
         assert_eq!((verified(&first), first.used_by, first.needed_for_deletion), (Some(at(0).wall), Some(3), Some(1)));
-        let counted = ready(Some(&first), 0, 4, &[], 60);
+        let counted = ready(Some(&first), 0, 4, NONE, 60);
         assert_eq!((verified(&counted), counted.used_by), (Some(at(0).wall), Some(4)));
-        let soon = ready(Some(&first), 3600, 3, &[], 3600);
+        let soon = ready(Some(&first), 3600, 3, NONE, 3600);
         assert_eq!(soon, first, "verified an hour later, and nothing is written");
-        assert_eq!(verified(&ready(Some(&first), 6 * 3600, 3, &[], 6 * 3600)), Some(at(6 * 3600).wall));
+        assert_eq!(verified(&ready(Some(&first), 6 * 3600, 3, NONE, 6 * 3600)), Some(at(6 * 3600).wall));
     }
 
     #[test]
     fn an_account_is_not_written_for_other_words_alone_and_what_is_written_anyway_brings_them_along() {
         let words = "in the words of an earlier version";
-        let mut first = ready(None, 0, 3, &[], 0);
+        let mut first = ready(None, 0, 3, NONE, 0);
         first.conditions[0].message = words.into();
-        assert_eq!(ready(Some(&first), 1, 3, &[], 1), first);
-        let counted = ready(Some(&first), 1, 4, &[], 1);
+        assert_eq!(ready(Some(&first), 1, 3, NONE, 1), first);
+        let counted = ready(Some(&first), 1, 4, NONE, 1);
         assert!(counted.conditions[0].message.starts_with("verified for project p-1"), "{counted:?}");
         let unreached = [Unreached { engine: Engine::DCS, host: "dcs".into(), why: "no".into() }];
-        let not_reached = ready(Some(&first), 1, 3, &unreached, 1);
+        let not_reached = ready(Some(&first), 1, 3, Some(&unreached), 1);
         assert!(not_reached.conditions[0].message.ends_with("; not reached: DCS (no)"), "more than words: {not_reached:?}");
-        let reached = ready(Some(&not_reached), 1, 3, &[], 2);
+        let reached = ready(Some(&not_reached), 1, 3, NONE, 2);
         assert_eq!(reached.conditions[0].message, "verified for project p-1 in eu-de", "more than words");
     }
 
     #[test]
+    fn what_was_said_of_services_stands_after_a_start_until_they_have_been_tried_again() {
+        let unreached = [Unreached { engine: Engine::DCS, host: "dcs".into(), why: "no".into() }];
+        let first = ready(None, 0, 3, Some(&unreached), 0);
+        assert_eq!(ready(Some(&first), 1, 3, None, 1), first);
+        assert_eq!(ready(Some(&first), 1, 3, Some(&unreached), 2), first);
+        assert_eq!(ready(Some(&first), 1, 3, NONE, 2).conditions[0].message, "verified for project p-1 in eu-de");
+        let counted = ready(Some(&first), 1, 4, None, 2);
+        assert!(counted.conditions[0].message.ends_with("; not reached: DCS (no)"), "with what is written anyway: {counted:?}");
+        assert_eq!(ready(None, 0, 3, None, 0).conditions[0].message, "verified for project p-1 in eu-de", "nothing was said yet");
+    }
+
+    #[test]
     fn counts_that_change_all_the_time_are_written_from_time_to_time() {
-        let first = ready(None, 0, 3, &[], 0);
+        let first = ready(None, 0, 3, NONE, 0);
         let project = Project { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id: "p-1".into() };
         let verification = Ok(Access { project, unverified: None });
         let memory = AccountMemory { verified: Some(at(0)), counted: Some(at(0)), ..AccountMemory::default() };
         let used_by = |generation, second| {
             let (users, settings) = (Some(Users { all: 7, for_deletion: 1 }), &Settings::default());
             let (verification, memory, before, now) = (&verification, &memory, Some(&first), at(second));
-            let seen = SeenAccount { verification, memory, unreached: &[], before, generation, users, cloud_now: None, settings, now };
+            let seen = SeenAccount { verification, memory, unreached: NONE, before, generation, users, cloud_now: None, settings, now };
             status(&seen).used_by
         };
         assert_eq!((used_by(Some(1), 299), used_by(Some(1), 300)), (Some(3), Some(7)));
@@ -285,7 +310,7 @@ mod tests {
     fn services_that_cannot_be_reached_are_named_and_the_account_stays_ready() {
         let unreached = |engine| Unreached { engine, host: "h".into(), why: "no connection to h: refused".into() };
         let message = |unreached: &[Unreached]| {
-            let status = ready(None, 0, 0, unreached, 0);
+            let status = ready(None, 0, 0, Some(unreached), 0);
             assert!(is_true(&status.conditions, types::READY));
             status.conditions[0].message.clone()
         };
@@ -299,7 +324,7 @@ mod tests {
 
     #[test]
     fn counts_stay_as_they_were_while_not_every_object_has_been_seen() {
-        let first = ready(None, 0, 3, &[], 0);
+        let first = ready(None, 0, 3, NONE, 0);
         let project = Project { cloud: Cloud::OpenTelekomCloud, region: "eu-de".into(), project_id: "p-1".into() };
         let (verification, memory) =
             (Ok(Access { project, unverified: None }), AccountMemory { verified: Some(at(0)), ..AccountMemory::default() });
@@ -307,7 +332,7 @@ mod tests {
         let seen = SeenAccount {
             verification,
             memory,
-            unreached: &[],
+            unreached: NONE,
             before,
             generation: Some(1),
             users: None,

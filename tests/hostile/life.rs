@@ -269,7 +269,7 @@ pub fn check_account(resolved: &Result<Endpoints, EndpointError>, cloud: Cloud, 
     memory.note(&verification, None, now);
     let cloud_now = Some(Timestamp::MAX);
     let unreached = Engine::all().map(|engine| Unreached { engine, host: region.to_owned(), why: region.to_owned() }).collect::<Vec<_>>();
-    let (verification, memory, unreached, settings) = (&verification, &memory, unreached.as_slice(), &settings);
+    let (verification, memory, unreached, settings) = (&verification, &memory, Some(unreached.as_slice()), &settings);
     let seen = SeenAccount { verification, memory, unreached, before: None, generation: Some(1), users: None, cloud_now, settings, now };
     check_conditions(&account_status(&seen).conditions);
     assert!(!memory.requeue_after(settings, now).is_zero(), "no account is verified without a pause");

@@ -65,6 +65,11 @@ async fn each_step_that_fails_is_told_in_one_line_and_services_that_are_not_reac
     until_said(&world, |more| more.starts_with("; not reached: ") && more.contains("RDS") && more.contains("DDS")).await;
     world.ask("reached", "DCS", "i-1").await;
     world.until_phase("reached", Phase::Completed).await;
+    // A restart knows no better until it has tried them.
+    assert!(world.terminate_operator().await.success());
+    world.start_operator();
+    world.ask("after-restart", "DCS", "i-2").await;
+    world.until_phase("after-restart", Phase::Completed).await;
     for (service, left) in [("dds", Some(("RDS", rds))), ("rds", None)] {
         let before = Instant::now();
         world.cloud.refuse_connections(service, false);
@@ -83,6 +88,9 @@ async fn each_step_that_fails_is_told_in_one_line_and_services_that_are_not_reac
     let reasons: Vec<_> = told.reasons("cloud").into_iter().filter(|reason| !reason.is_empty()).collect();
     assert_eq!(reasons, ["SecretNotFound", "SecretInvalid", "AuthenticationFailed", "ProjectNotFound", "Verified"]);
     assert!(statuses.len() <= 14, "{} versions", statuses.len());
+    let misses_any: Vec<bool> = statuses.iter().map(|status| ready_of(status).message.contains("; not reached: ")).collect();
+    let forgotten = misses_any.windows(2).filter(|two| two[0] && !two[1]).count();
+    assert_eq!(forgotten, 1, "when both are reached: {misses_any:?}");
 }
 
 fn users(status: &CloudAccountStatus) -> (i32, i32) {

@@ -165,7 +165,7 @@ async fn renew<K: AccountObject>(ctx: &Arc<Context>, account: &K, mut slot: Slot
         memory.tried_services = None;
     }
     if let Some(session) = verified.session.as_ref().filter(|_| verified.verification.is_ok())
-        && memory.services_are_due(&held.unreached, settings, now)
+        && memory.services_are_due(held.unreached.as_deref().unwrap_or_default(), settings, now)
     {
         memory.tried_services = Some(now);
         try_services(ctx, key.clone(), session.clone());
@@ -173,7 +173,7 @@ async fn renew<K: AccountObject>(ctx: &Arc<Context>, account: &K, mut slot: Slot
     let cloud_now = verified.session.as_ref().and_then(|session| session.cloud_now());
     let users = ctx.users_of(&key);
     let (verification, generation) = (&verified.verification, account.meta().generation);
-    let unreached = held.unreached.as_slice();
+    let unreached = held.unreached.as_deref();
     let next = status(&SeenAccount { verification, memory: &memory, unreached, before, generation, users, cloud_now, settings, now });
     if before.is_none_or(|before| (before.used_by, before.needed_for_deletion) != (next.used_by, next.needed_for_deletion)) {
         memory.counted = Some(now);
@@ -207,7 +207,7 @@ fn try_services(ctx: &Arc<Context>, key: AccountKey, session: Arc<Session>) {
     let ctx = ctx.clone();
     tokio::spawn(async move {
         let unreached = session.unreached().await;
-        ctx.accounts.tried_services(&key, &unreached);
+        ctx.accounts.tried_services(&key, unreached);
     });
 }
 

@@ -82,8 +82,8 @@ struct AccountEntry {
     /// What the session was opened with: it is kept while that stays the same.
     opened_with: Option<String>,
     memory: AccountMemory,
-    /// The services that could not be reached when that was last tried.
-    unreached: Vec<Unreached>,
+    /// The services that could not be reached when that was last tried; absent before this process tried it.
+    unreached: Option<Vec<Unreached>>,
     /// What the account says of the clocks.
     is_skewed: bool,
     credentials_generation: u64,
@@ -244,11 +244,10 @@ impl Accounts {
     }
 
     /// It was tried which services an account reaches. Has it looked at soon where that has changed.
-    pub fn tried_services(&self, key: &AccountKey, unreached: &[Unreached]) {
+    pub fn tried_services(&self, key: &AccountKey, unreached: Vec<Unreached>) {
         let is_other = self.lock().entries.get_mut(key).is_some_and(|entry| {
-            let is_other = entry.unreached != unreached;
-            entry.unreached = unreached.to_vec();
-            is_other
+            let unreached = Some(unreached);
+            std::mem::replace(&mut entry.unreached, unreached.clone()) != unreached
         });
         if is_other {
             self.recheck(key);
@@ -321,8 +320,8 @@ pub struct Held {
     pub verification: Option<Verification>,
     /// What is remembered of earlier ones.
     pub memory: AccountMemory,
-    /// The services that could not be reached when that was last tried.
-    pub unreached: Vec<Unreached>,
+    /// The services that could not be reached when that was last tried; absent before this process tried it.
+    pub unreached: Option<Vec<Unreached>>,
 }
 
 /// What a listing of accounts changed.
@@ -407,7 +406,7 @@ impl AccountEntry {
             session: None,
             opened_with: None,
             memory: AccountMemory::default(),
-            unreached: Vec::new(),
+            unreached: None,
             is_skewed: false,
             credentials_generation: 0,
             pump: Arc::new(Pump { permits: permits.clone(), _task: AbortOnDropHandle::new(pump) }),
