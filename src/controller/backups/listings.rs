@@ -150,14 +150,19 @@ pub async fn poll(ctx: Arc<Context>) -> ! {
             }
         }
         ctx.backups.wake_due(ctx.now());
-        let settled = settled(ctx.backups.due(&ctx.options.settings, ctx.now()));
-        let topics = topics(ctx.backups.running());
+        let settled = topics(ctx.backups.due(&ctx.options.settings, ctx.now()), false);
+        let running = topics(ctx.backups.running_lots(), true);
         paces
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .retain(|topic, pace| pace.under_way || topics.contains_key(topic) || settled.contains(topic));
-        let crowds = crowds(&topics);
-        for (topic, waiting) in topics {
+            .retain(|topic, pace| pace.under_way || running.contains(topic) || settled.contains(topic));
+        // Most of the time nothing is, and then not a thousand backups are looked through for it.
+        if !running.iter().chain(&settled).any(|topic| may_be_due(&ctx, &paces, topic)) {
+            continue;
+        }
+        let running = by_topic(ctx.backups.running());
+        let crowds = crowds(&running);
+        for (topic, waiting) in running {
             poll_if_due(&ctx, &paces, topic, || waiting, &crowds);
         }
         for topic in settled {
@@ -170,16 +175,17 @@ pub async fn poll(ctx: Arc<Context>) -> ! {
     }
 }
 
-/// One listing shows the settled backups of a whole account and service, or of an instance.
-fn settled(lots: BTreeSet<Lot>) -> BTreeSet<Topic> {
-    let topic = |(account, engine, instance_id): Lot| {
-        let instance_id = (engine.api().lists == Lists::Instance).then(|| instance_id.to_string());
-        Topic { account: AccountKey::clone(&account), engine, instance_id, running: false }
+fn topics(lots: BTreeSet<Lot>, running: bool) -> BTreeSet<Topic> {
+    let topic = |(account, engine, instance_id): Lot| Topic {
+        account: AccountKey::clone(&account),
+        engine,
+        instance_id: instance_id.map(|instance_id| instance_id.to_string()),
+        running,
     };
     lots.into_iter().map(topic).collect()
 }
 
-fn topics(polled: Vec<Polled>) -> BTreeMap<Topic, Vec<Polled>> {
+fn by_topic(polled: Vec<Polled>) -> BTreeMap<Topic, Vec<Polled>> {
     let mut topics: BTreeMap<Topic, Vec<Polled>> = BTreeMap::new();
     for backup in polled {
         let instance_id = (backup.engine.api().lists == Lists::Instance).then(|| backup.instance_id.to_string());
@@ -234,12 +240,17 @@ fn size(crowd: &HashMap<String, u32>) -> u32 {
     u32::try_from(crowd.len()).unwrap_or(u32::MAX)
 }
 
+/// Whether a topic's account can be used, and its last poll is over and long enough ago.
+fn may_be_due(ctx: &Context, paces: &Paces, topic: &Topic) -> bool {
+    let pace = paces.lock().unwrap_or_else(PoisonError::into_inner).get(topic).copied();
+    pace.is_none_or(|pace| !pace.under_way && pace.not_before.mono <= ctx.now().mono) && ctx.accounts.session(&topic.account).is_some()
+}
+
 /// `waiting`: what the poll is about, which is asked for only when the topic's time has come.
 fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, waiting: impl FnOnce() -> Vec<Polled>, crowds: &Crowds) {
     let Some(session) = ctx.accounts.session(&topic.account) else { return };
     let now = ctx.now();
-    let lock = || paces.lock().unwrap_or_else(PoisonError::into_inner);
-    if lock().get(&topic).is_some_and(|pace| pace.under_way || pace.not_before.mono > now.mono) {
+    if !may_be_due(ctx, paces, &topic) {
         return;
     }
     let mut waiting = waiting();
@@ -251,7 +262,7 @@ fn poll_if_due(ctx: &Arc<Context>, paces: &Paces, topic: Topic, waiting: impl Fn
     if !waiting.iter().any(|backup| backup.wants_a_look(interval, now)) {
         return;
     }
-    lock().insert(topic.clone(), Pace { not_before: now.plus(interval), under_way: true });
+    paces.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.clone(), Pace { not_before: now.plus(interval), under_way: true });
     let (ctx, paces) = (ctx.clone(), paces.clone());
     tokio::spawn(async move {
         let pause = poll_once(&ctx, &session, &topic, &waiting, &namespace).await.unwrap_or_default().max(interval);

@@ -316,6 +316,11 @@ impl Backups {
         self.waker.wake(keys);
     }
 
+    /// Where there are running backups that may be polled for.
+    pub fn running_lots(&self) -> BTreeSet<Lot> {
+        polled::running_lots(&lock(&self.entries))
+    }
+
     /// Every running backup, as far as everything is known that one listing serves with it.
     pub fn running(&self) -> Vec<Polled> {
         polled::running(&lock(&self.entries))

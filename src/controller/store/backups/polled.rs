@@ -6,7 +6,7 @@ use crate::{
         backup::DatabaseBackup,
         status::{DatabaseBackupStatus, Phase},
     },
-    cloud::engine::Engine,
+    cloud::{api::Lists, engine::Engine},
     controller::object::created,
     plan::{
         account::AccountKey,
@@ -86,8 +86,21 @@ impl Polled {
     }
 }
 
-/// Whose settled backups one listing shows: an account's, of a service, of an instance.
-pub type Lot = (Arc<AccountKey>, Engine, Arc<str>);
+/// Whose backups one listing shows: an account's, of a service, and for a service that lists per instance, of that.
+pub type Lot = (Arc<AccountKey>, Engine, Option<Arc<str>>);
+
+fn lot(facts: &Facts) -> Lot {
+    let instance_id = (facts.engine.api().lists == Lists::Instance).then(|| facts.instance_id.clone());
+    (facts.account.clone(), facts.engine, instance_id)
+}
+
+/// Where there are running backups, as far as their namespaces have been listed. Nothing is copied for the answer: it is asked for every few seconds.
+pub(super) fn running_lots(entries: &BackupEntries) -> BTreeSet<Lot> {
+    let live = entries.live.iter().filter_map(|uid| entries.live(uid));
+    live.filter(|(entry, live)| live.phase() == Some(Phase::Running) && entries.is_listed(&entry.facts))
+        .map(|(entry, _)| lot(&entry.facts))
+        .collect()
+}
 
 /// Every running backup whose namespace has been listed: else one listing would serve those that were shown so far, and all others only an interval later.
 pub(super) fn running(entries: &BackupEntries) -> Vec<Polled> {
@@ -96,13 +109,13 @@ pub(super) fn running(entries: &BackupEntries) -> Vec<Polled> {
     running.filter_map(|(uid, facts, live)| Polled::new(uid, facts, &live.object, Some(&live.memory), false)).collect()
 }
 
-/// Where any settled backup is due for its slow look. Nothing is copied for the answer: it is asked for every few seconds.
+/// Where any settled backup is due for its slow look. Nothing is copied for this answer either.
 pub(super) fn due(entries: &BackupEntries, settings: &Settings, now: Moment) -> BTreeSet<Lot> {
     let due = entries.looks.iter().take_while(|(at, _)| *at <= now.wall);
     let live = entries.live.iter().filter(|uid| entries.live(uid).is_some_and(|(_, live)| live.is_due(uid, settings, now)));
     let known =
         due.map(|(_, uid)| uid).chain(live).filter_map(|uid| entries.by_uid.get(uid)).filter(|entry| entries.is_listed(&entry.facts));
-    known.map(|entry| (entry.facts.account.clone(), entry.facts.engine, entry.facts.instance_id.clone())).collect()
+    known.map(|entry| lot(&entry.facts)).collect()
 }
 
 /// The settled backups among those meant that are due, or will be before long: one listing serves all of them.

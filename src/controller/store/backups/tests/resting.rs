@@ -120,13 +120,13 @@ fn what_is_told_to_one_at_rest_is_known_when_it_is_reconciled() {
 fn nothing_is_polled_for_before_all_that_one_listing_serves_is_known() {
     let (backups, settings) = (Backups::default(), Settings::default());
     let running = json!({ "phase": "Running", "backupId": "b-1", "requestTime": "2026-01-01T00:00:10.000000Z" });
-    let polled = || (backups.running().len(), backups.due(&settings, later(15 * 3600)).len());
+    let polled = || [backups.running().len(), backups.running_lots().len(), backups.due(&settings, later(15 * 3600)).len()];
     backups.shown(object("running", 1, &running), &settings, now());
     backups.shown(completed("settled", "7", &json!({})), &settings, now());
-    assert_eq!(polled(), (0, 0));
+    assert_eq!(polled(), [0; 3]);
     backups.end_listing(Some("billing"));
-    assert_eq!(polled(), (0, 0), "another namespace");
+    assert_eq!(polled(), [0; 3], "another namespace");
     backups.end_listing(Some("shop"));
-    assert_eq!(polled(), (1, 1));
+    assert_eq!(polled(), [1; 3]);
     assert!(backups.are_listed(Some("shop")) && !backups.are_listed(None));
 }
