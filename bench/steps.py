@@ -130,7 +130,7 @@ def running(lab, name):
     peer = lab.peer(name)
     lab.load("apply", n=MANY, prefix="r")
     out = {"all_running": lab.load("wait", n=MANY, prefix="r", **{"for": "ids"}, timeout="6m")["ok"]}
-    time.sleep(20)
+    time.sleep(60)  # until the last Event of the burst is written
     calls, cpu = lab.calls(), peer.cpu_s()
     time.sleep(60)
     out["lists_a_minute"] = lab.calls()["list"] - calls["list"]
