@@ -175,6 +175,7 @@ pub async fn poll(ctx: Arc<Context>) -> ! {
     }
 }
 
+/// One listing serves everything of a lot.
 fn topics(lots: BTreeSet<Lot>, running: bool) -> BTreeSet<Topic> {
     let topic = |(account, engine, instance_id): Lot| Topic {
         account: AccountKey::clone(&account),
