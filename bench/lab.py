@@ -98,7 +98,7 @@ class Lab:
     """etcd, kube-apiserver with a record of requests, the definitions and the cloud; all new, all gone afterwards."""
 
     def __init__(self, peer, accounts=0, rate=1000):
-        self.name, self.own, self.accounts, self.rate = peer, peer == "O", accounts, rate
+        self.name, self.own, self.accounts, self.rate = peer, peer in ("O", "floor+status"), accounts, rate
         self.etcd_port, self.etcd_peer_port, self.api_port, self.cloud_port, self.rds_port, self.listen_port = free_ports(6)
         self.api, self.cloud = f"https://127.0.0.1:{self.api_port}", f"http://127.0.0.1:{self.cloud_port}"
         self.dir = WORK / "lab"

@@ -22,9 +22,9 @@ STEPS = {
     "size": (steps.size, "O,G,P", 1, None),
     "startup": (steps.startup, "O,G,P", 1, {}),
     "latency": (steps.latency, "O,G,P,floor", 1, {}),
-    "burst": (steps.burst, "O,G,P,floor", int(os.environ.get("BURSTS", "3")), {}),
+    "burst": (steps.burst, "O,G,P,floor,floor+status", int(os.environ.get("BURSTS", "3")), {}),
     "burst100": (lambda lab, name: steps.burst(lab, name, "100ms"), "O,G,P,floor", 1, {}),
-    "running": (steps.running, "O,G,P,floor", 1, {}),
+    "running": (steps.running, "O,G,P,floor,floor+status", 1, {}),
     "idle": (steps.idle, "O,G,P", 1, {}),
     "duplicates": (steps.duplicates, "O,G,P,G+lookup,P+lookup", 1, {}),
     "large": (steps.large, "O,G", 1, {}),
@@ -76,7 +76,7 @@ def build():
 def is_there(name):
     """Whether a peer was built; bench/run says why one was not."""
     needs = {"O": labs.OPERATOR, "G": labs.BIN / "peer-go", "P": labs.WORK / "venv/bin/kopf"}
-    return name == "floor" or os.path.exists(needs[name[0]])
+    return name.startswith("floor") or os.path.exists(needs[name[0]])
 
 
 def turn(step, name):

@@ -213,6 +213,16 @@ def lookups():
     return f"Backups twice by peers that look an unanswered create call up by name before they repeat it: {words}." if words else ""
 
 
+def full_floor():
+    """What of the distance between the operator and the floor comes from what its statuses say."""
+    words = []
+    for what, step, value in (("the burst", "burst", key("ids_s")), ("the restart", "running", key("caught_up_s"))):
+        own, floor = found("O", step, value), found("floor+status", step, value)
+        if own and floor:
+            words.append(f"{what} {cell(floor, 1)} s (O ÷ that: {ratio(own, floor)})")
+    return f"The floor with statuses that say as much as those of O, on the definitions of O: {', '.join(words)}." if words else ""
+
+
 def origin():
     of = book["machine"]
     dates = sorted({step["date"] for peer in COLUMNS for step in book.get(peer, {}).values()})
@@ -227,7 +237,7 @@ def origin():
 
 
 def main():
-    bodies = {"### Speed": table(SPEED), "### CPU seconds": table(CPU), "### Memory and size, MiB": table(MEMORY), "### Writes and calls": table(CALLS),
+    bodies = {"### Speed": "\n\n".join(filter(None, [table(SPEED), full_floor()])), "### CPU seconds": table(CPU), "### Memory and size, MiB": table(MEMORY), "### Writes and calls": table(CALLS),
               "": lookups(), "### Scale: settled objects beside a thousand running ones": scale(), "### Fleets, and the operator alone": facts(FLEETS)}
     parts = [origin(), *(f"{head}\n\n{body}".strip() for head, body in bodies.items() if body)]
     page = PAGE.read_text()

@@ -44,6 +44,7 @@ var (
 	prefix   = flag.String("prefix", "b", "object name prefix")
 	instance = flag.String("instance", "inst", "what the ids of instances begin with")
 	like     = flag.String("like", "", "name of the object that seed takes for a pattern")
+	full     = flag.Bool("full", false, "let the floor write statuses that say as much as the operator's")
 	reword   = flag.Bool("reword", false, "seed messages that the operator would word otherwise")
 	children = flag.Int("children", 0, "seed as the backups of schedules, so many for each of them")
 	pause    = flag.Duration("pause", 100*time.Millisecond, "between two objects of latency")
@@ -142,7 +143,7 @@ func floor() map[string]any {
 		if err != nil {
 			return err
 		}
-		return patch(o, map[string]any{"phase": "Running", "backupId": id, "conditions": ready("Running")})
+		return patch(o, map[string]any{"phase": "Running", "backupId": id, "jobId": "job-" + id, "cloudStatus": "BUILDING", "conditions": ready("Running")})
 	})
 	caughtUp := each(*n, func(i int) error {
 		return patch(&objects[i], map[string]any{"phase": "Completed", "conditions": ready("Completed")})
