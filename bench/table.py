@@ -237,7 +237,8 @@ def origin():
 
 
 def main():
-    bodies = {"### Speed": "\n\n".join(filter(None, [table(SPEED), full_floor()])), "### CPU seconds": table(CPU), "### Memory and size, MiB": table(MEMORY), "### Writes and calls": table(CALLS),
+    bodies = {"### Speed": "\n\n".join(filter(None, [table(SPEED), full_floor()])), "### CPU seconds": table(CPU),
+              "### Memory and size, MiB": table(MEMORY), "### Writes and calls": table(CALLS),
               "": lookups(), "### Scale: settled objects beside a thousand running ones": scale(), "### Fleets, and the operator alone": facts(FLEETS)}
     parts = [origin(), *(f"{head}\n\n{body}".strip() for head, body in bodies.items() if body)]
     page = PAGE.read_text()

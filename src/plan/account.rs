@@ -161,7 +161,8 @@ fn fact(condition: &Condition) -> Option<&str> {
 /// What is said of services that cannot be reached; empty where all can. They keep nobody from using the others. Before it was tried it is what was last said.
 fn not_reached(unreached: Option<&[Unreached]>, before: &[Condition]) -> String {
     let Some(unreached) = unreached else {
-        let verified = before.iter().find(|condition| condition.reason == AccountReason::Verified.as_str());
+        let is_verified = |condition: &&Condition| condition.type_ == types::READY && condition.reason == AccountReason::Verified.as_str();
+        let verified = before.iter().find(is_verified);
         return verified.and_then(fact).map(|services| format!("{NOT_REACHED}{services}")).unwrap_or_default();
     };
     let named = |service: &Unreached| format!("{} ({})", service.engine.as_str(), service.why);

@@ -97,7 +97,7 @@ func post(metadata, spec any) (o object, err error) {
 	return o, err
 }
 
-// A status of the operator also says where the backup is and how the call went, and its message has the length of a sentence.
+// said makes a status say as much as one of the operator: also where the backup is and how the call went, with a sentence for a message.
 func said(status map[string]any) map[string]any {
 	for _, condition := range status["conditions"].([]map[string]any) {
 		condition["message"] = "TaurusDB holds backup 4f6a28248cb1f0ec4820643d619d3561 of instance inst-b-00000"

@@ -3,7 +3,6 @@
 use crate::{
     api::backup::DatabaseBackup,
     cloud::{
-        api::Lists,
         backup::{ListScope, RemoteBackup, RemoteState, Window},
         engine::Engine,
         permits::Urgency,
@@ -175,23 +174,21 @@ pub async fn poll(ctx: Arc<Context>) -> ! {
     }
 }
 
+impl Topic {
+    fn of((account, engine, instance_id): Lot, running: bool) -> Self {
+        Self { account: AccountKey::clone(&account), engine, instance_id: instance_id.map(|instance_id| instance_id.to_string()), running }
+    }
+}
+
 /// One listing serves everything of a lot.
 fn topics(lots: BTreeSet<Lot>, running: bool) -> BTreeSet<Topic> {
-    let topic = |(account, engine, instance_id): Lot| Topic {
-        account: AccountKey::clone(&account),
-        engine,
-        instance_id: instance_id.map(|instance_id| instance_id.to_string()),
-        running,
-    };
-    lots.into_iter().map(topic).collect()
+    lots.into_iter().map(|lot| Topic::of(lot, running)).collect()
 }
 
 fn by_topic(polled: Vec<Polled>) -> BTreeMap<Topic, Vec<Polled>> {
     let mut topics: BTreeMap<Topic, Vec<Polled>> = BTreeMap::new();
     for backup in polled {
-        let instance_id = (backup.engine.api().lists == Lists::Instance).then(|| backup.instance_id.to_string());
-        let topic = Topic { account: AccountKey::clone(&backup.account), engine: backup.engine, instance_id, running: backup.is_running };
-        topics.entry(topic).or_default().push(backup);
+        topics.entry(Topic::of(backup.lot(), backup.is_running)).or_default().push(backup);
     }
     topics
 }

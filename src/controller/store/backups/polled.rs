@@ -1,6 +1,9 @@
 //! Backups that the cloud is looked at for.
 
-use super::{entries::BackupEntries, facts::Facts};
+use super::{
+    entries::{BackupEntries, Live},
+    facts::Facts,
+};
 use crate::{
     api::{
         backup::DatabaseBackup,
@@ -56,6 +59,11 @@ impl Polled {
         self.recorded.as_ref().is_none_or(|recorded| project.is([&recorded[0], &recorded[1], &recorded[2]]))
     }
 
+    /// Whose listing shows it.
+    pub fn lot(&self) -> Lot {
+        lot(&self.account, self.engine, &self.instance_id)
+    }
+
     fn new(uid: &Arc<str>, facts: &Facts, object: &DatabaseBackup, memory: Option<&Memory>, is_due: bool) -> Option<Self> {
         let unseen = DatabaseBackupStatus::default();
         let status = object.status.as_ref().unwrap_or(&unseen);
@@ -89,33 +97,37 @@ impl Polled {
 /// Whose backups one listing shows: an account's, of a service, and for a service that lists per instance, of that.
 pub type Lot = (Arc<AccountKey>, Engine, Option<Arc<str>>);
 
-fn lot(facts: &Facts) -> Lot {
-    let instance_id = (facts.engine.api().lists == Lists::Instance).then(|| facts.instance_id.clone());
-    (facts.account.clone(), facts.engine, instance_id)
+fn lot(account: &Arc<AccountKey>, engine: Engine, instance_id: &Arc<str>) -> Lot {
+    (account.clone(), engine, (engine.api().lists == Lists::Instance).then(|| instance_id.clone()))
 }
 
-/// Where there are running backups, as far as their namespaces have been listed. Nothing is copied for the answer: it is asked for every few seconds.
-pub(super) fn running_lots(entries: &BackupEntries) -> BTreeSet<Lot> {
-    let live = entries.live.iter().filter_map(|uid| entries.live(uid));
-    live.filter(|(entry, live)| live.phase() == Some(Phase::Running) && entries.is_listed(&entry.facts))
-        .map(|(entry, _)| lot(&entry.facts))
-        .collect()
+fn lot_of(facts: &Facts) -> Lot {
+    lot(&facts.account, facts.engine, &facts.instance_id)
 }
 
-/// Every running backup whose namespace has been listed: else one listing would serve those that were shown so far, and all others only an interval later.
-pub(super) fn running(entries: &BackupEntries) -> Vec<Polled> {
+/// The running backups whose namespace has been listed: else one listing would serve those that were shown so far, and all others only an interval later.
+fn all_running(entries: &BackupEntries) -> impl Iterator<Item = (&Arc<str>, &Facts, &Live)> {
     let live = entries.live.iter().filter_map(|uid| entries.live(uid).map(|(entry, live)| (uid, &entry.facts, live)));
-    let running = live.filter(|(_, facts, live)| live.phase() == Some(Phase::Running) && entries.is_listed(facts));
-    running.filter_map(|(uid, facts, live)| Polled::new(uid, facts, &live.object, Some(&live.memory), false)).collect()
+    live.filter(|(_, facts, live)| live.phase() == Some(Phase::Running) && entries.is_listed(facts))
 }
 
-/// Where any settled backup is due for its slow look. Nothing is copied for this answer either.
+/// Where there are running backups. None is copied for the answer: it is asked for every few seconds.
+pub(super) fn running_lots(entries: &BackupEntries) -> BTreeSet<Lot> {
+    all_running(entries).map(|(_, facts, _)| lot_of(facts)).collect()
+}
+
+/// Every running backup.
+pub(super) fn running(entries: &BackupEntries) -> Vec<Polled> {
+    all_running(entries).filter_map(|(uid, facts, live)| Polled::new(uid, facts, &live.object, Some(&live.memory), false)).collect()
+}
+
+/// Where any settled backup is due for its slow look. None is copied for this answer either.
 pub(super) fn due(entries: &BackupEntries, settings: &Settings, now: Moment) -> BTreeSet<Lot> {
     let due = entries.looks.iter().take_while(|(at, _)| *at <= now.wall);
     let live = entries.live.iter().filter(|uid| entries.live(uid).is_some_and(|(_, live)| live.is_due(uid, settings, now)));
     let known =
         due.map(|(_, uid)| uid).chain(live).filter_map(|uid| entries.by_uid.get(uid)).filter(|entry| entries.is_listed(&entry.facts));
-    known.map(|entry| lot(&entry.facts)).collect()
+    known.map(|entry| lot_of(&entry.facts)).collect()
 }
 
 /// The settled backups among those meant that are due, or will be before long: one listing serves all of them.
